@@ -1,0 +1,90 @@
+# make            build/lucid-rdp, release; honours CC and CFLAGS
+# make run        install what is missing, build, start every role on the embedded store
+# make test       install what the tests need, build the test program, run everything
+# make check      the unit and contract suites under ASan+UBSan and TSan
+# make bench lint fmt install clean
+CC ?= gcc
+PREFIX ?= /usr/local
+V ?= release
+VERSION := $(shell cat VERSION)
+
+# one folder of objects a variant, so that switching costs nothing
+B := build/$(V)
+FLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -flto=auto
+FLAGS_test := -O1 -g -DLUCID_TEST=1 -fstack-protector-strong
+FLAGS_asan := -O1 -g -DLUCID_TEST=1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FLAGS_tsan := -O1 -g -DLUCID_TEST=1 -fsanitize=thread
+ifneq ($(findstring clang,$(CC)),)
+FLAGS_release := $(filter-out -flto=auto,$(FLAGS_release))
+endif
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef -Wvla -Wwrite-strings \
+	-Wpointer-arith -Wno-missing-field-initializers -Wno-unused-parameter
+PKGS := libevent libevent_openssl evhtp jansson sqlite3 libsystemd libcrypto libssl
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
+PKG_LIBS := $(shell pkg-config --libs $(PKGS)) -lpthread -lm
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DLUCID_VERSION='"$(VERSION)"' -Iinclude -I. -Isrc $(PKG_CFLAGS) $(WARN) \
+	$(FLAGS_$(V)) -fPIE -MMD -MP $(CFLAGS)
+ALL_LDFLAGS = $(FLAGS_$(V)) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(CFLAGS) $(LDFLAGS)
+
+SRCS := $(sort $(wildcard src/*/*.c) $(wildcard roles/*/*.c))
+OBJS := $(SRCS:%.c=$(B)/%.o)
+LIB_OBJS := $(filter-out $(B)/src/app/main.o,$(OBJS))
+UNIT := $(patsubst %.c,$(B)/%,$(sort $(wildcard test/unit/test_*.c test/contract/test_*.c)))
+
+.PHONY: all run test check bench lint fmt install clean program unit
+all: build/lucid-rdp
+
+ifeq ($(V),release)
+build/lucid-rdp: $(B)/lucid-rdp
+	@ln -f $< $@ 2>/dev/null || cp $< $@
+endif
+program: $(B)/lucid-rdp
+
+$(B)/lucid-rdp: $(OBJS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(B)/%.o: %.c VERSION
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# Tests link the objects they need from an archive of everything but main.
+$(B)/liblucid.a: $(LIB_OBJS)
+	@rm -f $@
+	@ar rcsT $@ $^ 2>/dev/null || ar rcs $@ $^
+$(B)/test/%: $(B)/test/%.o $(B)/liblucid.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/liblucid.a $(PKG_LIBS) -lcmocka
+
+# every unit and contract test of this variant, built and run
+unit: $(UNIT)
+	@test/lib/run-unit $(UNIT)
+
+run:
+	@deploy/scripts/run
+
+test:
+	@deploy/scripts/install-packages build run test
+	@test/run
+
+check:
+	@deploy/scripts/install-packages build test
+	@$(MAKE) --no-print-directory V=asan unit
+	@$(MAKE) --no-print-directory V=tsan unit
+
+bench:
+	@deploy/scripts/install-packages build run bench
+	@bench/run
+
+lint:
+	@test/lint/run
+
+fmt:
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: build/lucid-rdp
+	install -D -m 0755 build/lucid-rdp $(DESTDIR)$(PREFIX)/bin/lucid-rdp
+
+clean:
+	rm -rf build
+
+-include $(OBJS:.o=.d) $(UNIT:=.d)
+.SECONDARY:

@@ -1,0 +1,24 @@
+/* errs: every error the program can answer, one row each in errs.def. Floor F0, any thread, never blocks.
+ * Functions return 0 or a negated code: `return -ERR_INVALID;`. */
+#ifndef LUCID_ERRS_H
+#define LUCID_ERRS_H
+
+#include "lucid/base.h"
+
+enum err {
+	ERR_OK = 0,
+#define ERR(name, code, status, again, text) ERR_##name,
+#include "lucid/errs.def"
+#undef ERR
+	ERR_COUNT
+};
+
+/* All take a code or its negation; anything unknown is ERR_INTERNAL. */
+const char *err_name(int err);	   /* "INVALID" */
+const char *err_code(int err);	   /* "LUCID_ERR_0005" */
+int err_status(int err);	   /* HTTP */
+bool err_again(int err);	   /* the same request may succeed later */
+const char *err_text(int err);	   /* what to do about it */
+int err_from_name(const char *s);  /* the code, ERR_INTERNAL when unknown; for frames between processes */
+
+#endif

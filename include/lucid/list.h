@@ -1,0 +1,56 @@
+/* list: intrusive doubly linked list. Floor F0. The head is a `struct list` of its own; nodes are embedded and belong to
+ * whoever embeds them. Not for: owning memory. */
+#ifndef LUCID_LIST_H
+#define LUCID_LIST_H
+
+#include "lucid/base.h"
+
+struct list {
+	struct list *prev, *next;
+};
+
+static inline void list_init(struct list *l)
+{
+	l->prev = l->next = l;
+}
+static inline bool list_empty(const struct list *l)
+{
+	return l->next == l;
+}
+static inline void list_append(struct list *head, struct list *n)
+{
+	n->prev = head->prev;
+	n->next = head;
+	head->prev->next = n;
+	head->prev = n;
+}
+static inline void list_prepend(struct list *head, struct list *n)
+{
+	list_append(head->next, n);
+}
+/* Unlinks; safe on a node that was only initialised, and again. */
+static inline void list_remove(struct list *n)
+{
+	n->prev->next = n->next;
+	n->next->prev = n->prev;
+	list_init(n);
+}
+static inline struct list *list_take_first(struct list *head)
+{
+	if (list_empty(head))
+		return NULL;
+	struct list *n = head->next;
+	list_remove(n);
+	return n;
+}
+
+#define LIST_FOREACH(pos, head, member)                                                                                \
+	for (pos = CONTAINER_OF((head)->next, __typeof__(*pos), member); &pos->member != (head);                       \
+	     pos = CONTAINER_OF(pos->member.next, __typeof__(*pos), member))
+/* As above, and `pos` may be removed and freed in the body. */
+#define LIST_FOREACH_SAFE(pos, tmp, head, member)                                                                      \
+	for (pos = CONTAINER_OF((head)->next, __typeof__(*pos), member),                                               \
+	    tmp = CONTAINER_OF(pos->member.next, __typeof__(*pos), member);                                            \
+	     &pos->member != (head); pos = tmp, tmp = CONTAINER_OF(tmp->member.next, __typeof__(*tmp), member))
+
+#endif

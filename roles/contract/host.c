@@ -1,0 +1,76 @@
+#include "roles/contract/contract.h"
+
+/* What the supervisor does for the agent role, over the socket pair. Everything is in the body; shapes are checked on the
+ * supervisor's side. Deadlines leave room for a slow host; the agent's own operations are bounded by their callers'. */
+
+static const struct shape_field server_ref[] = {
+	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
+};
+static const struct shape in_server = SHAPE(NULL, server_ref);
+
+static const struct shape_field stop[] = {
+	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
+	{ "force", SH_BOOL, .otherwise = "false", .help = "end live desktops; else they are listed and nothing is stopped" },
+	{ "remove", SH_BOOL, .otherwise = "false", .help = "remove generated files and logs too: the server is deleted" },
+};
+static const struct shape in_stop = SHAPE(NULL, stop);
+
+static const struct shape_field start[] = {
+	{ "spec", SH_OBJECT, SH_REQUIRED, .sub = &shape_instance_spec },
+	{ "replace", SH_BOOL, .otherwise = "false", .help = "it runs: render anew, new listener, keep sesman and desktops" },
+};
+static const struct shape in_start = SHAPE(NULL, start);
+
+static const struct shape_field config_of[] = {
+	{ "spec", SH_OBJECT, SH_REQUIRED, .sub = &shape_instance_spec },
+};
+static const struct shape in_config = SHAPE(NULL, config_of);
+
+static const struct shape_field logs[] = {
+	{ "server_id", SH_STRING, .format = "uuid", .help = "absent: the host's own xrdp" },
+	{ "lines", SH_INT, .min = 1, .max = 5000, .otherwise = "200" },
+};
+static const struct shape in_logs = SHAPE(NULL, logs);
+
+static const struct shape_field cut[] = {
+	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
+	{ "id", SH_STRING, SH_REQUIRED, .min = 1, .max = 64, .format = "id" },
+};
+static const struct shape in_cut = SHAPE(NULL, cut);
+
+static const struct shape_field end[] = {
+	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
+	{ "display", SH_INT, SH_REQUIRED, .min = 1, .max = 65535 },
+};
+static const struct shape in_end = SHAPE(NULL, end);
+
+static const struct shape_field ports[] = {
+	{ "ports", SH_ARRAY, SH_REQUIRED, .min = 1, .max = 64, .item = &(const struct shape_field){ NULL, SH_INT, .min = 1024, .max = 65535 } },
+};
+static const struct shape in_ports = SHAPE(NULL, ports);
+
+#define HOST(op_name, op_flags, op_deadline, op_in)                                                                    \
+	{                                                                                                              \
+		.name = "host." op_name, .role = ROLE_HOST, .scope = OP_SERVICE, .flags = op_flags,                    \
+		.deadline_ms = op_deadline, .in = op_in                                                                \
+	}
+
+static const struct op ops[] = {
+	HOST("instance.start", OP_IDEMPOTENT, 30000, &in_start),  /* → Instance, running or failed with its reason */
+	HOST("instance.stop", OP_IDEMPOTENT, 30000, &in_stop),	  /* → {"ended":[DesktopSession…]}; CONFLICT with details */
+	HOST("instance.get", OP_READ, 5000, &in_server),	  /* → Instance */
+	HOST("instance.list", OP_READ, 10000, NULL),		  /* → {"instances":[Instance…]} */
+	HOST("instance.config", OP_READ, 5000, &in_config),	  /* → {"xrdp_ini","sesman_ini"} */
+	HOST("connections", OP_READ, 5000, &in_server),		  /* → {"connections":[Connection…]} */
+	HOST("connection.cut", OP_IDEMPOTENT, 5000, &in_cut),	  /* → {"cut":Connection} */
+	HOST("desktops", OP_READ, 5000, &in_server),		  /* → {"desktops":[DesktopSession…]} */
+	HOST("desktop.end", OP_IDEMPOTENT, 10000, &in_end),	  /* → {"ended":DesktopSession,"processes":n,"forced":n} */
+	HOST("stats", OP_READ, 5000, NULL),			  /* → {"host":{…},"instances":[{server_id,…}]} */
+	HOST("instance.stats", OP_READ, 5000, &in_server),	  /* → figures of one */
+	HOST("logs", OP_READ, 10000, &in_logs),			  /* → {"lines":[…]} */
+	HOST("profiles", OP_READ, 5000, NULL),			  /* → {"desktops":[{name,installed,default}]} */
+	HOST("service", OP_READ, 5000, NULL),			  /* → the host's own xrdp: service object of api.md */
+	HOST("info", OP_READ, 5000, NULL),			  /* → {boot_id, cores, memory_mb, xrdp_version, isolation, backend …} */
+	HOST("ports.check", OP_READ, 5000, &in_ports),		  /* → {"blocked":[port…]}: a real bind */
+};
+const struct op_table contract_host = { ops, ARRAY_LEN(ops) };

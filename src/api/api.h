@@ -1,0 +1,36 @@
+/*
+ * api: the REST face of operations. Floor F5, loop thread only, never blocks. From the rows of op_tables come routes,
+ * access, validation (in the bus), ETags, /openapi.json and metric labels; beside them stand health, readiness, metrics and
+ * the error page. Knows HTTP and the bus, no role.
+ */
+#ifndef API_API_H
+#define API_API_H
+
+#include "lucid/role.h"
+
+struct api;
+struct token_keys;
+
+struct api_env {
+	struct loop *loop;
+	struct bus *bus;
+	const struct config *config;
+	struct token_keys *keys;
+	const struct role *const *roles; /* that live in this process, NULL-ended */
+	const struct role *const *all_roles; /* every role there is, NULL-ended */
+};
+struct api *api_new(const struct api_env *env);
+/* Answer on a listening socket for a role; NULL role: the Prometheus port (/metrics and health alone). 0 or negated. */
+int api_listen(struct api *a, int fd, const struct role *role);
+
+/* Readiness: a named check, asked at most once a second, all side by side, each bounded to 5 s. */
+enum api_health { API_HEALTHY, API_UNHEALTHY, API_DISABLED };
+typedef void (*api_check_done)(void *token, enum api_health health, const char *message);
+typedef void (*api_check)(void *arg, api_check_done done, void *token); /* calls done now or later, once */
+/* `essential`: unhealthy makes readiness 503; else degraded. name is static ("store", "xrdp", a role's name). */
+void api_add_check(struct api *a, const char *name, bool essential, api_check check, void *arg);
+
+void api_drain(struct api *a, int64_t grace_ms, void (*done)(void *arg), void *arg);
+void api_free(struct api *a); /* drained */
+
+#endif

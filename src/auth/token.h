@@ -1,0 +1,32 @@
+/*
+ * token: bearer tokens (JWT). Floor F3, loop thread only, never blocks. HS256 by our own verifier: the algorithm comes from
+ * the configuration, never from the token; the MAC is checked before anything in the token is looked at. Verified tokens
+ * are kept in a bounded cache, and their times are checked at each use.
+ */
+#ifndef AUTH_TOKEN_H
+#define AUTH_TOKEN_H
+
+#include "lucid/caller.h"
+#include "lucid/str.h"
+
+struct token_keys;
+struct token_options {
+	const char *secret;		    /* signs and verifies; at least 32 bytes */
+	const char *const *old_secrets;    /* NULL-ended: verify only; may be NULL */
+	const char *issuer, *audience;	    /* wanted when not "" */
+	unsigned lifetime_s;		    /* of what token_mint makes by default */
+};
+struct token_keys *token_keys_new(const struct token_options *o); /* copies; wiped when freed */
+void token_keys_free(struct token_keys *k);
+
+enum token_fault { TOKEN_OK, TOKEN_MALFORMED, TOKEN_SIGNATURE, TOKEN_ALGORITHM, TOKEN_EXPIRED, TOKEN_NOT_YET, TOKEN_CLAIMS,
+		   TOKEN_ISSUER, TOKEN_AUDIENCE, TOKEN_FAULTS };
+const char *token_fault_text(enum token_fault f); /* a sentence for WWW-Authenticate and the error */
+const char *token_fault_name(enum token_fault f); /* label of the metric */
+
+/* Fills everything of `ret` but the address. Leaves it untouched on a fault. */
+enum token_fault token_verify(struct token_keys *k, const char *token, size_t len, struct caller *ret);
+/* Sign one. roles: NULL-ended list. can_create_sessions as a claim only when false. The caller frees. */
+char *token_mint(struct token_keys *k, const char *sub, const char *const *roles, bool can_create_sessions, unsigned ttl_s);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * http: HTTP/1.1 server. Floor F2, loop thread only, never blocks. The only room that knows libevhtp is http_server.c; in
+ * front of its parser stands a strict gate (http_gate.c) that lets whole, sane heads through, one request at a time, and
+ * answers what it refuses itself.
+ *
+ * Life of a request: handler(req) is called once head and body are there → the handler keeps the pointer → http_reply()
+ * exactly once, now or later. The pointer is valid until then, whatever the client does: a client that goes away is noticed
+ * when writing, and the reply is dropped. Everything it returns is borrowed until the reply.
+ * Not for: routes, JSON, tokens (src/api).
+ */
+#ifndef NET_HTTP_H
+#define NET_HTTP_H
+
+#include "lucid/loop.h"
+
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS, HTTP_OTHER };
+const char *http_method_name(enum http_method m);
+
+struct http_limits {
+	size_t max_body;	/* bytes; over it 413 */
+	size_t max_head;	/* bytes; over it 431; at most 64 header lines whatever this says */
+	size_t max_connections; /* over all listeners; beyond it a new connection gets 503 and is closed */
+	unsigned head_timeout_s; /* absolute, from the first byte of a head to its end */
+	unsigned body_timeout_s; /* absolute, from the end of the head to the end of the body */
+	unsigned idle_timeout_s; /* between requests */
+};
+
+struct http_server;
+struct http_req;
+typedef void (*http_handler)(struct http_req *r, void *arg);
+/* What the gate refuses is answered with the body that this makes (JSON error page); text is static. NULL: no body. */
+typedef struct blob *(*http_refusal)(int status, const char *why, void *arg);
+
+struct http_server *http_server_new(struct loop *l, const struct http_limits *limits, http_handler handler,
+				    http_refusal refusal, void *arg);
+/* Take requests from a bound or listening socket (made non-blocking here; stays the caller's to close after
+ * http_server_free). `tag` comes back from http_req_tag. 0 or a negated errs code. */
+int http_server_listen(struct http_server *s, int fd, int tag);
+/* Stop accepting, close idle connections, let requests under way finish (their answers say Connection: close), then call
+ * done; at the latest after grace_ms. */
+void http_server_drain(struct http_server *s, int64_t grace_ms, void (*done)(void *arg), void *arg);
+void http_server_free(struct http_server *s); /* only when drained or with no request unanswered */
+size_t http_server_connections(const struct http_server *s);
+/* Counted since the start: connections refused over the cap, requests refused by the gate. */
+void http_server_counts(const struct http_server *s, uint64_t *ret_accepted, uint64_t *ret_refused, uint64_t *ret_capped);
+
+enum http_method http_req_method(const struct http_req *r);
+const char *http_req_path(const struct http_req *r);  /* raw, without the query; begins with '/' */
+const char *http_req_query(const struct http_req *r); /* raw, NULL when there is no '?' */
+/* Value of the header, names compared without case; NULL if absent. `ret_again` (may be NULL): it came more than once. */
+const char *http_req_header(const struct http_req *r, const char *name, bool *ret_again);
+const char *http_req_body(const struct http_req *r, size_t *ret_len); /* contiguous; NULL when empty */
+const char *http_req_peer(const struct http_req *r);		      /* "192.0.2.1", "::1", "unix" */
+int http_req_tag(const struct http_req *r);
+int64_t http_req_started_us(const struct http_req *r); /* clock_mono_us when its head was complete */
+/* Room for the handler's own state, zeroed for each request, kept until the reply. */
+#define HTTP_REQ_STATE 512
+void *http_req_state(struct http_req *r);
+
+struct http_header {
+	const char *name, *value; /* values with CR, LF or NUL are a programming error and are dropped with a log line */
+};
+/* Answer. Content-Length, Date, Connection are added here; for HEAD the body is left out and its length kept; 204 and 304
+ * have none. `body` is copied, or with body_blob referenced. */
+void http_reply(struct http_req *r, int status, const struct http_header *headers, size_t n, const void *body, size_t len);
+void http_reply_blob(struct http_req *r, int status, const struct http_header *headers, size_t n, struct blob *body);
+
+#endif

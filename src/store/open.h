@@ -1,0 +1,23 @@
+/* open: makes a store. Floor F3. What it does: lucid/store.h. */
+#ifndef STORE_OPEN_H
+#define STORE_OPEN_H
+
+#include "lucid/loop.h"
+#include "lucid/store.h"
+
+struct store_options {
+	const char *path;    /* of the file; its directory must be there */
+	size_t queue_limit;  /* writes waiting; beyond it ERR_BUSY */
+	unsigned timeout_ms; /* of one operation, waiting included */
+	size_t cache_bytes;  /* of the write-through cache of serialised documents; 0: 8 MiB */
+};
+/* Returns at once; the file is opened, checked and migrated on the writer's thread, and on_open tells how that went
+ * (err 0, or a negated code with a sentence that says what to do). What is asked before waits, within queue_limit. When the
+ * opening failed everything answers STORE_FAILED and it is tried again every two seconds unless `why` is final (newer
+ * schema, not a store). */
+struct store *store_open_embedded(struct loop *l, const struct store_options *o,
+				  void (*on_open)(int err, const char *why, void *arg), void *arg);
+/* Answers what is queued, checkpoints, ends the threads. Blocks for that; call after the drain. */
+void store_close(struct store *s);
+
+#endif

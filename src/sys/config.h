@@ -1,0 +1,50 @@
+/* config, the engine: rows, sources, precedence, faults. Floor F1. What others read: lucid/config.h. */
+#ifndef SYS_CONFIG_H
+#define SYS_CONFIG_H
+
+#include "lucid/config.h"
+#include "lucid/str.h"
+
+enum option_type { OPT_TEXT, OPT_INT, OPT_BOOL, OPT_LIST, OPT_ENUM };
+enum {
+	OPT_SECRET = 1 << 0,	/* never shown */
+	OPT_LIVE = 1 << 1,	/* SIGHUP may change it */
+	OPT_NOT_BUILT = 1 << 2, /* known, but its part is not in this program: setting it is refused */
+	OPT_PORT = 1 << 3,
+	OPT_IGNORED = 1 << 4, /* accepted and without effect */
+	OPT_EMPTY_OK = 1 << 5,
+};
+struct option {
+	const char *name;
+	const char *aliases; /* comma-separated or NULL */
+	enum option_type type;
+	unsigned flags;
+	int64_t min, max;	/* ints: value; text: 0 or longest length */
+	const char *unit;	/* "s", "MiB" … or NULL */
+	const char *const *values; /* enums */
+	const char *otherwise;	/* default as text; "" for none */
+	const char *help;
+	const char *part; /* OPT_NOT_BUILT: what it needs, for the sentence */
+};
+
+struct config_input {
+	char *const *env;	       /* environ */
+	const char *const *set;	       /* "NAME=value" from the command line, NULL-ended or NULL */
+	const char *const *env_files;  /* NULL-ended or NULL: then ./.env where it exists */
+	const char *config_file;       /* --config, or NULL */
+};
+
+/* A snapshot, or NULL with every fault in `faults`, one sentence a line: name, value (secrets masked), source, what is
+ * allowed. `warnings` gets what is merely odd. */
+struct config *config_load(const struct option *rows, size_t n, const struct config_input *in, struct strbuf *faults,
+			   struct strbuf *warnings);
+void config_free(struct config *c); /* wipes secrets; takes NULL */
+
+/* After the load, for defaults that are computed (directories, generated secrets): source "default". Same checks. */
+bool config_default(struct config *c, const char *name, const char *value, struct strbuf *faults);
+
+/* Print the table (--help-config), the values with their sources (check-config), secrets masked. */
+void config_print_help(const struct option *rows, size_t n, struct strbuf *out);
+void config_print(const struct config *c, struct strbuf *out);
+
+#endif

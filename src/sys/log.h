@@ -1,0 +1,32 @@
+/* log, the side that sets it up. Floor F1. The lines themselves: lucid/log.h. */
+#ifndef SYS_LOG_H
+#define SYS_LOG_H
+
+#include "lucid/log.h"
+#include "lucid/loop.h"
+
+enum log_format { LOG_JSON, LOG_TEXT };
+
+void log_setup(enum log_level level, enum log_format format, int fd); /* fd is borrowed; default is stderr, text, INFO */
+void log_set_level(enum log_level level);
+/* From now on gather lines and write them at the end of each turn of this loop; NULL: write at once again. */
+void log_attach(struct loop *l);
+void log_flush(void);
+uint64_t log_dropped(void);
+bool log_level_from_string(const char *s, enum log_level *ret); /* DEBUG, INFO, WARNING or WARN, ERROR; any case */
+
+/* One access line, made without printf: it is written for every request. */
+struct log_access {
+	const char *service, *method, *endpoint, *request_id, *principal, *client;
+	int status;
+	size_t bytes;
+	int64_t duration_us;
+};
+void log_access(const struct log_access *a);
+
+/* Every finished line goes here instead of the descriptor; for the supervisor, whose lines go through the pair. */
+void log_redirect(bool (*sink)(const char *line, size_t len, void *arg), void *arg);
+/* Add a line made elsewhere (by the supervisor). */
+void log_raw(const char *line, size_t len);
+
+#endif

@@ -1,0 +1,242 @@
+#include "lucid/metrics.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "lucid/list.h"
+
+#define MAX_SERIES 4096
+
+static const double bounds[] = { 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+				 0.1,	 0.25,	  0.5,	  1,	 2.5,	 5,	10 };
+#define NBUCKETS ARRAY_LEN(bounds)
+
+struct metric {
+	struct list node;
+	char *labels[METRIC_MAX_LABELS];
+	double value; /* sum, for a histogram */
+	uint64_t count;
+	uint64_t *buckets;
+};
+
+struct metric_family {
+	struct list node, series;
+	const char *name, *help;
+	enum metric_type type;
+	char names[METRIC_MAX_LABELS][32];
+	size_t nlabels, nseries;
+};
+
+struct hook {
+	struct list node;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static struct list families = { &families, &families }, hooks = { &hooks, &hooks };
+
+struct metric_family *metric_family(const char *name, enum metric_type type, const char *labels, const char *help)
+{
+	struct metric_family *f;
+	LIST_FOREACH(f, &families, node)
+		if (str_eq(f->name, name))
+			return f;
+	f = XNEW(struct metric_family);
+	f->name = name;
+	f->help = help;
+	f->type = type;
+	list_init(&f->series);
+	while (labels && *labels && f->nlabels < METRIC_MAX_LABELS) {
+		size_t n = strcspn(labels, ",");
+		snprintf(f->names[f->nlabels++], sizeof f->names[0], "%.*s", (int)n, labels);
+		labels += n + (labels[n] == ',');
+	}
+	list_append(&families, &f->node);
+	return f;
+}
+
+static struct metric *series_find(struct metric_family *f, const char *const *values)
+{
+	struct metric *m;
+	LIST_FOREACH(m, &f->series, node) {
+		size_t i = 0;
+		while (i < f->nlabels && str_eq(m->labels[i], values[i]))
+			i++;
+		if (i == f->nlabels)
+			return m;
+	}
+	return NULL;
+}
+
+struct metric *metric_series(struct metric_family *f, const char *const *values)
+{
+	static const char *const other[METRIC_MAX_LABELS] = { "other", "other", "other", "other" };
+	struct metric *m = series_find(f, values);
+	if (!m && f->nseries >= MAX_SERIES) {
+		values = other;
+		m = series_find(f, values);
+	}
+	if (m)
+		return m;
+	m = XNEW(struct metric);
+	for (size_t i = 0; i < f->nlabels; i++)
+		m->labels[i] = xstrdup(values[i]);
+	if (f->type == METRIC_HISTOGRAM)
+		m->buckets = xcalloc(NBUCKETS, sizeof *m->buckets);
+	list_append(&f->series, &m->node);
+	f->nseries++;
+	return m;
+}
+
+static void series_free(struct metric_family *f, struct metric *m)
+{
+	list_remove(&m->node);
+	f->nseries--;
+	for (size_t i = 0; i < METRIC_MAX_LABELS; i++)
+		free(m->labels[i]);
+	free(m->buckets);
+	free(m);
+}
+
+void metric_forget(struct metric_family *f, const char *first)
+{
+	struct metric *m, *tmp;
+	LIST_FOREACH_SAFE(m, tmp, &f->series, node)
+		if (str_eq(m->labels[0], first))
+			series_free(f, m);
+}
+
+void metric_add(struct metric *m, double v)
+{
+	m->value += v;
+}
+
+void metric_set(struct metric *m, double v)
+{
+	m->value = v;
+}
+
+void metric_observe(struct metric *m, double seconds)
+{
+	m->value += seconds;
+	m->count++;
+	for (size_t i = 0; i < NBUCKETS; i++)
+		if (seconds <= bounds[i]) {
+			m->buckets[i]++; /* made cumulative when the page is printed */
+			return;
+		}
+}
+
+double metric_value(const struct metric *m)
+{
+	return m->value;
+}
+
+void metrics_on_scrape(void (*fn)(void *arg), void *arg)
+{
+	struct hook *h = XNEW(struct hook);
+	h->fn = fn;
+	h->arg = arg;
+	list_append(&hooks, &h->node);
+}
+
+static void add_number(struct strbuf *out, double v)
+{
+	if (fabs(v) < 1e15 && v == (double)(int64_t)v)
+		strbuf_printf(out, " %lld\n", (long long)v);
+	else
+		strbuf_printf(out, " %.9g\n", v);
+}
+
+static void add_labels(struct strbuf *out, const struct metric_family *f, const struct metric *m, const char *le)
+{
+	if (!f->nlabels && !le)
+		return;
+	const char *sep = "{";
+	for (size_t i = 0; i < f->nlabels; i++, sep = ",") {
+		strbuf_printf(out, "%s%s=\"", sep, f->names[i]);
+		for (const char *s = m->labels[i]; *s; s++)
+			if (*s == '\\' || *s == '"')
+				strbuf_printf(out, "\\%c", *s);
+			else if (*s == '\n')
+				strbuf_puts(out, "\\n");
+			else
+				strbuf_putc(out, *s);
+		strbuf_putc(out, '"');
+	}
+	if (le)
+		strbuf_printf(out, "%sle=\"%s\"", sep, le);
+	strbuf_putc(out, '}');
+}
+
+static void add_histogram(struct strbuf *out, const struct metric_family *f, const struct metric *m)
+{
+	uint64_t sum = 0;
+	char le[32];
+	for (size_t i = 0; i <= NBUCKETS; i++) {
+		if (i < NBUCKETS)
+			snprintf(le, sizeof le, "%g", bounds[i]);
+		else
+			strcpy(le, "+Inf");
+		sum = i < NBUCKETS ? sum + m->buckets[i] : m->count;
+		strbuf_printf(out, "%s_bucket", f->name);
+		add_labels(out, f, m, le);
+		add_number(out, (double)sum);
+	}
+	strbuf_printf(out, "%s_sum", f->name);
+	add_labels(out, f, m, NULL);
+	add_number(out, m->value);
+	strbuf_printf(out, "%s_count", f->name);
+	add_labels(out, f, m, NULL);
+	add_number(out, (double)m->count);
+}
+
+static void add_family(struct strbuf *out, const struct metric_family *f, bool openmetrics)
+{
+	static const char *const types[] = { "counter", "gauge", "histogram" };
+	struct metric *m;
+	/* OpenMetrics names a counter's family without the _total that its samples carry */
+	int n = (int)strlen(f->name);
+	if (openmetrics && f->type == METRIC_COUNTER && str_ends(f->name, "_total"))
+		n -= 6;
+	strbuf_printf(out, "# HELP %.*s %s\n# TYPE %.*s %s\n", n, f->name, f->help, n, f->name, types[f->type]);
+	LIST_FOREACH(m, &f->series, node) {
+		if (f->type == METRIC_HISTOGRAM) {
+			add_histogram(out, f, m);
+			continue;
+		}
+		strbuf_puts(out, f->name);
+		add_labels(out, f, m, NULL);
+		add_number(out, m->value);
+	}
+}
+
+void metrics_page(struct strbuf *out, bool openmetrics)
+{
+	struct hook *h;
+	struct metric_family *f;
+	LIST_FOREACH(h, &hooks, node)
+		h->fn(h->arg);
+	LIST_FOREACH(f, &families, node)
+		if (f->nseries)
+			add_family(out, f, openmetrics);
+	if (openmetrics)
+		strbuf_puts(out, "# EOF\n");
+}
+
+void metrics_reset(void)
+{
+	struct metric_family *f, *ftmp;
+	struct metric *m, *mtmp;
+	struct hook *h, *htmp;
+	LIST_FOREACH_SAFE(f, ftmp, &families, node) {
+		LIST_FOREACH_SAFE(m, mtmp, &f->series, node)
+			series_free(f, m);
+		list_remove(&f->node);
+		free(f);
+	}
+	LIST_FOREACH_SAFE(h, htmp, &hooks, node) {
+		list_remove(&h->node);
+		free(h);
+	}
+}
