@@ -9,6 +9,7 @@
 #define LUCID_SHAPE_H
 
 #include "lucid/doc.h"
+#include "lucid/errs.h"
 
 enum shape_type {
 	SH_STRING, /* min, max: length in characters */
