@@ -1,0 +1,32 @@
+/*
+ * transport: how a call leaves this process. Floor F4, loop thread only. A transport is a struct of functions; the router
+ * picks one by the operation's role. It passes test/contract/bus_suite unchanged, whatever it is made of.
+ */
+#ifndef BUS_TRANSPORT_H
+#define BUS_TRANSPORT_H
+
+#include "lucid/bus.h"
+#include "lucid/loop.h"
+
+struct transport {
+	const char *name; /* label of the metric: "local", "pair", "rest" */
+	/* Take the call away and answer it exactly once with call_ok…, call_fail or call_answer; now or later. */
+	void (*send)(struct transport *t, struct call *c);
+	/* Nobody waits for this call any more (deadline, or the caller is gone). It must still be answered. */
+	void (*cancel)(struct transport *t, struct call *c);
+	/* Tell the other side of an event; NULL: this transport carries none. */
+	void (*publish)(struct transport *t, const struct event *e);
+};
+
+struct bus *bus_new(struct loop *l);
+void bus_free(struct bus *b); /* with no call under way; takes NULL */
+/* Calls for this role go through t; NULL takes the route away. t outlives the bus. */
+void bus_route(struct bus *b, const char *role, struct transport *t);
+/* Events published here are also given to t. NULL: to nobody. */
+void bus_carry_events(struct bus *b, struct transport *t);
+/* An event that came from elsewhere: subscribers here hear it, it is not carried on. data is consumed. */
+void bus_deliver(struct bus *b, const char *topic, const char *object_id, const char *user_id, int64_t time_ms, json_t *data);
+/* Calls that nobody has answered yet. */
+size_t bus_calls_open(const struct bus *b);
+
+#endif
