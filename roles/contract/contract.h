@@ -23,6 +23,7 @@ extern const struct shape shape_page; /* page, limit, offset, sort: the query of
 extern const struct shape shape_display, shape_desktop, shape_security, shape_channels, shape_limits, shape_recording_mode;
 extern const struct shape shape_pagination;
 extern const struct shape shape_instance, shape_instance_spec;
+extern const struct shape shape_instance_start; /* a spec with `replace` beside it: the body of POST /instances */
 extern const struct shape shape_connection, shape_desktop_session;
 
 #endif

@@ -75,20 +75,25 @@ const struct shape shape_recording_mode = SHAPE("RecordingMode", recording_mode)
 /* --- instances: what the server-manager hands to the agent, and what it gets back */
 
 /* Everything an instance is rendered from. The agent takes nothing else from a server's definition. */
-static const struct shape_field instance_spec[] = {
-	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
-	{ "name", SH_STRING, SH_REQUIRED, .min = 1, .max = 64, .format = "name" },
-	{ "user_id", SH_STRING, .min = 1, .max = 128, .format = "user" },
-	{ "port", SH_INT, SH_REQUIRED, .min = 1024, .max = 65535 },
-	{ "display", SH_OBJECT, .sub = &shape_display },
-	{ "desktop", SH_OBJECT, .sub = &shape_desktop },
-	{ "security", SH_OBJECT, .sub = &shape_security },
-	{ "channels", SH_OBJECT, .sub = &shape_channels },
-	{ "limits", SH_OBJECT, .sub = &shape_limits },
-	{ "restart_policy", SH_STRING, .values = (const char *const[]){ "never", "on-failure", "always", NULL },
+#define INSTANCE_SPEC_FIELDS                                                                                           \
+	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },                                                     \
+	{ "name", SH_STRING, SH_REQUIRED, .min = 1, .max = 64, .format = "name" },                                     \
+	{ "user_id", SH_STRING, .min = 1, .max = 128, .format = "user" },                                              \
+	{ "port", SH_INT, SH_REQUIRED, .min = 1024, .max = 65535 },                                                    \
+	{ "display", SH_OBJECT, .sub = &shape_display },                                                               \
+	{ "desktop", SH_OBJECT, .sub = &shape_desktop },                                                               \
+	{ "security", SH_OBJECT, .sub = &shape_security },                                                             \
+	{ "channels", SH_OBJECT, .sub = &shape_channels },                                                             \
+	{ "limits", SH_OBJECT, .sub = &shape_limits },                                                                 \
+	{ "restart_policy", SH_STRING, .values = (const char *const[]){ "never", "on-failure", "always", NULL },       \
 	  .otherwise = "\"on-failure\"" },
-};
+static const struct shape_field instance_spec[] = { INSTANCE_SPEC_FIELDS };
 const struct shape shape_instance_spec = SHAPE("InstanceSpec", instance_spec);
+static const struct shape_field instance_start[] = {
+	INSTANCE_SPEC_FIELDS
+	{ "replace", SH_BOOL, .otherwise = "false", .help = "it runs: render anew, new listener, keep sesman and desktops" },
+};
+const struct shape shape_instance_start = SHAPE("InstanceStart", instance_start);
 
 static const char *const instance_states[] = { "starting", "running", "stopping", "failed", NULL };
 static const struct shape_field pids[] = {
