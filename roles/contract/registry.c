@@ -1,0 +1,48 @@
+#include <assert.h>
+
+#include "roles/contract/contract.h"
+
+const struct op_table *const op_tables[] = { &contract_xrdp, &contract_host, NULL };
+
+/* A parameter of a path template and the format of its segment (a row of shape_format's table). */
+static const struct {
+	const char *name, *format;
+} params[] = {
+	{ "server_id", "uuid" },
+	{ "node", "node" },
+	{ "id", "id" },
+	{ "display", "digits" },
+};
+
+const struct op *op_find(const char *name)
+{
+	for (const struct op_table *const *t = op_tables; *t; t++)
+		for (size_t i = 0; i < (*t)->n; i++)
+			if (strcmp((*t)->ops[i].name, name) == 0)
+				return &(*t)->ops[i];
+	return NULL;
+}
+
+const char *op_param_format(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(params); i++)
+		if (strcmp(params[i].name, name) == 0)
+			return params[i].format;
+	assert(!"a path parameter without a format");
+	abort();
+}
+
+size_t op_param_names(const struct op *op, char ret[OP_MAX_PARAMS][32])
+{
+	size_t n = 0;
+	if (!op->path)
+		return 0;
+	for (const char *p = strchr(op->path, '{'); p; p = strchr(p, '{')) {
+		const char *end = strchr(++p, '}');
+		assert(end && end > p && end - p < 32 && n < OP_MAX_PARAMS);
+		memcpy(ret[n], p, (size_t)(end - p));
+		ret[n++][end - p] = '\0';
+		p = end;
+	}
+	return n;
+}

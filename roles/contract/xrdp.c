@@ -1,0 +1,157 @@
+#include "roles/contract/contract.h"
+
+/* The host agent, /api/v1/xrdp: for admins and for roles among themselves. Each row is answered by the host.* row of
+ * host.c that roles/xrdp-integration names for it; what goes in is checked here and again on the supervisor's side. */
+
+#define BASE "/api/v1/xrdp"
+
+/* --- what goes in */
+
+static const struct shape_field stop_query[] = {
+	{ "force", SH_BOOL, .otherwise = "false", .help = "end live desktops; else they are listed and nothing is stopped" },
+	{ "remove", SH_BOOL, .otherwise = "false", .help = "remove generated files and logs too: the server is deleted" },
+};
+static const struct shape in_stop = SHAPE(NULL, stop_query);
+
+static const char *const log_levels[] = { "debug", "info", "warning", "error", NULL };
+#define LOG_FIELDS                                                                                                     \
+	{ "lines", SH_INT, .min = 1, .max = 5000, .otherwise = "200", .help = "newest lines" },                       \
+	{ "level", SH_STRING, .values = log_levels, .help = "lines of that level and above; lines without one stay" },
+static const struct shape_field logs_query[] = {
+	{ "source", SH_STRING, .min = 1, .max = 36, .format = "id", .otherwise = "\"xrdp\"",
+	  .help = "a server_id, or xrdp for the host's own service" },
+	LOG_FIELDS
+};
+static const struct shape in_logs = SHAPE(NULL, logs_query);
+static const struct shape_field instance_logs_query[] = { LOG_FIELDS };
+static const struct shape in_instance_logs = SHAPE(NULL, instance_logs_query);
+
+static const struct shape_field port_item = { NULL, SH_INT, .min = 1024, .max = 65535 };
+static const struct shape_field ports[] = {
+	{ "ports", SH_ARRAY, SH_REQUIRED, .min = 1, .max = 64, .item = &port_item, .help = "tried with a real bind" },
+};
+static const struct shape in_ports = SHAPE(NULL, ports);
+
+/* --- what comes out */
+
+static const struct shape_field instance_item = { NULL, SH_OBJECT, .sub = &shape_instance };
+static const struct shape_field connection_item = { NULL, SH_OBJECT, .sub = &shape_connection };
+static const struct shape_field desktop_item = { NULL, SH_OBJECT, .sub = &shape_desktop_session };
+static const struct shape_field line_item = { NULL, SH_STRING, .max = 65536 };
+static const struct shape_field figures_item = { NULL, SH_FREE };
+
+#define LIST_OF(what, of, most)                                                                                        \
+	static const struct shape_field what##_fields[] = { { #what, SH_ARRAY, .max = most, .item = &of } };           \
+	static const struct shape out_##what = SHAPE(NULL, what##_fields)
+LIST_OF(instances, instance_item, 1000);
+LIST_OF(connections, connection_item, 1000);
+LIST_OF(desktops, desktop_item, 1000);
+LIST_OF(ended, desktop_item, 1000);
+LIST_OF(blocked, port_item, 64);
+LIST_OF(lines, line_item, 5000);
+
+static const struct shape_field config[] = {
+	{ "xrdp_ini", SH_STRING, SH_MULTILINE, .max = 65536 },
+	{ "sesman_ini", SH_STRING, SH_MULTILINE, .max = 65536 },
+};
+static const struct shape out_config = SHAPE("InstanceConfig", config);
+
+static const struct shape_field cut[] = { { "cut", SH_OBJECT, .sub = &shape_connection } };
+static const struct shape out_cut = SHAPE(NULL, cut);
+
+static const struct shape_field ended_desktop[] = {
+	{ "ended", SH_OBJECT, .sub = &shape_desktop_session },
+	{ "processes", SH_INT, .help = "that were on it" },
+	{ "forced", SH_INT, .help = "of them, that had to be killed" },
+};
+static const struct shape out_ended_desktop = SHAPE("EndedDesktop", ended_desktop);
+
+static const struct shape_field stats[] = {
+	{ "host", SH_FREE, .help = "figures of the node" },
+	{ "instances", SH_ARRAY, .max = 1000, .item = &figures_item, .help = "server_id and its figures" },
+};
+static const struct shape out_stats = SHAPE("HostStats", stats);
+
+static const struct shape_field instance_stats[] = {
+	{ "server_id", SH_STRING },
+	{ "cpu_usec", SH_INT, .help = "used since the instance began" },
+	{ "memory_bytes", SH_INT },
+	{ "tasks", SH_INT },
+	{ "bytes_in", SH_INT },
+	{ "bytes_out", SH_INT },
+	{ "sessions", SH_FREE },
+};
+static const struct shape out_instance_stats = SHAPE("InstanceStats", instance_stats);
+
+static const struct shape_field profile[] = {
+	{ "name", SH_STRING, .help = "for desktop.profile of a server" },
+	{ "installed", SH_BOOL },
+	{ "default", SH_BOOL },
+};
+static const struct shape shape_profile = SHAPE("DesktopProfile", profile);
+static const struct shape_field profile_item = { NULL, SH_OBJECT, .sub = &shape_profile };
+static const struct shape_field profiles[] = { { "desktops", SH_ARRAY, .item = &profile_item } };
+static const struct shape out_profiles = SHAPE(NULL, profiles);
+
+static const char *const service_states[] = { "running", "stopped", "failed", "not-installed", NULL };
+static const struct shape_field service[] = {
+	{ "status", SH_STRING, .values = service_states },
+	{ "pid", SH_INT, SH_NULLABLE },
+	{ "since", SH_STRING, SH_NULLABLE },
+	{ "version", SH_STRING, SH_NULLABLE },
+	{ "memory", SH_INT, SH_NULLABLE, .help = "bytes" },
+	{ "unit", SH_STRING, SH_NULLABLE },
+	{ "raw_output", SH_STRING, SH_NULLABLE | SH_MULTILINE, .max = 65536 },
+	{ "error", SH_STRING, SH_NULLABLE },
+};
+static const struct shape out_service = SHAPE("XrdpService", service);
+
+static const struct shape_field info[] = {
+	{ "node", SH_STRING },
+	{ "boot_id", SH_STRING },
+	{ "cores", SH_INT },
+	{ "memory_mb", SH_INT },
+	{ "xrdp_version", SH_STRING, SH_NULLABLE, .help = "null: not installed" },
+	{ "isolation", SH_STRING, .help = "namespace, or shared where there are none" },
+	{ "backend", SH_STRING },
+};
+static const struct shape out_info = SHAPE("NodeInfo", info);
+
+#define XRDP(op_name, op_verb, op_path, op_flags, op_deadline, op_out, op_summary, ...)                                \
+	{                                                                                                              \
+		.name = "xrdp." op_name, .role = ROLE_XRDP, .verb = op_verb, .path = BASE op_path,                     \
+		.scope = OP_SERVICE, .flags = op_flags, .deadline_ms = op_deadline, .out = op_out,                     \
+		.summary = op_summary, __VA_ARGS__                                                                     \
+	}
+#define INSTANCE "/instances/{server_id}"
+
+static const struct op ops[] = {
+	XRDP("instances.start", "POST", "/instances", OP_IDEMPOTENT | OP_CREATES, 30000, &shape_instance,
+	     "Start an instance, or bring a running one up to its definition", .in = &shape_instance_start, .status = 201),
+	XRDP("instances.list", "GET", "/instances", OP_READ, 10000, &out_instances, "Instances on this host"),
+	XRDP("instances.get", "GET", INSTANCE, OP_READ, 5000, &shape_instance, "One instance"),
+	XRDP("instances.stop", "DELETE", INSTANCE, OP_IDEMPOTENT, 30000, &out_ended,
+	     "Stop an instance; says which desktops were ended", .query = &in_stop),
+	XRDP("instances.config", "POST", "/instances/config", OP_READ, 5000, &out_config,
+	     "Render the ini files of a definition, without starting it", .in = &shape_instance_spec),
+	XRDP("instances.logs", "GET", INSTANCE "/logs", OP_READ, 10000, &out_lines,
+	     "Newest lines of an instance's xrdp and sesman", .query = &in_instance_logs),
+	XRDP("instances.connections", "GET", INSTANCE "/connections", OP_READ, 5000, &out_connections,
+	     "Live RDP connections"),
+	XRDP("instances.connections.cut", "DELETE", INSTANCE "/connections/{id}", OP_IDEMPOTENT, 5000, &out_cut,
+	     "Cut a connection; its desktop stays"),
+	XRDP("instances.desktops", "GET", INSTANCE "/desktops", OP_READ, 5000, &out_desktops, "Desktop sessions"),
+	XRDP("instances.desktops.end", "DELETE", INSTANCE "/desktops/{display}", OP_IDEMPOTENT, 10000,
+	     &out_ended_desktop, "End a desktop: every process of it"),
+	XRDP("instances.stats", "GET", INSTANCE "/stats", OP_READ, 5000, &out_instance_stats, "Figures of one instance"),
+	XRDP("stats", "GET", "/stats", OP_READ, 5000, &out_stats, "Figures of the host and of every instance"),
+	XRDP("logs", "GET", "/logs", OP_READ, 10000, &out_lines, "Newest lines of the host's xrdp, or of an instance",
+	     .query = &in_logs),
+	XRDP("desktops", "GET", "/desktops", OP_READ, 5000, &out_profiles, "Desktop profiles, and which are installed"),
+	XRDP("service", "GET", "/service", OP_READ, 5000, &out_service, "State of the host's own xrdp"),
+	XRDP("service.status", "GET", "/service/status", OP_READ, 5000, &out_service, "State of the host's own xrdp"),
+	XRDP("info", "GET", "/info", OP_READ, 5000, &out_info, "Facts of this host"),
+	XRDP("ports.check", "POST", "/ports/check", OP_READ, 5000, &out_blocked, "Which of these ports cannot be bound",
+	     .in = &in_ports),
+};
+const struct op_table contract_xrdp = { ops, ARRAY_LEN(ops) };

@@ -1,0 +1,237 @@
+/* The contract's tables hold together: what the router, REST and OpenAPI take for granted of a row. */
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants these first */
+#include <cmocka.h>
+
+#include "lucid/str.h"
+#include "roles/contract/contract.h"
+
+static const char *const verbs[] = { "GET", "POST", "PUT", "PATCH", "DELETE" };
+static const char *const formats[] = { "uuid", "name", "account", "group", "tag", "node", "id", "time", "digits", "user" };
+static const struct {
+	const char *role, *base;
+} bases[] = {
+	{ ROLE_SERVERS, "/api/v1/rdp/" },
+	{ ROLE_XRDP, "/api/v1/xrdp/" },
+	{ ROLE_SESSIONS, "/api/v1/sessions/" },
+	{ ROLE_RESOURCES, "/api/v1/resources/" },
+};
+
+#define FOREACH_OP(row)                                                                                                \
+	for (const struct op_table *const *t_ = op_tables; *t_; t_++)                                                  \
+		for (const struct op *row = (*t_)->ops, *end_ = (*t_)->ops + (*t_)->n; row < end_; row++)
+
+static bool one_of(const char *s, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(list[i], s))
+			return true;
+	return false;
+}
+
+static void test_names(void **state)
+{
+	size_t rows = 0;
+	FOREACH_OP(op)
+	{
+		rows++;
+		assert_non_null(op->name);
+		assert_non_null(op->role);
+		assert_ptr_equal(op_find(op->name), op); /* found by name, and so the name is the only one */
+		for (const char *p = op->name; *p; p++)
+			if (!islower(*p) && *p != '.' && *p != '_')
+				fail_msg("%s: names are lower-case words and dots", op->name);
+	}
+	assert_true(rows >= contract_xrdp.n + contract_host.n);
+	assert_null(op_find("xrdp.no.such"));
+	assert_null(op_find(""));
+}
+
+/* Two templates are one when they differ in parameter names alone. */
+static void flatten(const char *path, char *dst, size_t size)
+{
+	size_t n = 0;
+	for (const char *p = path; *p && n + 1 < size; p++) {
+		dst[n++] = *p;
+		if (*p == '{')
+			p = strchr(p, '}') - 1;
+	}
+	dst[n] = '\0';
+}
+
+static const struct op *find_route(const char *verb, const char *flat)
+{
+	char path[256];
+	FOREACH_OP(op)
+	{
+		if (!op->verb || !str_eq(op->verb, verb))
+			continue;
+		flatten(op->path, path, sizeof(path));
+		if (str_eq(path, flat))
+			return op;
+	}
+	return NULL;
+}
+
+static void test_routes_are_unique(void **state)
+{
+	char flat[256];
+	FOREACH_OP(op)
+	{
+		if (!op->verb)
+			continue;
+		flatten(op->path, flat, sizeof(flat));
+		const struct op *first = find_route(op->verb, flat);
+		if (first != op)
+			fail_msg("%s and %s are both %s %s", first->name, op->name, op->verb, op->path);
+	}
+}
+
+static void check_template(const struct op *op)
+{
+	char names[OP_MAX_PARAMS][32];
+	if (!str_starts(op->path, "/api/v1/") || strstr(op->path, "//") || str_ends(op->path, "/"))
+		fail_msg("%s: %s is no template", op->name, op->path);
+	for (const char *p = op->path; *p; p++) {
+		bool starts = *p == '{', ends = *p == '}';
+		if (!islower(*p) && !isdigit(*p) && !strchr("/_-{}", *p))
+			fail_msg("%s: '%c' in %s", op->name, *p, op->path);
+		if ((starts && p[-1] != '/') || (ends && p[1] && p[1] != '/'))
+			fail_msg("%s: a parameter is a whole segment: %s", op->name, op->path);
+	}
+	size_t n = op_param_names(op, names);
+	for (size_t i = 0; i < n; i++) {
+		assert_true(one_of(op_param_format(names[i]), formats, ARRAY_LEN(formats)));
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(names[i], names[j]);
+	}
+}
+
+static void test_templates(void **state)
+{
+	FOREACH_OP(op)
+	{
+		if (!op->verb) {
+			assert_null(op->path);
+			continue;
+		}
+		assert_true(one_of(op->verb, verbs, ARRAY_LEN(verbs)));
+		check_template(op);
+		for (size_t i = 0; i < ARRAY_LEN(bases); i++)
+			if (str_eq(bases[i].role, op->role) && !str_starts(op->path, bases[i].base))
+				fail_msg("%s: %s is not below %s", op->name, op->path, bases[i].base);
+		if (!op->summary || !*op->summary)
+			fail_msg("%s: a row on REST has a summary", op->name);
+	}
+}
+
+static void check_shape(const char *op, const struct shape *s, int depth);
+
+static void check_field(const char *op, const struct shape_field *f, int depth)
+{
+	if (f->format && !one_of(f->format, formats, ARRAY_LEN(formats)))
+		fail_msg("%s: %s has the unknown format %s", op, f->name, f->format);
+	if (f->max && f->min > f->max)
+		fail_msg("%s: %s: min %lld is over max %lld", op, f->name, (long long)f->min, (long long)f->max);
+	if (f->otherwise) {
+		json_t *value = doc_parse(f->otherwise, strlen(f->otherwise), NULL, 0);
+		if (!value)
+			fail_msg("%s: the default of %s is not JSON: %s", op, f->name, f->otherwise);
+		json_decref(value);
+	}
+	if (f->type == SH_ARRAY && !f->item)
+		fail_msg("%s: the array %s says nothing of its items", op, f->name);
+	if (f->type == SH_ARRAY)
+		check_field(op, f->item, depth + 1);
+	if (f->type == SH_OBJECT && !f->sub)
+		fail_msg("%s: the object %s says nothing of its members", op, f->name);
+	if (f->sub)
+		check_shape(op, f->sub, depth + 1);
+}
+
+static void check_shape(const char *op, const struct shape *s, int depth)
+{
+	assert_true(depth < 8);
+	for (size_t i = 0; i < s->n; i++) {
+		if (!s->fields[i].name)
+			fail_msg("%s: a member without a name", op);
+		for (size_t j = 0; j < i; j++)
+			if (str_eq(s->fields[i].name, s->fields[j].name))
+				fail_msg("%s: %s twice", op, s->fields[i].name);
+		check_field(op, &s->fields[i], depth);
+	}
+}
+
+static void test_shapes(void **state)
+{
+	FOREACH_OP(op)
+	{
+		const struct shape *all[] = { op->query, op->in, op->out };
+		for (size_t i = 0; i < ARRAY_LEN(all); i++)
+			if (all[i])
+				check_shape(op->name, all[i], 0);
+		if (op->verb && op->in && (str_eq(op->verb, "GET") || str_eq(op->verb, "DELETE")))
+			fail_msg("%s: %s takes no body", op->name, op->verb);
+		if (op->query && !op->verb)
+			fail_msg("%s: a query without REST", op->name);
+	}
+}
+
+/* What the agent answers is said, and nothing of it waits for ever. */
+static void test_agent_rows(void **state)
+{
+	for (size_t i = 0; i < contract_xrdp.n; i++) {
+		const struct op *op = &contract_xrdp.ops[i];
+		assert_string_equal(op->role, ROLE_XRDP);
+		assert_true(str_starts(op->name, "xrdp."));
+		assert_non_null(op->out);
+		assert_int_equal(op->scope, OP_SERVICE);
+	}
+	const struct op_table *tables[] = { &contract_xrdp, &contract_host };
+	for (size_t t = 0; t < ARRAY_LEN(tables); t++)
+		for (size_t i = 0; i < tables[t]->n; i++) {
+			const struct op *op = &tables[t]->ops[i];
+			assert_in_range(op->deadline_ms, 1000, 60000);
+			assert_true(op->flags & (OP_IDEMPOTENT | OP_READ));
+		}
+}
+
+static void test_success_status(void **state)
+{
+	FOREACH_OP(op)
+	{
+		if (op->status && (op->status < 200 || op->status > 299))
+			fail_msg("%s: %d is no success", op->name, op->status);
+		if ((op->flags & OP_CREATES) && op->status != 201)
+			fail_msg("%s: creates, and answers %d", op->name, op->status);
+		if ((op->flags & OP_READ) && (op->flags & (OP_CREATES | OP_PATCH_BODY)))
+			fail_msg("%s: reads and writes", op->name);
+	}
+}
+
+static void test_param_names(void **state)
+{
+	char names[OP_MAX_PARAMS][32];
+	assert_int_equal(op_param_names(op_find("xrdp.instances.connections.cut"), names), 2);
+	assert_string_equal(names[0], "server_id");
+	assert_string_equal(names[1], "id");
+	assert_int_equal(op_param_names(op_find("xrdp.stats"), names), 0);
+	assert_int_equal(op_param_names(op_find("host.instance.stop"), names), 0);
+	assert_string_equal(op_param_format("server_id"), "uuid");
+	assert_string_equal(op_param_format("display"), "digits");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names),	      cmocka_unit_test(test_routes_are_unique),
+		cmocka_unit_test(test_templates),     cmocka_unit_test(test_shapes),
+		cmocka_unit_test(test_agent_rows),    cmocka_unit_test(test_success_status),
+		cmocka_unit_test(test_param_names),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
