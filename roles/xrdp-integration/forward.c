@@ -1,0 +1,154 @@
+#include "roles/xrdp-integration/forward.h"
+
+#include "lucid/str.h"
+#include "roles/xrdp-integration/lines.h"
+
+/* --- documents for the host: path parameters, the query, the body, or a part of them */
+
+static json_t *make_nothing(struct call *c)
+{
+	return json_object();
+}
+
+/* A number in the path is a number in the document. What is too long for one is no display of ours. */
+static bool add_param(struct call *c, json_t *doc, const char *name)
+{
+	const char *value = call_param(c, name);
+	int64_t number;
+	if (!str_eq(op_param_format(name), "digits")) {
+		doc_set_str(doc, name, value);
+		return true;
+	}
+	if (!str_int(value, 1, 65535, &number)) {
+		call_fail(c, ERR_INSTANCE_NOT_FOUND, "there is no %s %s; it is a number from 1 to 65535", name, value);
+		return false;
+	}
+	doc_set_int(doc, name, number);
+	return true;
+}
+
+static json_t *make_params(struct call *c)
+{
+	char names[OP_MAX_PARAMS][32];
+	size_t n = op_param_names(call_op(c), names);
+	json_t *doc = json_object();
+	for (size_t i = 0; i < n; i++) {
+		if (!add_param(c, doc, names[i])) {
+			json_decref(doc);
+			return NULL;
+		}
+	}
+	return doc;
+}
+
+static json_t *make_params_and_query(struct call *c)
+{
+	json_t *doc = make_params(c);
+	if (doc)
+		json_object_update_missing(doc, call_query(c));
+	return doc;
+}
+
+static json_t *make_body(struct call *c)
+{
+	return json_incref(call_body(c));
+}
+
+static json_t *make_spec(struct call *c)
+{
+	return json_pack("{s:O}", "spec", call_body(c));
+}
+
+/* The definition with `replace` beside it: two things for the host. */
+static json_t *make_start(struct call *c)
+{
+	json_t *spec = json_copy(call_body(c));
+	bool replace = doc_bool(spec, "replace", false);
+	json_object_del(spec, "replace");
+	return json_pack("{s:o, s:b}", "spec", spec, "replace", replace);
+}
+
+static json_t *answer_started(struct call *c, json_t *doc)
+{
+	_cleanup_(xfreep) char *path =
+		xasprintf("%s/%s", call_op(c)->path, doc_str(call_body(c), "server_id", ""));
+	call_set_location(c, path);
+	return json_incref(doc);
+}
+
+const struct forward forwards[] = {
+	{ "xrdp.instances.start", "host.instance.start", make_start, answer_started },
+	{ "xrdp.instances.list", "host.instance.list", make_nothing },
+	{ "xrdp.instances.get", "host.instance.get", make_params },
+	{ "xrdp.instances.stop", "host.instance.stop", make_params_and_query },
+	{ "xrdp.instances.config", "host.instance.config", make_spec },
+	{ "xrdp.instances.logs", "host.logs", lines_ask, lines_answer },
+	{ "xrdp.instances.connections", "host.connections", make_params },
+	{ "xrdp.instances.connections.cut", "host.connection.cut", make_params },
+	{ "xrdp.instances.desktops", "host.desktops", make_params },
+	{ "xrdp.instances.desktops.end", "host.desktop.end", make_params },
+	{ "xrdp.instances.stats", "host.instance.stats", make_params },
+	{ "xrdp.stats", "host.stats", make_nothing },
+	{ "xrdp.logs", "host.logs", lines_ask, lines_answer },
+	{ "xrdp.desktops", "host.profiles", make_nothing },
+	{ "xrdp.service", "host.service", make_nothing },
+	{ "xrdp.service.status", "host.service", make_nothing },
+	{ "xrdp.info", "host.info", make_nothing },
+	{ "xrdp.ports.check", "host.ports.check", make_body },
+};
+const size_t forwards_n = ARRAY_LEN(forwards);
+
+/* --- a call on its way */
+
+/* What a row needs when it is called: made once at forward_serve, kept for the life of the process's bus. */
+struct route {
+	const struct forward *row;
+	const struct op *host;
+	struct bus *bus;
+};
+struct under_way {
+	struct call *call;
+	const struct route *route;
+};
+
+static void answered(const struct reply *r, void *arg)
+{
+	_cleanup_(xfreep) struct under_way *w = arg;
+	if (r->err) {
+		call_fail_reply(w->call, r);
+		return;
+	}
+	if (r->blob)
+		call_ok_blob(w->call, blob_ref(r->blob), r->type);
+	else if (w->route->row->answer && r->doc)
+		call_ok(w->call, w->route->row->answer(w->call, r->doc));
+	else
+		call_ok(w->call, json_incref(r->doc));
+}
+
+/* The caller's going away is not passed on: what the host has begun (a start, an end) it finishes anyway, and its answer
+ * comes within the deadline that goes along. */
+static void forward(struct call *c, void *ctx)
+{
+	const struct route *route = ctx;
+	_cleanup_(doc_unrefp) json_t *doc = route->row->make(c);
+	if (!doc)
+		return;
+	struct under_way *w = XNEW(struct under_way);
+	*w = (struct under_way){ c, route };
+	struct call_args args;
+	call_onward(c, &args);
+	args.op = route->host;
+	args.body = doc;
+	bus_call(route->bus, &args, answered, w);
+}
+
+struct route *forward_serve(struct bus *b)
+{
+	struct route *routes = xcalloc(forwards_n, sizeof(*routes));
+	for (size_t i = 0; i < forwards_n; i++) {
+		routes[i] = (struct route){ &forwards[i], op_find(forwards[i].host), b };
+		bus_serve(b, op_find(forwards[i].op), forward, &routes[i]);
+	}
+	return routes;
+}
