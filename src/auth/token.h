@@ -12,12 +12,16 @@
 struct token_keys;
 struct token_options {
 	const char *secret;		    /* signs and verifies; at least 32 bytes */
-	const char *const *old_secrets;    /* NULL-ended: verify only; may be NULL */
+	const char *const *old_secrets;    /* NULL-ended: verify only, for a rotation; may be NULL */
 	const char *issuer, *audience;	    /* wanted when not "" */
 	unsigned lifetime_s;		    /* of what token_mint makes by default */
 };
-struct token_keys *token_keys_new(const struct token_options *o); /* copies; wiped when freed */
-void token_keys_free(struct token_keys *k);
+#define TOKEN_SECRET_MIN 32 /* bytes */
+#define TOKEN_SECRETS_MAX 8 /* the present one and old ones */
+#define TOKEN_MAX 4096	    /* bytes of a token; longer ones are refused unread */
+/* Copies; wiped when freed. NULL when a secret is shorter than TOKEN_SECRET_MIN or there are too many. */
+struct token_keys *token_keys_new(const struct token_options *o);
+void token_keys_free(struct token_keys *k); /* takes NULL */
 
 enum token_fault { TOKEN_OK, TOKEN_MALFORMED, TOKEN_SIGNATURE, TOKEN_ALGORITHM, TOKEN_EXPIRED, TOKEN_NOT_YET, TOKEN_CLAIMS,
 		   TOKEN_ISSUER, TOKEN_AUDIENCE, TOKEN_FAULTS };
@@ -26,7 +30,7 @@ const char *token_fault_name(enum token_fault f); /* label of the metric */
 
 /* Fills everything of `ret` but the address. Leaves it untouched on a fault. */
 enum token_fault token_verify(struct token_keys *k, const char *token, size_t len, struct caller *ret);
-/* Sign one. roles: NULL-ended list. can_create_sessions as a claim only when false. The caller frees. */
+/* Sign one. roles: NULL-ended list. can_create_sessions as a claim only when false. ttl_s 0: lifetime_s. The caller frees. */
 char *token_mint(struct token_keys *k, const char *sub, const char *const *roles, bool can_create_sessions, unsigned ttl_s);
 
 #endif

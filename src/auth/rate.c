@@ -1,0 +1,98 @@
+#include "auth/rate.h"
+
+#include "lucid/clock.h"
+#include "lucid/map.h"
+
+#define SETS 2048
+#define WAYS 8
+
+/* A bucket is one number: when it would be full again had nothing more been asked (GCRA). In the past: it is full. */
+struct bucket {
+	uint64_t who;
+	int64_t full_at_us[RATE_CLASSES];
+};
+
+struct rate {
+	struct {
+		int64_t step_us, depth_us; /* that one request costs; that a full bucket is worth */
+		unsigned burst;
+	} class[RATE_CLASSES];
+	struct bucket (*sets)[WAYS]; /* pages nobody touched cost nothing */
+};
+
+struct rate *rate_new(const struct rate_limit limits[RATE_CLASSES])
+{
+	struct rate *r = XNEW(struct rate);
+	r->sets = xcalloc(SETS, sizeof *r->sets);
+	rate_set(r, limits);
+	return r;
+}
+
+void rate_free(struct rate *r)
+{
+	if (!r)
+		return;
+	free(r->sets);
+	free(r);
+}
+
+void rate_set(struct rate *r, const struct rate_limit limits[RATE_CLASSES])
+{
+	for (size_t i = 0; i < RATE_CLASSES; i++) {
+		unsigned burst = MAX(limits[i].burst, 1u);
+		int64_t step = limits[i].per_minute ? 60000000 / (int64_t)limits[i].per_minute : 0;
+		r->class[i].step_us = limits[i].per_minute ? MAX(step, 1) : 0;
+		r->class[i].depth_us = r->class[i].step_us * burst;
+		r->class[i].burst = burst;
+	}
+}
+
+static int64_t latest(const struct bucket *b)
+{
+	int64_t t = 0;
+	for (size_t i = 0; i < RATE_CLASSES; i++)
+		t = MAX(t, b->full_at_us[i]);
+	return t;
+}
+
+static struct bucket *bucket_of(struct rate *r, uint64_t who)
+{
+	struct bucket *set = r->sets[who % SETS], *fullest = &set[0];
+	for (size_t i = 0; i < WAYS; i++) {
+		if (set[i].who == who)
+			return &set[i];
+		if (latest(&set[i]) < latest(fullest))
+			fullest = &set[i];
+	}
+	*fullest = (struct bucket){ .who = who };
+	return fullest;
+}
+
+static unsigned seconds_up(int64_t us)
+{
+	return us <= 0 ? 0 : (unsigned)((us + 999999) / 1000000);
+}
+
+void rate_take(struct rate *r, enum rate_class class, const char *who, bool is_user, struct rate_answer *ret)
+{
+	int64_t step = r->class[class].step_us, depth = r->class[class].depth_us;
+	if (!step) {
+		*ret = (struct rate_answer){ .allowed = true };
+		return;
+	}
+	/* a keyed hash of 64 bits stands for the name: that two callers share one is not worth the room for names */
+	uint64_t hash = map_hash(who, strlen(who));
+	struct bucket *b = bucket_of(r, is_user ? hash : ~hash);
+	int64_t now = clock_mono_us(), full_at = MAX(b->full_at_us[class], now);
+	full_at = MIN(full_at, now + depth); /* the limits were lowered */
+	*ret = (struct rate_answer){ .limit = r->class[class].burst };
+	if (full_at + step - now > depth) {
+		ret->retry_s = MAX(seconds_up(full_at + step - now - depth), 1u);
+	} else {
+		ret->allowed = true;
+		full_at += step;
+	}
+	b->full_at_us[class] = full_at;
+	ret->remaining = (unsigned)((depth - (full_at - now)) / step);
+	ret->reset_s = seconds_up(full_at - now);
+}

@@ -1,0 +1,31 @@
+/*
+ * rate: how much one caller may ask. Floor F3, loop thread only, never blocks. A token bucket per user, or per address
+ * where there is no user, and class: it holds `burst` requests and fills at `per_minute`. The table is bounded; when it is
+ * full the bucket that is fullest is forgotten, which loses least.
+ */
+#ifndef AUTH_RATE_H
+#define AUTH_RATE_H
+
+#include "lucid/base.h"
+
+enum rate_class { RATE_ORDINARY, RATE_SESSIONS, RATE_CLASSES };
+struct rate_limit {
+	unsigned per_minute, burst; /* per_minute 0: no limit */
+};
+struct rate;
+struct rate *rate_new(const struct rate_limit limits[RATE_CLASSES]);
+void rate_free(struct rate *r); /* takes NULL */
+/* New limits for what comes from now on; buckets keep their level. */
+void rate_set(struct rate *r, const struct rate_limit limits[RATE_CLASSES]);
+
+struct rate_answer {
+	bool allowed;
+	unsigned limit;	    /* what the bucket holds; 0: this class has no limit */
+	unsigned remaining; /* requests that would be let through at once */
+	unsigned reset_s;   /* until the bucket is full again */
+	unsigned retry_s;   /* refused: until the next one is let through, at least 1 */
+};
+/* Take one. `is_user` keeps users and addresses apart. */
+void rate_take(struct rate *r, enum rate_class class, const char *who, bool is_user, struct rate_answer *ret);
+
+#endif

@@ -1,0 +1,108 @@
+/* rate: buckets empty, fill, keep callers and classes apart, and stay bounded. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "auth/rate.h"
+#include "lucid/clock.h"
+
+static const struct rate_limit usual[RATE_CLASSES] = {
+	[RATE_ORDINARY] = { .per_minute = 100, .burst = 200 },
+	[RATE_SESSIONS] = { .per_minute = 10, .burst = 10 },
+};
+
+static unsigned take_all(struct rate *r, enum rate_class class, const char *who, bool is_user)
+{
+	struct rate_answer a;
+	unsigned n = 0;
+	for (rate_take(r, class, who, is_user, &a); a.allowed && n < 100000; rate_take(r, class, who, is_user, &a))
+		n++;
+	assert_true(a.retry_s >= 1);
+	assert_int_equal(a.remaining, 0);
+	return n;
+}
+
+static void test_burst(UNUSED void **state)
+{
+	struct rate *r = rate_new(usual);
+	struct rate_answer a;
+	rate_take(r, RATE_ORDINARY, "ann", true, &a);
+	assert_true(a.allowed);
+	assert_int_equal(a.limit, 200);
+	assert_int_equal(a.remaining, 199);
+	assert_int_equal(a.reset_s, 1);
+	assert_in_range(take_all(r, RATE_ORDINARY, "ann", true), 199, 201); /* one more may have come in meanwhile */
+	/* others, the same name as an address, and the other class have their own */
+	assert_in_range(take_all(r, RATE_ORDINARY, "bob", true), 200, 201);
+	assert_in_range(take_all(r, RATE_ORDINARY, "ann", false), 200, 201);
+	assert_in_range(take_all(r, RATE_SESSIONS, "ann", true), 10, 11);
+	rate_free(r);
+}
+
+static void test_refill(UNUSED void **state)
+{
+	struct rate *r = rate_new(usual);
+	struct rate_answer a;
+	take_all(r, RATE_SESSIONS, "ann", true);
+	rate_take(r, RATE_SESSIONS, "ann", true, &a);
+	assert_false(a.allowed);
+	assert_in_range(a.retry_s, 5, 6);
+	assert_in_range(a.reset_s, 59, 60);
+	clock_shift_ms(a.retry_s * 1000);
+	assert_in_range(take_all(r, RATE_SESSIONS, "ann", true), 1, 2);
+	clock_shift_ms(30000);
+	assert_in_range(take_all(r, RATE_SESSIONS, "ann", true), 5, 6);
+	clock_shift_ms(3600000); /* no more than the burst is saved up */
+	assert_in_range(take_all(r, RATE_SESSIONS, "ann", true), 10, 11);
+	rate_free(r);
+}
+
+static void test_limits(UNUSED void **state)
+{
+	struct rate *r = rate_new((const struct rate_limit[RATE_CLASSES]){ { .per_minute = 0 }, { 10, 10 } });
+	struct rate_answer a;
+	for (int i = 0; i < 1000; i++) {
+		rate_take(r, RATE_ORDINARY, "ann", true, &a);
+		assert_true(a.allowed);
+		assert_int_equal(a.limit, 0);
+	}
+	rate_set(r, usual);
+	assert_in_range(take_all(r, RATE_ORDINARY, "ann", true), 200, 201);
+	/* lowered: what is owed is no more than the new bucket holds */
+	rate_set(r, (const struct rate_limit[RATE_CLASSES]){ { .per_minute = 60, .burst = 2 }, { 10, 10 } });
+	rate_take(r, RATE_ORDINARY, "ann", true, &a);
+	assert_false(a.allowed);
+	assert_in_range(a.reset_s, 1, 2);
+	rate_free(r);
+}
+
+static void test_bounded(UNUSED void **state)
+{
+	struct rate *r = rate_new(usual);
+	struct rate_answer a;
+	assert_int_equal(take_all(r, RATE_SESSIONS, "hog", true), 10);
+	/* a flood of strangers pushes each other out, not the bucket that is empty */
+	for (int i = 0; i < 60000; i++) {
+		char who[32];
+		snprintf(who, sizeof who, "10.%d.%d.%d", i >> 16, i >> 8 & 255, i & 255);
+		rate_take(r, RATE_ORDINARY, who, false, &a);
+		assert_true(a.allowed);
+	}
+	rate_take(r, RATE_SESSIONS, "hog", true, &a);
+	assert_true(a.remaining < 5);
+	rate_free(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_burst),
+		cmocka_unit_test(test_refill),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_bounded),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
