@@ -136,7 +136,7 @@ static void forward(struct call *c, void *ctx)
 		return;
 	struct under_way *w = XNEW(struct under_way);
 	*w = (struct under_way){ c, route };
-	struct call_args args;
+	struct call_args args = { 0 };
 	call_onward(c, &args);
 	args.op = route->host;
 	args.body = doc;
