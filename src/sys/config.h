@@ -1,4 +1,11 @@
-/* config, the engine: rows, sources, precedence, faults. Floor F1. What others read: lucid/config.h. */
+/*
+ * config, the engine: rows, sources, precedence, faults. Floor F1; one thread, at the start and on reload; blocks for
+ * reading files. What others read: lucid/config.h. Not for: what settings there are (src/app/options.c) and what they must
+ * be to each other (src/app/checks.c).
+ *
+ * An empty value means "none": it takes the place of a value of lower precedence. Where a setting has a default that is not
+ * empty, an empty value is a fault, unless OPT_EMPTY_OK says that "none" means something.
+ */
 #ifndef SYS_CONFIG_H
 #define SYS_CONFIG_H
 
@@ -12,7 +19,7 @@ enum {
 	OPT_NOT_BUILT = 1 << 2, /* known, but its part is not in this program: setting it is refused */
 	OPT_PORT = 1 << 3,
 	OPT_IGNORED = 1 << 4, /* accepted and without effect */
-	OPT_EMPTY_OK = 1 << 5,
+	OPT_EMPTY_OK = 1 << 5, /* empty is a value of its own, not "as if it were not there" */
 };
 struct option {
 	const char *name;
@@ -32,6 +39,7 @@ struct config_input {
 	const char *const *set;	       /* "NAME=value" from the command line, NULL-ended or NULL */
 	const char *const *env_files;  /* NULL-ended or NULL: then ./.env where it exists */
 	const char *config_file;       /* --config, or NULL */
+	bool no_dotenv;		       /* leave ./.env alone, for who must not depend on the directory it stands in */
 };
 
 /* A snapshot, or NULL with every fault in `faults`, one sentence a line: name, value (secrets masked), source, what is
@@ -42,6 +50,11 @@ void config_free(struct config *c); /* wipes secrets; takes NULL */
 
 /* After the load, for defaults that are computed (directories, generated secrets): source "default". Same checks. */
 bool config_default(struct config *c, const char *name, const char *value, struct strbuf *faults);
+
+/* `to` has the value and the source of `from` from now on. Both are of the table; false with a fault if it does not fit. */
+bool config_copy(struct config *c, const char *to, const char *from, struct strbuf *faults);
+/* "NAME: \"value\" from SOURCE: ALLOWED", the value of a secret masked: how every fault of the table looks. */
+void config_fault(const struct config *c, const char *name, struct strbuf *faults, const char *fmt, ...) PRINTF(4, 5);
 
 /* Print the table (--help-config), the values with their sources (check-config), secrets masked. */
 void config_print_help(const struct option *rows, size_t n, struct strbuf *out);
