@@ -54,6 +54,10 @@ $(B)/liblucid.a: $(LIB_OBJS)
 $(B)/test/%: $(B)/test/%.o $(B)/liblucid.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/liblucid.a $(PKG_LIBS) -lcmocka
 
+# programs that measure
+$(B)/bench/%: $(B)/bench/%.o $(B)/liblucid.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/liblucid.a $(PKG_LIBS)
+
 # every unit and contract test of this variant, built and run
 unit: $(UNIT)
 	@test/lib/run-unit $(UNIT)
