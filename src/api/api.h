@@ -20,6 +20,9 @@ struct api_env {
 	const struct role *const *all_roles; /* every role there is, NULL-ended */
 };
 struct api *api_new(const struct api_env *env);
+/* Take up what may change live: rate limits, METRICS_PUBLIC, ALLOWED_HOSTS, REQUEST_TIMEOUT, keys. Both outlive the api, or
+ * the next reload. */
+void api_reload(struct api *a, const struct config *c, struct token_keys *keys);
 /* Answer on a listening socket for a role; NULL role: the Prometheus port (/metrics and health alone). 0 or negated. */
 int api_listen(struct api *a, int fd, const struct role *role);
 

@@ -1,0 +1,126 @@
+/* core: the inside of the REST face, for its own files. Floor F5, loop thread only. Others see api/api.h. */
+#ifndef API_CORE_H
+#define API_CORE_H
+
+#include "api/api.h"
+#include "api/router.h"
+#include "auth/rate.h"
+#include "auth/token.h"
+#include "net/http.h"
+
+#define API_METHODS (HTTP_OTHER + 1)
+#define API_LISTENERS 16
+#define API_REQUEST_ID 24
+
+struct request;
+struct health;
+
+/* What is counted for one endpoint and method; found once, then one addition a request. */
+struct series {
+	struct metric *seconds;
+	struct {
+		int status;
+		struct metric *count;
+	} by_status[12];
+};
+
+/* One path template. Either rows of operations by method, or one of our own pages, which is read. */
+struct endpoint {
+	struct endpoint *next; /* all of one owner, to free them */
+	const char *path, *service;
+	const struct op *ops[API_METHODS];
+	void (*page)(struct request *q);
+	char allow[64];
+	struct series *series[API_METHODS];
+};
+
+/* A role's port, or the Prometheus port (role NULL): our own pages, and the role's short forms. */
+struct listener {
+	struct api *api;
+	const struct role *role;
+	const char *service;
+	struct router *router;
+	struct endpoint *pages; /* owned */
+	struct endpoint unmatched;
+};
+
+struct api {
+	struct api_env env;
+	struct http_server *server;
+	struct router *router; /* of the operations of every role */
+	struct endpoint *endpoints; /* owned */
+	struct listener listeners[API_LISTENERS];
+	size_t nlisteners;
+	struct rate *rate; /* NULL: no limits */
+	struct health *health;
+	struct blob *openapi; /* once asked for */
+	int64_t started_us;
+	unsigned deadline_ms;
+	bool metrics_public, any_host;
+	char id_prefix[9]; /* request ids: this, '-', a number */
+	uint64_t next_id;
+	struct metric_family *requests, *seconds;
+	struct metric *auth_failures[TOKEN_FAULTS + 1], *limited[RATE_CLASSES];
+	struct gauges *gauges;
+};
+
+/* Of one request, in the room that http.h keeps for it. */
+struct request {
+	struct api *api;
+	struct listener *listener;
+	struct http_req *http;
+	struct endpoint *endpoint;
+	const struct op *op; /* NULL: a page of ours, or nothing */
+	const char *id;
+	enum http_method method;
+	struct rate_answer rate;
+	struct caller caller;
+	char id_room[API_REQUEST_ID];
+};
+
+/* --- rest.c */
+void rest_on_request(struct http_req *r, void *arg);
+
+/* --- access.c: who asks, and whether he may. 0, or a negated error after the request was answered. */
+int access_check(struct request *q, enum op_scope scope, enum op_rate rate);
+
+/* --- reply.c: the end of a request; each of these is called once, and q is gone after it. */
+struct error_page {
+	int err;
+	const char *message;	/* NULL: the code's own */
+	json_t *details;	/* borrowed; NULL: none */
+	unsigned retry_after_s; /* 0: the code's own */
+	const char *challenge;	/* WWW-Authenticate, or NULL */
+};
+void reply_error(struct request *q, const struct error_page *e);
+void reply_error_text(struct request *q, int err, const char *message);
+void reply_call(const struct reply *r, void *request); /* the bus has answered */
+void reply_text(struct request *q, int status, const char *type, const void *body, size_t len);
+void reply_blob(struct request *q, int status, const char *type, struct blob *body);
+void reply_options(struct request *q);
+/* The error page alone, for what the gate refuses. */
+struct blob *reply_refusal(int status, const char *why, void *api);
+/* If-Match: 0 and the version (0: any), or a negated error with a sentence. */
+int reply_if_match(struct request *q, int64_t *ret, const char **ret_why);
+
+/* --- our own pages */
+void health_page(struct request *q);
+void health_live_page(struct request *q);
+void health_ready_page(struct request *q);
+struct health *health_new(struct loop *l);
+void health_free(struct health *h);
+void health_add(struct health *h, const char *name, bool essential, api_check check, void *arg);
+void metrics_page_page(struct request *q);
+struct gauges *gauges_new(void);
+void gauges_free(struct gauges *g);
+void openapi_page(struct request *q);
+void root_page(struct request *q);
+
+/* --- openapi.c */
+json_t *openapi_document(const struct api *a);
+
+/* --- api.c */
+const char *api_service_of(const struct api *a, const char *role);
+bool api_serves(const struct api *a, const char *role); /* in this process */
+
+#endif
