@@ -44,13 +44,17 @@ static inline struct list *list_take_first(struct list *head)
 	return n;
 }
 
+/* The node in its owner by arithmetic alone: at the end of a walk `pos` is no owner, and may not even be aligned as one. */
+#define LIST_NODE(pos, member) ((struct list *)(void *)((char *)(pos) + offsetof(__typeof__(*(pos)), member)))
+
 #define LIST_FOREACH(pos, head, member)                                                                                \
-	for (pos = CONTAINER_OF((head)->next, __typeof__(*pos), member); &pos->member != (head);                       \
-	     pos = CONTAINER_OF(pos->member.next, __typeof__(*pos), member))
+	for (pos = CONTAINER_OF((head)->next, __typeof__(*pos), member); LIST_NODE(pos, member) != (head);             \
+	     pos = CONTAINER_OF(LIST_NODE(pos, member)->next, __typeof__(*pos), member))
 /* As above, and `pos` may be removed and freed in the body. */
 #define LIST_FOREACH_SAFE(pos, tmp, head, member)                                                                      \
 	for (pos = CONTAINER_OF((head)->next, __typeof__(*pos), member),                                               \
-	    tmp = CONTAINER_OF(pos->member.next, __typeof__(*pos), member);                                            \
-	     &pos->member != (head); pos = tmp, tmp = CONTAINER_OF(tmp->member.next, __typeof__(*tmp), member))
+	    tmp = CONTAINER_OF(LIST_NODE(pos, member)->next, __typeof__(*pos), member);                                \
+	     LIST_NODE(pos, member) != (head);                                                                         \
+	     pos = tmp, tmp = CONTAINER_OF(LIST_NODE(tmp, member)->next, __typeof__(*tmp), member))
 
 #endif
