@@ -1,0 +1,272 @@
+#include "sys/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lucid/clock.h"
+#include "lucid/errs.h"
+
+struct header {
+	uint32_t len;
+	uint8_t kind, nfds;
+	uint16_t zero;
+};
+
+struct out {
+	struct list node;
+	size_t len, sent;
+	int fds[CHANNEL_MAX_FDS];
+	size_t nfds; /* set to 0 once they went with the first bytes */
+	char data[];
+};
+
+struct channel {
+	struct loop *loop;
+	int fd;
+	struct loop_io *io;
+	struct channel_events events;
+	void *arg;
+	struct list queue;
+	size_t queued;
+	bool closed;
+	struct loop_task closing;
+	/* in */
+	char *in;
+	size_t in_len, in_cap;
+	int in_fds[64];
+	size_t in_nfds;
+};
+
+static void on_io(int events, void *arg);
+
+static void on_closing(struct loop_task *t)
+{
+	struct channel *c = CONTAINER_OF(t, struct channel, closing);
+	c->events.on_closed(c->arg);
+}
+
+static void fail(struct channel *c)
+{
+	if (c->closed)
+		return;
+	c->closed = true;
+	loop_io_set(c->io, 0);
+	loop_defer(c->loop, &c->closing);
+}
+
+struct channel *channel_new(struct loop *l, int fd, const struct channel_events *events, void *arg)
+{
+	struct channel *c = XNEW(struct channel);
+	c->loop = l;
+	c->fd = fd;
+	c->events = *events;
+	c->arg = arg;
+	list_init(&c->queue);
+	loop_task_init(&c->closing, on_closing);
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	c->io = loop_io_new(l, fd, LOOP_READ, on_io, c);
+	return c;
+}
+
+static void out_free(struct channel *c, struct out *o)
+{
+	list_remove(&o->node);
+	c->queued -= o->len;
+	for (size_t i = 0; i < o->nfds; i++)
+		close(o->fds[i]);
+	free(o);
+}
+
+void channel_free(struct channel *c)
+{
+	struct out *o, *tmp;
+	if (!c)
+		return;
+	loop_undefer(&c->closing);
+	loop_io_free(c->io);
+	LIST_FOREACH_SAFE(o, tmp, &c->queue, node)
+		out_free(c, o);
+	for (size_t i = 0; i < c->in_nfds; i++)
+		close(c->in_fds[i]);
+	close(c->fd);
+	free(c->in);
+	free(c);
+}
+
+/* --- out */
+
+static ssize_t send_some(struct channel *c, struct out *o)
+{
+	struct iovec iov = { o->data + o->sent, o->len - o->sent };
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int) * CHANNEL_MAX_FDS)];
+	} control;
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	if (o->nfds) {
+		memset(&control, 0, sizeof control);
+		m.msg_control = &control;
+		m.msg_controllen = CMSG_SPACE(sizeof(int) * o->nfds);
+		struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(int) * o->nfds);
+		memcpy(CMSG_DATA(h), o->fds, sizeof(int) * o->nfds);
+	}
+	ssize_t n = sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n > 0) {
+		while (o->nfds)
+			close(o->fds[--o->nfds]);
+	}
+	return n;
+}
+
+static void write_queue(struct channel *c)
+{
+	while (!list_empty(&c->queue)) {
+		struct out *o = CONTAINER_OF(c->queue.next, struct out, node);
+		ssize_t n = send_some(c, o);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			if (errno != EAGAIN)
+				fail(c);
+			break;
+		}
+		o->sent += (size_t)n;
+		if (o->sent == o->len)
+			out_free(c, o);
+	}
+	if (!c->closed)
+		loop_io_set(c->io, LOOP_READ | (list_empty(&c->queue) ? 0 : LOOP_WRITE));
+}
+
+int channel_send(struct channel *c, uint8_t kind, const void *data, size_t len, const int *fds, size_t nfds)
+{
+	if (c->closed)
+		return -ERR_UNAVAILABLE;
+	if (len > CHANNEL_FRAME_MAX || nfds > CHANNEL_MAX_FDS)
+		return -ERR_TOO_LARGE;
+	if (c->queued + len > CHANNEL_QUEUE_MAX)
+		return -ERR_BUSY;
+	struct header h = { .len = (uint32_t)len, .kind = kind, .nfds = (uint8_t)nfds };
+	struct out *o = xcalloc(1, sizeof *o + sizeof h + len);
+	o->len = sizeof h + len;
+	memcpy(o->data, &h, sizeof h);
+	if (len)
+		memcpy(o->data + sizeof h, data, len);
+	for (size_t i = 0; i < nfds; i++) {
+		int copy = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+		if (copy < 0) {
+			c->queued += o->len;
+			list_init(&o->node);
+			out_free(c, o);
+			return -ERR_BUSY;
+		}
+		o->fds[o->nfds++] = copy;
+	}
+	list_append(&c->queue, &o->node);
+	c->queued += o->len;
+	write_queue(c);
+	return 0;
+}
+
+void channel_flush(struct channel *c, int ms)
+{
+	int64_t end = clock_mono_ms() + ms;
+	while (!c->closed && !list_empty(&c->queue) && clock_mono_ms() < end) {
+		struct pollfd p = { .fd = c->fd, .events = POLLOUT };
+		if (poll(&p, 1, 50) > 0)
+			write_queue(c);
+	}
+}
+
+/* --- in */
+
+static void take_fds(struct channel *c, struct msghdr *m)
+{
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+			continue;
+		size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		int fds[CHANNEL_MAX_FDS * 2];
+		memcpy(fds, CMSG_DATA(h), MIN(n, ARRAY_LEN(fds)) * sizeof(int));
+		for (size_t i = 0; i < MIN(n, ARRAY_LEN(fds)); i++)
+			if (c->in_nfds < ARRAY_LEN(c->in_fds))
+				c->in_fds[c->in_nfds++] = fds[i];
+			else
+				close(fds[i]);
+	}
+}
+
+/* Give out every whole frame at the front of what came. False: what came is no frame. */
+static bool give_frames(struct channel *c)
+{
+	size_t at = 0;
+	struct header h;
+	while (!c->closed && c->in_len - at >= sizeof h) {
+		memcpy(&h, c->in + at, sizeof h);
+		if (h.len > CHANNEL_FRAME_MAX || h.nfds > CHANNEL_MAX_FDS || h.zero)
+			return false;
+		if (c->in_len - at < sizeof h + h.len)
+			break;
+		if (h.nfds > c->in_nfds)
+			return false;
+		char *data = c->in + at + sizeof h, saved = data[h.len];
+		int fds[CHANNEL_MAX_FDS];
+		memcpy(fds, c->in_fds, h.nfds * sizeof(int));
+		c->in_nfds -= h.nfds;
+		memmove(c->in_fds, c->in_fds + h.nfds, c->in_nfds * sizeof(int));
+		data[h.len] = 0; /* there is always one byte more than in_len */
+		c->events.on_frame(h.kind, data, h.len, fds, h.nfds, c->arg);
+		data[h.len] = saved;
+		at += sizeof h + h.len;
+	}
+	if (at)
+		memmove(c->in, c->in + at, c->in_len - at);
+	c->in_len -= at;
+	if (!c->in_len && c->in_cap > 256u << 10) { /* a big frame has passed: do not keep its room */
+		free(c->in);
+		c->in = NULL;
+		c->in_cap = 0;
+	}
+	return true;
+}
+
+static void read_some(struct channel *c)
+{
+	if (c->in_cap - c->in_len < 8192) {
+		c->in_cap = MAX(c->in_cap * 2, (size_t)16384);
+		c->in = xrealloc(c->in, c->in_cap + 1);
+	}
+	struct iovec iov = { c->in + c->in_len, c->in_cap - c->in_len };
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int) * CHANNEL_MAX_FDS * 2)];
+	} control;
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	ssize_t n = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		fail(c);
+		return;
+	}
+	take_fds(c, &m);
+	c->in_len += (size_t)n;
+	if (!give_frames(c))
+		fail(c);
+}
+
+static void on_io(int events, void *arg)
+{
+	struct channel *c = arg;
+	if (events & LOOP_WRITE)
+		write_queue(c);
+	if (events & LOOP_READ && !c->closed)
+		read_some(c);
+}
