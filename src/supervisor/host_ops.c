@@ -1,0 +1,40 @@
+#include "supervisor/host_ops.h"
+
+#include <assert.h>
+
+#include "lucid/str.h"
+
+/* A handler needs both: the host, and which of its entries the row means. */
+struct bound {
+	struct host *host;
+	const struct host_entry *entry;
+};
+
+static void on_done(void *arg, int err, const char *message, json_t *consume_out)
+{
+	struct call *c = arg;
+	if (!err)
+		call_ok(c, consume_out);
+	else
+		call_fail_details(c, err, consume_out, message ? "%s" : NULL, message);
+}
+
+static void handle(struct call *c, void *ctx)
+{
+	const struct bound *b = ctx;
+	_cleanup_(doc_unrefp) json_t *none = json_object();
+	json_t *in = call_body(c);
+	b->entry->fn(b->host, in ? in : none, on_done, c);
+}
+
+void host_ops_serve(struct bus *b, struct host *h)
+{
+	static struct bound bound[64];
+	assert(host_entries_n <= ARRAY_LEN(bound));
+	for (size_t i = 0; i < host_entries_n; i++) {
+		const struct op *op = op_find(host_entries[i].op);
+		assert(op);
+		bound[i] = (struct bound){ h, &host_entries[i] };
+		bus_serve(b, op, handle, &bound[i]);
+	}
+}

@@ -1,0 +1,71 @@
+#include "sys/privileges.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lucid/str.h"
+
+#define NOBODY_IN_PARTICULAR 65532 /* the uid that distroless images run as */
+
+bool run_user_find(const char *name, struct run_user *ret)
+{
+	int64_t number;
+	const struct passwd *pw = getpwnam(*name ? name : "lucid-rdp");
+	if (pw) {
+		*ret = (struct run_user){ pw->pw_uid, pw->pw_gid };
+		return true;
+	}
+	if (!*name || str_int(name, 1, 4294967294, &number)) {
+		uid_t uid = *name ? (uid_t)number : NOBODY_IN_PARTICULAR;
+		pw = getpwuid(uid);
+		*ret = (struct run_user){ uid, pw ? pw->pw_gid : (gid_t)uid };
+		return true;
+	}
+	return false;
+}
+
+int privileges_drop(const struct run_user *u)
+{
+	if (geteuid() == 0) {
+		/* the bounding set first: dropping from it needs a capability itself; past the last one the kernel knows
+		 * nothing is left */
+		for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+			if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
+				return -1;
+		if (setgroups(0, NULL) < 0 && errno != EPERM)
+			return -1;
+		if (setresgid(u->gid, u->gid, u->gid) < 0 || setresuid(u->uid, u->uid, u->uid) < 0)
+			return -1;
+	}
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { 0 };
+	if (syscall(SYS_capset, &head, none) < 0)
+		return -1;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+int privileges_make_dir(const char *path, mode_t mode, const struct run_user *owner)
+{
+	_cleanup_(xfreep) char *copy = xstrdup(path);
+	for (char *p = copy + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = 0;
+		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+			return -1;
+		*p = '/';
+	}
+	if (mkdir(copy, mode) < 0 && errno != EEXIST)
+		return -1;
+	if (geteuid() != 0)
+		return 0;
+	if (owner && lchown(copy, owner->uid, owner->gid) < 0)
+		return -1;
+	return chmod(copy, mode);
+}
