@@ -1,0 +1,51 @@
+#include "app/checks_ready.h"
+
+#include "lucid/str.h"
+
+static void check_store(void *arg, api_check_done done, void *token)
+{
+	const char *why = "";
+	bool up = store_healthy(arg, &why);
+	done(token, up ? API_HEALTHY : API_UNHEALTHY, up ? "" : why);
+}
+
+static void check_redis(UNUSED void *arg, api_check_done done, void *token)
+{
+	done(token, API_DISABLED, "everything that Redis would share is kept in this process");
+}
+
+/* --- xrdp: asked of the supervisor, as the agent role would */
+
+struct asked {
+	api_check_done done;
+	void *token;
+};
+
+static void on_info(const struct reply *r, void *arg)
+{
+	struct asked *a = arg;
+	const char *version = r->err ? NULL : doc_str(r->doc, "xrdp_version", NULL);
+	if (r->err)
+		a->done(a->token, API_UNHEALTHY, r->message);
+	else if (!version)
+		a->done(a->token, API_UNHEALTHY, err_text(ERR_NO_XRDP));
+	else
+		a->done(a->token, API_HEALTHY, version);
+	free(a);
+}
+
+static void check_xrdp(void *arg, api_check_done done, void *token)
+{
+	struct asked *a = XNEW(struct asked);
+	*a = (struct asked){ done, token };
+	bus_call(arg, &(struct call_args){ .op = op_find("host.info"), .deadline_ms = 4500 }, on_info, a);
+}
+
+void checks_ready_add(struct api *a, struct store *store, struct bus *b, const struct role *const *roles)
+{
+	api_add_check(a, "store", true, check_store, store);
+	api_add_check(a, "redis", false, check_redis, NULL);
+	for (; *roles; roles++)
+		if (str_eq((*roles)->name, "xrdp-integration"))
+			api_add_check(a, "xrdp", false, check_xrdp, b);
+}

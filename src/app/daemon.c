@@ -1,0 +1,168 @@
+#include "app/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "app/roles.h"
+#include "app/server.h"
+#include "lucid/clock.h"
+#include "lucid/str.h"
+#include "net/listen.h"
+#include "supervisor/supervisor.h"
+#include "sys/log.h"
+#include "sys/privileges.h"
+
+#define PREDECESSOR_MS 5000 /* how long ports of a daemon that is just leaving are waited for */
+
+/* --- directories and log: what root trusts stays root's, the server gets its own parts */
+
+static bool make_dir(const struct config *c, const char *option, const char *below, mode_t mode, const struct run_user *owner)
+{
+	_cleanup_(xfreep) char *path = xasprintf("%s%s%s", config_str(c, option), *below ? "/" : "", below);
+	if (privileges_make_dir(path, mode, owner) == 0)
+		return true;
+	log_error("daemon", "%s: cannot make the directory %s: %s; give a directory that can be written", option, path, strerror(errno));
+	return false;
+}
+
+static bool make_dirs(const struct config *c, const struct run_user *u)
+{
+	const struct run_user root = { 0, 0 };
+	const struct {
+		const char *option, *below;
+		mode_t mode;
+		const struct run_user *owner;
+	} dirs[] = {
+		{ "DATA_DIR", "", 0755, &root },	{ "LOG_DIR", "", 0755, &root },	     { "RUNTIME_DIR", "", 0755, &root },
+		{ "DATA_DIR", "store", 0700, u },	{ "DATA_DIR", "sessions", 0700, u }, { "LOG_DIR", "server", 0750, u },
+		{ "DATA_DIR", "xrdp", 0755, &root },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+		if (!make_dir(c, dirs[i].option, dirs[i].below, dirs[i].mode, dirs[i].owner))
+			return false;
+	return true;
+}
+
+static bool set_up_log(const struct config *c, const struct run_user *u)
+{
+	const char *target = config_str(c, "LOG_TARGET");
+	enum log_level level = LOG_INFO_;
+	log_level_from_string(config_str(c, "LOG_LEVEL"), &level);
+	int fd = STDERR_FILENO;
+	if (*target == '/') {
+		fd = open(target, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
+		if (fd < 0) {
+			log_error("daemon", "LOG_TARGET: cannot open %s: %s", target, strerror(errno));
+			return false;
+		}
+		if (geteuid() == 0 && fchown(fd, u->uid, u->gid) < 0)
+			log_warn("daemon", "LOG_TARGET: %s stays root's: %s", target, strerror(errno));
+	}
+	const char *format = config_str(c, "LOG_FORMAT");
+	bool text = str_eq(format, "text") || (!*format && isatty(fd));
+	log_setup(level, text ? LOG_TEXT : LOG_JSON, fd);
+	return true;
+}
+
+/* --- listeners */
+
+static bool listen_one(struct server_env *env, const char *address, int port, const struct role *role, int64_t give_up_ms)
+{
+	char why[256];
+	int fd, rc;
+	if (env->nlisteners >= MAX_LISTENERS) {
+		log_error("daemon", "BIND_ADDRESS: more than %d sockets to listen on; name fewer addresses", MAX_LISTENERS);
+		return false;
+	}
+	while ((rc = listen_tcp(address, port, &fd, why, sizeof why)) == -EADDRINUSE && clock_mono_ms() < give_up_ms)
+		usleep(20000);
+	if (rc < 0) {
+		if (role)
+			log_error("daemon", "%s: %s", role->port_option, why);
+		else
+			log_warn("daemon", "PROMETHEUS_PORT: %s; the roles' ports serve the same figures", why);
+		return !role;
+	}
+	env->listeners[env->nlisteners++] = (struct listener){ fd, role };
+	return true;
+}
+
+/* Every fault is said, not only the first. */
+static bool listen_all(struct server_env *env, const struct config *c)
+{
+	int64_t give_up_ms = clock_mono_ms() + PREDECESSOR_MS;
+	bool ok = true;
+	for (const char *const *a = config_list(c, "BIND_ADDRESS"); *a; a++) {
+		for (const struct role *const *r = env->roles; *r; r++)
+			ok &= listen_one(env, *a, (int)config_int(c, (*r)->port_option), *r, give_up_ms);
+		if (ok && config_bool(c, "PROMETHEUS_ENABLED"))
+			ok &= listen_one(env, *a, (int)config_int(c, "PROMETHEUS_PORT"), NULL, 0);
+	}
+	return ok;
+}
+
+/* --- with a supervisor, or alone */
+
+static int run_below_supervisor(int pair_fd, void *arg)
+{
+	return server_run(arg, pair_fd);
+}
+
+static int run_supervised(const struct server_env *env, const struct run_user *u, bool stop_servers)
+{
+	int fds[MAX_LISTENERS + 1];
+	for (size_t i = 0; i < env->nlisteners; i++)
+		fds[i] = env->listeners[i].fd;
+	fds[env->nlisteners] = -1;
+	struct supervisor_env s = {
+		.config = env->config,
+		.user = *u,
+		.keep_fds = fds,
+		.server = run_below_supervisor,
+		.arg = (void *)(uintptr_t)env,
+		.stop_servers = stop_servers || config_bool(env->config, "STOP_SERVERS_ON_EXIT"),
+		.grace_s = (unsigned)config_int(env->config, "SHUTDOWN_GRACE"),
+	};
+	return supervisor_run(&s);
+}
+
+static int run_alone(const struct server_env *env, const struct run_user *u)
+{
+	if (privileges_drop(u) < 0) {
+		log_error("daemon", "cannot give up privileges: %s", strerror(errno));
+		return EXIT_FINAL;
+	}
+	return server_run(env, -1);
+}
+
+static bool has_role(const struct server_env *env, const char *name)
+{
+	for (const struct role *const *r = env->roles; *r; r++)
+		if (str_eq((*r)->name, name))
+			return true;
+	return false;
+}
+
+int daemon_run(const struct config *c, bool stop_servers)
+{
+	struct server_env env = { .config = c };
+	struct run_user user;
+	char why[512];
+	if (!roles_select(config_list(c, "ROLE"), env.roles, why, sizeof why)) {
+		log_error("daemon", "ROLE: %s", why);
+		return EXIT_FINAL;
+	}
+	if (!run_user_find(config_str(c, "RUN_USER"), &user)) {
+		log_error("daemon", "RUN_USER: there is no account \"%s\" on this host", config_str(c, "RUN_USER"));
+		return EXIT_FINAL;
+	}
+	if (!set_up_log(c, &user) || !make_dirs(c, &user) || !listen_all(&env, c))
+		return EXIT_FINAL;
+	log_info("daemon", "lucid-rdp %s: %zu sockets open", LUCID_VERSION, env.nlisteners);
+	int code = has_role(&env, "xrdp-integration") ? run_supervised(&env, &user, stop_servers) : run_alone(&env, &user);
+	for (size_t i = 0; i < env.nlisteners; i++)
+		fd_close(&env.listeners[i].fd);
+	return code;
+}

@@ -1,0 +1,255 @@
+#include "app/server.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "app/checks_ready.h"
+#include "app/roles.h"
+#include "auth/token.h"
+#include "bus/pair.h"
+#include "lucid/clock.h"
+#include "store/open.h"
+#include "supervisor/supervisor.h"
+#include "sys/log.h"
+#include "sys/notify.h"
+
+struct running_role {
+	const struct role *role;
+	void *state;
+};
+
+struct server {
+	const struct server_env *env;
+	struct loop *loop;
+	struct bus *bus;
+	struct pair *pair;
+	struct token_keys *keys;
+	struct store *store;
+	struct api *api;
+	struct running_role roles[8];
+	size_t nroles, draining;
+	struct loop_signal *signals[3];
+	struct loop_timer *grace;
+	bool started, leaving;
+	int code;
+};
+
+static void leave(struct server *s, int code)
+{
+	s->code = code;
+	loop_stop(s->loop);
+}
+
+/* --- going */
+
+static void on_role_drained(void *arg)
+{
+	struct server *s = arg;
+	if (s->draining && --s->draining == 0)
+		leave(s, 0);
+}
+
+static void on_api_drained(void *arg)
+{
+	struct server *s = arg;
+	s->draining = 1; /* this walk itself, so that a role that answers at once does not end it early */
+	for (size_t i = 0; i < s->nroles; i++) {
+		if (!s->roles[i].role->drain || !s->started)
+			continue;
+		s->draining++;
+		s->roles[i].role->drain(s->roles[i].state, on_role_drained, s);
+	}
+	on_role_drained(s);
+}
+
+static void on_grace_over(void *arg)
+{
+	log_warn("server", "not everything finished within SHUTDOWN_GRACE; leaving all the same");
+	leave(arg, 0);
+}
+
+static void drain(struct server *s)
+{
+	if (s->leaving)
+		return;
+	s->leaving = true;
+	int64_t grace_ms = config_int(s->env->config, "SHUTDOWN_GRACE") * 1000;
+	log_info("server", "leaving: no new requests, up to %lld s for those under way", (long long)grace_ms / 1000);
+	loop_timer_set(s->grace, grace_ms + 1000);
+	api_drain(s->api, grace_ms, on_api_drained, s);
+}
+
+static void on_signal(int signo, void *arg)
+{
+	struct server *s = arg;
+	if (s->leaving) {
+		leave(s, 128 + signo);
+		return;
+	}
+	notify_stopping();
+	drain(s);
+}
+
+static void on_reload(UNUSED int signo, UNUSED void *arg)
+{
+	log_warn("server", "SIGHUP: this version rereads nothing; restart to change settings");
+}
+
+/* --- the supervisor */
+
+static void on_word(const char *word, UNUSED const json_t *doc, void *arg)
+{
+	if (!strcmp(word, "drain"))
+		drain(arg);
+}
+
+static void on_log(const char *line, size_t len, UNUSED void *arg)
+{
+	log_raw(line, len);
+}
+
+/* Without the supervisor nothing here can be done; what was answered is in the store already. */
+static void on_supervisor_gone(UNUSED void *arg)
+{
+	log_error("server", "the supervisor is gone; leaving at once, desktops go on");
+	log_flush();
+	_exit(1);
+}
+
+/* --- coming */
+
+static void tell_ready(struct server *s)
+{
+	char status[128];
+	snprintf(status, sizeof status, "%zu role%s ready", s->nroles, s->nroles == 1 ? "" : "s");
+	log_info("server", "%s", status);
+	if (!s->pair) {
+		notify_ready(status);
+		return;
+	}
+	_cleanup_(doc_unrefp) json_t *doc = json_object();
+	doc_set_str(doc, "status", status);
+	pair_word(s->pair, "ready", doc);
+}
+
+static void on_store_open(int err, const char *why, void *arg)
+{
+	struct server *s = arg;
+	if (err) {
+		log_error("server", "the store cannot be used: %s", why);
+		if (store_is_final(err))
+			leave(s, EXIT_FINAL);
+		return;
+	}
+	if (s->started || s->leaving)
+		return;
+	s->started = true;
+	for (size_t i = 0; i < s->nroles; i++)
+		if (s->roles[i].role->start)
+			s->roles[i].role->start(s->roles[i].state);
+	tell_ready(s);
+}
+
+static struct store *open_store(struct server *s)
+{
+	const struct config *c = s->env->config;
+	_cleanup_(xfreep) char *path = xasprintf("%s/store/lucid.db", config_str(c, "DATA_DIR"));
+	struct store_options o = {
+		.path = path,
+		.queue_limit = (size_t)config_int(c, "STORE_QUEUE_LIMIT"),
+		.timeout_ms = (unsigned)config_int(c, "STORE_TIMEOUT_MS"),
+	};
+	return store_open_embedded(s->loop, &o, on_store_open, s);
+}
+
+static struct token_keys *make_keys(const struct config *c)
+{
+	return token_keys_new(&(struct token_options){
+		.secret = config_str(c, "JWT_SECRET"),
+		.old_secrets = config_list(c, "JWT_SECRETS_OLD"),
+		.issuer = config_str(c, "JWT_ISSUER"),
+		.audience = config_str(c, "JWT_AUDIENCE"),
+		.lifetime_s = (unsigned)config_int(c, "JWT_EXPIRATION"),
+	});
+}
+
+static int make_roles(struct server *s)
+{
+	struct role_env env = { s->loop, s->bus, s->store, s->env->config, config_str(s->env->config, "NODE_NAME") };
+	for (const struct role *const *r = s->env->roles; *r; r++) {
+		struct running_role *to = &s->roles[s->nroles];
+		int rc = (*r)->init(&env, &to->state);
+		if (rc < 0) {
+			log_error("server", "the role %s cannot begin: %s", (*r)->name, err_text(rc));
+			return rc;
+		}
+		to->role = *r;
+		s->nroles++;
+	}
+	return 0;
+}
+
+static int make_api(struct server *s)
+{
+	struct api_env env = { s->loop, s->bus, s->env->config, s->keys, s->env->roles, all_roles };
+	s->api = api_new(&env);
+	checks_ready_add(s->api, s->store, s->bus, s->env->roles);
+	for (size_t i = 0; i < s->env->nlisteners; i++) {
+		int rc = api_listen(s->api, s->env->listeners[i].fd, s->env->listeners[i].role);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static void make_outside(struct server *s, int pair_fd)
+{
+	static const struct pair_events events = { on_word, on_log, on_supervisor_gone };
+	signal(SIGPIPE, SIG_IGN);
+	if (pair_fd >= 0) {
+		s->pair = pair_new(s->loop, s->bus, pair_fd, &events, s);
+		bus_route(s->bus, "host", pair_transport(s->pair));
+		return;
+	}
+	s->signals[0] = loop_signal_new(s->loop, SIGTERM, on_signal, s);
+	s->signals[1] = loop_signal_new(s->loop, SIGINT, on_signal, s);
+	s->signals[2] = loop_signal_new(s->loop, SIGHUP, on_reload, s);
+}
+
+static void unmake(struct server *s)
+{
+	for (size_t i = s->nroles; i-- > 0;)
+		s->roles[i].role->free(s->roles[i].state);
+	store_close(s->store);
+	api_free(s->api);
+	/* whoever still waited for an answer has lost its connection by now; what the bus holds goes with the process */
+	log_attach(NULL);
+	if (s->pair) {
+		pair_flush(s->pair, 1000);
+		pair_free(s->pair);
+	}
+	token_keys_free(s->keys);
+	for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
+		loop_signal_free(s->signals[i]);
+	loop_timer_free(s->grace);
+	log_flush();
+}
+
+int server_run(const struct server_env *env, int pair_fd)
+{
+	struct server s = { .env = env };
+	s.loop = loop_new();
+	log_attach(s.loop);
+	s.bus = bus_new(s.loop);
+	s.grace = loop_timer_new(s.loop, on_grace_over, &s);
+	s.keys = make_keys(env->config);
+	make_outside(&s, pair_fd);
+	s.store = open_store(&s);
+	if (make_roles(&s) < 0 || make_api(&s) < 0)
+		return EXIT_FINAL;
+	loop_run(s.loop);
+	unmake(&s);
+	return s.code;
+}

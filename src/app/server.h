@@ -1,0 +1,28 @@
+/*
+ * server: the process that all roles of this program live in. Floor F7. Everything is made here, in order, and taken apart
+ * in the reverse; it knows every room, and no room knows it.
+ */
+#ifndef APP_SERVER_H
+#define APP_SERVER_H
+
+#include "lucid/role.h"
+
+#define MAX_LISTENERS 64
+
+struct listener {
+	int fd;
+	const struct role *role; /* NULL: the Prometheus port */
+};
+
+struct server_env {
+	const struct config *config;
+	const struct role *roles[8]; /* NULL-ended */
+	struct listener listeners[MAX_LISTENERS];
+	size_t nlisteners;
+};
+
+/* Until it is told to leave; returns the exit code (EXIT_FINAL: starting again does not mend it). pair_fd -1: there is no
+ * supervisor, and signals are heard here. */
+int server_run(const struct server_env *env, int pair_fd);
+
+#endif
