@@ -174,9 +174,8 @@ static void finish(struct loop_task *t)
 {
 	struct call *c = CONTAINER_OF(t, struct call, task);
 	struct bus *b = c->bus;
-	size_t via = via_index(c->via);
-	metric_add(b->totals[via], 1);
-	metric_observe(b->durations[via], (double)(clock_mono_us() - c->start_us) / 1e6);
+	metric_add(b->totals[c->via_index], 1);
+	metric_observe(b->durations[c->via_index], (double)(clock_mono_us() - c->start_us) / 1e6);
 	if (!c->abandoned && c->done)
 		c->done(&c->reply, c->arg);
 	call_free(c);
@@ -291,6 +290,7 @@ uint64_t bus_call(struct bus *b, const struct call_args *a, call_done on_done, v
 		return id;
 	const struct binding *to = binding(b, a->op);
 	c->via = to->op ? NULL : map_get(b->routes, a->op->role);
+	c->via_index = via_index(c->via);
 	if (to->op)
 		to->handler(c, to->ctx);
 	else if (c->via)

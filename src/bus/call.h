@@ -21,6 +21,7 @@ struct call {
 	int64_t start_us, deadline_us;
 	unsigned hops;
 	struct transport *via; /* NULL: a handler here */
+	size_t via_index;      /* for the metrics: the transport may be gone when the call is over */
 	uint64_t remote;       /* the transport's own number for it */
 
 	call_done done;

@@ -1,0 +1,18 @@
+#include "bus_suite.h"
+
+/* The local transport: asking and serving side are one bus. */
+static void fixture_make(struct bus_fixture *f)
+{
+	f->asks = f->serves = bus_new(f->loop);
+	f->carries_events = true;
+}
+
+static void fixture_unmake(struct bus_fixture *f)
+{
+	bus_free(f->asks);
+}
+
+int main(void)
+{
+	return bus_suite_run();
+}
