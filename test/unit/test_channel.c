@@ -1,0 +1,163 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lucid/errs.h"
+#include "sys/channel.h"
+
+static struct loop *loop;
+static struct channel *a, *b;
+static int raw; /* our end, where a test speaks for the other side by hand */
+static int frames, closed, want;
+static size_t bytes;
+static uint32_t sum, last_kind;
+static int got_fd;
+
+static void on_frame(uint8_t kind, const char *data, size_t len, const int *fds, size_t nfds, void *arg)
+{
+	frames++;
+	bytes += len;
+	last_kind = kind;
+	for (size_t i = 0; i < len; i++)
+		sum = sum * 31 + (unsigned char)data[i];
+	assert_int_equal(data[len], 0);
+	if (nfds)
+		got_fd = fds[0];
+	if (frames >= want)
+		loop_stop(loop);
+}
+static void on_closed(void *arg)
+{
+	closed++;
+	loop_stop(loop);
+}
+static const struct channel_events events = { on_frame, on_closed };
+
+static void stop(void *arg)
+{
+	loop_stop(arg);
+}
+static void run(int ms)
+{
+	struct loop_timer *t = loop_timer_new(loop, stop, loop);
+	loop_timer_set(t, ms);
+	loop_run(loop);
+	loop_timer_free(t);
+}
+
+static int make(void **state)
+{
+	int fds[2];
+	loop = loop_new();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	a = channel_new(loop, fds[0], &events, NULL);
+	raw = fds[1];
+	b = NULL;
+	frames = closed = 0;
+	bytes = sum = 0;
+	got_fd = -1;
+	want = 1;
+	return 0;
+}
+static int unmake(void **state)
+{
+	channel_free(a);
+	channel_free(b);
+	if (!b)
+		close(raw);
+	loop_free(loop);
+	return 0;
+}
+
+static void test_many_frames_of_every_size(void **state)
+{
+	uint32_t expect = 0;
+	size_t total = 0;
+	static const size_t sizes[] = { 0, 1, 7, 8, 4095, 16384, 300000, 1 << 20, 5, 8u << 20 };
+	b = channel_new(loop, raw, &events, NULL);
+	want = (int)ARRAY_LEN(sizes);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		char *data = xmalloc(sizes[i]);
+		for (size_t k = 0; k < sizes[i]; k++) {
+			data[k] = (char)(i + k * 7);
+			expect = expect * 31 + (unsigned char)data[k];
+		}
+		total += sizes[i];
+		assert_int_equal(channel_send(a, (uint8_t)(65 + i), data, sizes[i], NULL, 0), 0);
+		free(data);
+	}
+	run(5000);
+	assert_int_equal(frames, want);
+	assert_int_equal(bytes, total);
+	assert_int_equal(sum, expect);
+	assert_int_equal(last_kind, 65 + ARRAY_LEN(sizes) - 1);
+}
+
+static void test_descriptors_arrive_with_their_frame(void **state)
+{
+	int pipe_fds[2];
+	char c = 0;
+	b = channel_new(loop, raw, &events, NULL);
+	assert_int_equal(pipe(pipe_fds), 0);
+	assert_int_equal(channel_send(a, 'x', "hello", 5, &pipe_fds[0], 1), 0);
+	run(2000);
+	assert_true(got_fd >= 0 && got_fd != pipe_fds[0]);
+	assert_int_equal(write(pipe_fds[1], "z", 1), 1);
+	assert_int_equal(read(got_fd, &c, 1), 1);
+	assert_int_equal(c, 'z');
+	assert_int_equal(fcntl(got_fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	close(got_fd);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+
+static void test_too_large_and_full_are_refused(void **state)
+{
+	char *big = xcalloc(1, CHANNEL_FRAME_MAX + 1);
+	assert_int_equal(channel_send(a, 'x', big, CHANNEL_FRAME_MAX + 1, NULL, 0), -ERR_TOO_LARGE);
+	int rc = 0;
+	for (int i = 0; i < 10 && rc == 0; i++)
+		rc = channel_send(a, 'x', big, CHANNEL_FRAME_MAX, NULL, 0);
+	assert_int_equal(rc, -ERR_BUSY);
+	free(big);
+}
+
+static void test_nonsense_closes(void **state)
+{
+	assert_int_equal(write(raw, "\xff\xff\xff\xff\xff\xff\xff\xff", 8), 8);
+	run(2000);
+	assert_int_equal(closed, 1);
+	assert_int_equal(frames, 0);
+	assert_int_equal(channel_send(a, 'x', "", 0, NULL, 0), -ERR_UNAVAILABLE);
+}
+
+static void test_half_a_frame_then_end(void **state)
+{
+	assert_int_equal(write(raw, "\x10\0\0\0A\0\0\0half", 12), 12);
+	shutdown(raw, SHUT_WR);
+	run(2000);
+	assert_int_equal(closed, 1);
+	assert_int_equal(frames, 0);
+}
+
+static void test_promised_descriptor_missing(void **state)
+{
+	assert_int_equal(write(raw, "\x01\0\0\0A\x01\0\0z", 9), 9);
+	run(2000);
+	assert_int_equal(closed, 1);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, make, unmake)
+	const struct CMUnitTest tests[] = {
+		T(test_many_frames_of_every_size), T(test_descriptors_arrive_with_their_frame), T(test_too_large_and_full_are_refused),
+		T(test_nonsense_closes),	   T(test_half_a_frame_then_end),		 T(test_promised_descriptor_missing),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
