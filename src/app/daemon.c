@@ -12,6 +12,7 @@
 #include "net/listen.h"
 #include "supervisor/supervisor.h"
 #include "sys/log.h"
+#include "sys/notify.h"
 #include "sys/privileges.h"
 
 #define PREDECESSOR_MS 5000 /* how long ports of a daemon that is just leaving are waited for */
@@ -89,17 +90,29 @@ static bool listen_one(struct server_env *env, const char *address, int port, co
 	return true;
 }
 
+/* A socket unit named as the role hands its socket over, whatever addresses are set here. */
+static bool take_handed_over(struct server_env *env, const struct role *role)
+{
+	int fd = notify_take_socket(role->name);
+	if (fd >= 0)
+		env->listeners[env->nlisteners++] = (struct listener){ fd, role };
+	return fd >= 0;
+}
+
 /* Every fault is said, not only the first. */
 static bool listen_all(struct server_env *env, const struct config *c)
 {
+	const char *const *addresses = config_list(c, "BIND_ADDRESS");
 	int64_t give_up_ms = clock_mono_ms() + PREDECESSOR_MS;
 	bool ok = true;
-	for (const char *const *a = config_list(c, "BIND_ADDRESS"); *a; a++) {
-		for (const struct role *const *r = env->roles; *r; r++)
+	for (const struct role *const *r = env->roles; *r; r++) {
+		if (take_handed_over(env, *r))
+			continue;
+		for (const char *const *a = addresses; *a; a++)
 			ok &= listen_one(env, *a, (int)config_int(c, (*r)->port_option), *r, give_up_ms);
-		if (ok && config_bool(c, "PROMETHEUS_ENABLED"))
-			ok &= listen_one(env, *a, (int)config_int(c, "PROMETHEUS_PORT"), NULL, 0);
 	}
+	for (const char *const *a = addresses; ok && *a && config_bool(c, "PROMETHEUS_ENABLED"); a++)
+		ok &= listen_one(env, *a, (int)config_int(c, "PROMETHEUS_PORT"), NULL, 0);
 	return ok;
 }
 

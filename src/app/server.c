@@ -139,7 +139,7 @@ static void on_store_open(int err, const char *why, void *arg)
 	struct server *s = arg;
 	if (err) {
 		log_error("server", "the store cannot be used: %s", why);
-		if (store_is_final(err))
+		if (err == -ERR_INVALID) /* not a store of ours, or a newer one: see store/open.h */
 			leave(s, EXIT_FINAL);
 		return;
 	}
