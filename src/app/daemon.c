@@ -69,6 +69,14 @@ static bool set_up_log(const struct config *c, const struct run_user *u)
 
 /* --- listeners */
 
+static bool has_role(const struct server_env *env, const char *name)
+{
+	for (const struct role *const *r = env->roles; *r; r++)
+		if (str_eq((*r)->name, name))
+			return true;
+	return false;
+}
+
 static bool listen_one(struct server_env *env, const char *address, int port, const struct role *role, int64_t give_up_ms)
 {
 	char why[256];
@@ -90,13 +98,29 @@ static bool listen_one(struct server_env *env, const char *address, int port, co
 	return true;
 }
 
-/* A socket unit named as the role hands its socket over, whatever addresses are set here. */
-static bool take_handed_over(struct server_env *env, const struct role *role)
+/* Sockets of a service manager: one named as a role is that role's, whatever addresses are set here. */
+static void take_handed_over(struct server_env *env)
 {
-	int fd = notify_take_socket(role->name);
-	if (fd >= 0)
-		env->listeners[env->nlisteners++] = (struct listener){ fd, role };
-	return fd >= 0;
+	int fds[NOTIFY_FDS_MAX];
+	char *names[NOTIFY_FDS_MAX];
+	size_t n = notify_listen_fds(fds, names);
+	for (size_t i = 0; i < n; i++) {
+		const struct role *role = role_find(names[i]);
+		if (role && has_role(env, role->name) && env->nlisteners < MAX_LISTENERS)
+			env->listeners[env->nlisteners++] = (struct listener){ TAKE_FD(fds[i]), role };
+		else
+			log_warn("daemon", "a socket named %s was handed over, and no role here has that name", names[i]);
+		fd_close(&fds[i]);
+		free(names[i]);
+	}
+}
+
+static bool has_listener(const struct server_env *env, const struct role *role)
+{
+	for (size_t i = 0; i < env->nlisteners; i++)
+		if (env->listeners[i].role == role)
+			return true;
+	return false;
 }
 
 /* Every fault is said, not only the first. */
@@ -105,10 +129,10 @@ static bool listen_all(struct server_env *env, const struct config *c)
 	const char *const *addresses = config_list(c, "BIND_ADDRESS");
 	int64_t give_up_ms = clock_mono_ms() + PREDECESSOR_MS;
 	bool ok = true;
+	take_handed_over(env);
 	for (const struct role *const *r = env->roles; *r; r++) {
-		if (take_handed_over(env, *r))
-			continue;
-		for (const char *const *a = addresses; *a; a++)
+		bool handed_over = has_listener(env, *r);
+		for (const char *const *a = addresses; *a && !handed_over; a++)
 			ok &= listen_one(env, *a, (int)config_int(c, (*r)->port_option), *r, give_up_ms);
 	}
 	for (const char *const *a = addresses; ok && *a && config_bool(c, "PROMETHEUS_ENABLED"); a++)
@@ -148,14 +172,6 @@ static int run_alone(const struct server_env *env, const struct run_user *u)
 		return EXIT_FINAL;
 	}
 	return server_run(env, -1);
-}
-
-static bool has_role(const struct server_env *env, const char *name)
-{
-	for (const struct role *const *r = env->roles; *r; r++)
-		if (str_eq((*r)->name, name))
-			return true;
-	return false;
 }
 
 int daemon_run(const struct config *c, bool stop_servers)
