@@ -1,0 +1,284 @@
+"""The program under test: started in directories and on ports of its own, spoken to over HTTP, and looked after: what it
+leaves behind is a failure."""
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import requests
+
+import proc
+from proc import until
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.path.abspath(os.environ.get("LUCID_BIN", os.path.join(ROOT, "build/test/lucid-rdp")))
+ROLES = ("rdp-server-manager", "xrdp-integration", "rdp-session-controller", "rdp-resource-monitor")
+PORT_OPTIONS = ("RDP_SERVER_MANAGER_PORT", "XRDP_INTEGRATION_PORT", "RDP_SESSION_CONTROLLER_PORT", "RDP_RESOURCE_MONITOR_PORT")
+SECRET = "a secret for tests alone, of more than 32 bytes"
+SANITIZER = re.compile(r"(AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehaviorSanitizer|runtime error:).*")
+SERVERS = "/api/v1/rdp/servers"
+XRDP = "/api/v1/xrdp"
+
+# What every desktop of the tests runs: it paints the root window in the colour that its user's file names, again and again,
+# so that a new colour in the file shows whether desktop and connection live; and runs what it finds in ~/.job, once.
+PAINT = """#!/bin/sh
+n=${DISPLAY#*:}; n=${n%.*}
+while :; do
+    file=$HOME/.colour; [ -f "$HOME/.colour-$n" ] && file=$HOME/.colour-$n
+    xsetroot -solid "$(cat "$file")"
+    if [ -f "$HOME/.job" ]; then mv "$HOME/.job" "$HOME/.job.$n"; sh "$HOME/.job.$n" >"$HOME/.job.out" 2>&1 & fi
+    sleep 0.3
+done
+"""
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def sign(claims, secret=SECRET, header=None, digest=hashlib.sha256):
+    """A token of our own making, also of the bad sort. `claims` may be JSON text."""
+    head = b64(json.dumps(header or {"alg": "HS256", "typ": "JWT"}).encode())
+    text = claims if isinstance(claims, str) else json.dumps(claims)
+    signed = f"{head}.{b64(text.encode())}"
+    return f"{signed}.{b64(hmac.new(secret.encode(), signed.encode(), digest).digest())}"
+
+
+def token_for(sub, *roles, ttl=3600, **more):
+    now = int(time.time())
+    return sign({"sub": sub, "roles": list(roles or ("user",)), "iat": now, "exp": now + ttl, **more})
+
+
+def free_ports(n, low=20000, high=32000):
+    """n neighbouring ports that nobody has."""
+    for _ in range(200):
+        first = random.randrange(low, high - n)
+        if all(proc.can_bind(p) and not proc.listening(p) for p in range(first, first + n)):
+            return first
+    raise AssertionError("no free ports")
+
+
+class Answer(Exception):
+    """Another status than the one that was expected."""
+
+
+class Api:
+    """One caller at one address."""
+
+    def __init__(self, base, token=None):
+        self.base, self.token = base, token
+        self.http = requests.Session()
+        self.http.trust_env = False
+
+    def call(self, method, path, body=None, expect=None, headers=None, timeout=40, **more):
+        head = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        head.update(headers or {})
+        if body is not None:
+            more["data"] = body if isinstance(body, (bytes, str)) else json.dumps(body)
+            head.setdefault("Content-Type", "application/json")
+        r = self.http.request(method, self.base + path, headers=head, timeout=timeout, **more)
+        if expect is not None and r.status_code not in (expect if isinstance(expect, tuple) else (expect,)):
+            raise Answer(f"{method} {path}: {r.status_code}, not {expect}: {r.text[:2000]}")
+        return r
+
+    def get(self, path, expect=200, **more):
+        return self.call("GET", path, expect=expect, **more).json()
+
+    def post(self, path, body=None, expect=None, **more):
+        return self.call("POST", path, body, expect=expect or (200, 201, 202), **more).json()
+
+    def delete(self, path, expect=(200, 204), **more):
+        r = self.call("DELETE", path, expect=expect, **more)
+        return r.json() if r.content else None
+
+    # --- the words of the tests
+    def create_server(self, name, wait=True, **fields):
+        return self.post(SERVERS + ("?wait=running" if wait else ""), {"name": name, **fields}, expect=201)
+
+    def server(self, server_id):
+        return self.get(f"{SERVERS}/{server_id}")
+
+    def instance(self, server_id):
+        return self.get(f"{XRDP}/instances/{server_id}")
+
+    def connections(self, server_id):
+        return self.get(f"{XRDP}/instances/{server_id}/connections")["connections"]
+
+    def desktops(self, server_id):
+        return self.get(f"{XRDP}/instances/{server_id}/desktops")["desktops"]
+
+    def list_servers(self):
+        servers, page = [], 1
+        while True:
+            part = self.get(f"{SERVERS}?limit=100&page={page}&sort=created_at")
+            servers += part["servers"]
+            if not part["pagination"]["has_next"]:
+                return servers
+            page += 1
+
+
+class Daemon:
+    """lucid-rdp in a directory of its own. Use as a context, or start() and end()."""
+
+    def __init__(self, args=(), range_size=12, **settings):
+        self.dir = tempfile.mkdtemp(prefix="lrdp-")
+        os.chmod(self.dir, 0o755)  # the server and the desktops run as others
+        self.args = list(args)
+        first = free_ports(4 + range_size)
+        self.ports = dict(zip(ROLES, range(first, first + 4)))
+        self.range = (first + 4, first + 3 + range_size)
+        paint = os.path.join(self.dir, "paint")
+        with open(paint, "w", encoding="ascii") as f:
+            f.write(PAINT)
+        os.chmod(paint, 0o755)
+        self.settings = {
+            "ENVIRONMENT": "development", "BIND_ADDRESS": "127.0.0.1", "JWT_SECRET": SECRET,
+            "DATA_DIR": f"{self.dir}/data", "LOG_DIR": f"{self.dir}/log", "RUNTIME_DIR": f"{self.dir}/run",
+            "PORT_RANGE_START": str(self.range[0]), "PORT_RANGE_END": str(self.range[1]),
+            "PROMETHEUS_ENABLED": "false", "RATE_LIMIT_ENABLED": "false", "LOG_FORMAT": "json", "LOG_TARGET": "stderr",
+            "MAX_CPU_USAGE": "100", "MAX_MEMORY_USAGE": "100", "MAX_SERVERS_PER_USER": "1000",
+            "DESKTOP_PROFILES": f"paint={paint}", "DESKTOP_DEFAULT": "paint", "NODE_NAME": "testnode",
+            **{option: str(port) for option, port in zip(PORT_OPTIONS, self.ports.values())}, **settings,
+        }
+        self.log_path = os.path.join(self.dir, "stderr")
+        self.process = None
+        self.ids = set()  # of every server that was seen
+        self.accounts = []
+        self.clients = []
+
+    # --- running it
+    @property
+    def env(self):
+        keep = {k: os.environ[k] for k in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS") if k in os.environ}
+        return {"HOME": "/root", "LANG": "C.UTF-8", **keep, **{k: v for k, v in self.settings.items() if v is not None}}
+
+    def run(self, *args, timeout=20):
+        """A sub-command, with the same settings."""
+        return subprocess.run([BIN, *args], env=self.env, cwd=self.dir, capture_output=True, text=True, timeout=timeout, check=False)
+
+    def spawn(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([BIN, *self.args], env=self.env, cwd=self.dir, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, start_new_session=True)
+
+    def start(self):
+        self.spawn()
+        until(f"readiness; log: {self.log()[-3000:]}", self.ready, 20)
+        return self
+
+    def ready(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"it left with {self.process.returncode}: {self.log()[-3000:]}")
+        try:
+            return self.api(None).call("GET", "/health/ready", timeout=6).status_code == 200
+        except requests.RequestException:
+            return False
+
+    def log(self):
+        return proc.read(self.log_path) or ""
+
+    def url(self, role=ROLES[0]):
+        return f"http://127.0.0.1:{self.ports[role]}"
+
+    def api(self, token="admin", role=ROLES[0]):
+        """A caller: "admin" is one, any other name a user, None nobody."""
+        if token is not None:
+            token = token_for(token, "admin") if token == "admin" else token_for(token)
+        return Api(self.url(role), token)
+
+    @property
+    def admin(self):
+        return self.api("admin")
+
+    # --- its processes
+    @property
+    def supervisor(self):
+        return self.process.pid
+
+    def server_pid(self):
+        """The one that reads the network: a child of the supervisor that is not root, and still this program."""
+        found = [p for p in proc.children(self.supervisor) if proc.exe(p) == BIN and (proc.uids(p) or [0])[0] != 0]
+        return found[0] if found else None
+
+    def kill(self, pid):
+        proc.kill_one(pid)
+        if pid == self.supervisor:
+            self.process.wait(10)
+
+    # --- its end
+    def stop(self, expect=0):
+        """SIGTERM, and the exit code."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(30)
+            if self.process.poll() is None:
+                raise AssertionError(f"SIGTERM did not end it in 30 s: {self.log()[-3000:]}")
+        if self.process and expect is not None:
+            assert self.process.returncode == expect, f"exit code {self.process.returncode}: {self.log()[-3000:]}"
+
+    def remove_servers(self):
+        for server in self.admin.list_servers():
+            self.ids.add(server["server_id"])
+            self.admin.delete(f"{SERVERS}/{server['server_id']}?force=true", expect=(204, 404))
+
+    def leaks(self):
+        uids = {a.uid for a in self.accounts}
+        found = [f"process {proc.describe(p)}" for p in proc.marked(self.dir, self.ids, uids)]
+        found += [f"mount {m}" for m in proc.mounts_with(self.dir)]
+        found += [f"control group {c}" for c in proc.cgroups_with(self.ids)]
+        found += [f"X socket or lock {x}" for x in proc.x_leftovers(uids)]
+        found += [f"port {p}" for p in [*self.ports.values(), *range(self.range[0], self.range[1] + 1)] if proc.listening(p)]
+        return found
+
+    def end(self, check=True):
+        """Everything goes: servers over the API, then the program. What is left is a failure, and is removed."""
+        fault = None
+        try:
+            for client in self.clients:
+                client.close()
+            if self.process and self.process.poll() is None and check:
+                self.remove_servers()
+            self.stop(expect=0 if check else None)
+            # a process that was told to go may need a moment to be reaped
+            with contextlib.suppress(AssertionError):
+                until("nothing of it", lambda: not self.leaks(), 5 if check else 0)
+            left = self.leaks()
+            reports = [m.group(0) for m in SANITIZER.finditer(self.log())]
+            if left:
+                fault = "left behind: " + "; ".join(left)
+            if reports:
+                fault = f"sanitizer: {reports[:5]}: {self.log()[-6000:]}"
+        except Exception as e:  # whatever it was: first clean up, then tell
+            fault = f"{type(e).__name__}: {e}"
+        self.sweep()
+        if check and fault:
+            raise AssertionError(fault)
+
+    def sweep(self):
+        """Leave the machine as it was, however the test went."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+        for _ in range(3):
+            for pid in proc.marked(self.dir, self.ids, {a.uid for a in self.accounts}):
+                proc.kill_one(pid)
+            time.sleep(0.05)
+        for path in proc.x_leftovers({a.uid for a in self.accounts}):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        for path in sorted(proc.cgroups_with(self.ids), key=len, reverse=True):
+            for folder, _, _ in sorted(os.walk(path), key=lambda w: -len(w[0])):
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
+        if not os.environ.get("KEEP"):
+            shutil.rmtree(self.dir, ignore_errors=True)

@@ -1,0 +1,149 @@
+"""What /proc, the mount table and the control groups say; nothing here changes anything but kill_one."""
+import os
+import signal
+import socket
+import time
+
+
+def until(what, check, timeout=20.0, every=0.05):
+    """Wait for check() to be true and return what it gave; fail with `what` and its last value."""
+    end = time.monotonic() + timeout
+    while True:
+        value = check()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {timeout:.0f} s for {what}; last: {value!r}")
+        time.sleep(every)
+
+
+def read(path, binary=False):
+    """The file's content, or None when it is gone (or the process is)."""
+    try:
+        with open(path, "rb") as f:
+            data = f.read()
+    except OSError:
+        return None
+    return data if binary else data.decode("utf-8", "replace")
+
+
+def pids():
+    return [int(p) for p in os.listdir("/proc") if p.isdigit()]
+
+
+def status(pid):
+    text = read(f"/proc/{pid}/status")
+    return dict((k, v.strip()) for k, v in (line.split(":", 1) for line in text.splitlines() if ":" in line)) if text else {}
+
+
+def alive(pid):
+    """Runs; a zombie does not."""
+    return bool(pid) and status(pid).get("State", "Z")[0] not in "ZX"
+
+
+def exe(pid):
+    try:
+        return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+    except OSError:
+        return ""
+
+
+def uids(pid):
+    return [int(u) for u in status(pid).get("Uid", "").split()]
+
+
+def children(pid):
+    return [p for p in pids() if status(p).get("PPid") == str(pid)]
+
+
+def cmdline(pid):
+    return (read(f"/proc/{pid}/cmdline") or "").replace("\0", " ").strip()
+
+
+def describe(pid):
+    s = status(pid)
+    return f"{pid} {s.get('Name')} ({cmdline(pid)[:100]}) uid {s.get('Uid', '').split()[:1]} state {s.get('State')}"
+
+
+def start_time(pid):
+    """Ticks since boot: with the pid, the name of one process for ever."""
+    text = read(f"/proc/{pid}/stat")
+    return int(text.rsplit(")", 1)[1].split()[19]) if text else None
+
+
+def cpu_ticks(pid):
+    text = read(f"/proc/{pid}/stat")
+    fields = text.rsplit(")", 1)[1].split() if text else None
+    return int(fields[11]) + int(fields[12]) if fields else 0
+
+
+def marked(mark=None, server_ids=(), user_ids=()):
+    """Processes that belong to a run: its directory in their environment or mounts, its servers in their control group,
+    or its accounts as their owner."""
+    found = []
+    me = os.getpid()
+    for pid in pids():
+        if pid == me or not alive(pid):
+            continue
+        environ = read(f"/proc/{pid}/environ", binary=True) or b""
+        mounts = read(f"/proc/{pid}/mountinfo") or ""
+        groups = read(f"/proc/{pid}/cgroup") or ""
+        if (mark and (mark.encode() in environ or mark in mounts)) or any(s in groups for s in server_ids) \
+                or any(u in user_ids for u in uids(pid)[:1]):
+            found.append(pid)
+    return found
+
+
+def kill_one(pid, sig=signal.SIGKILL):
+    try:
+        os.kill(pid, sig)
+    except ProcessLookupError:
+        pass
+
+
+def mounts_with(mark):
+    return [line.split()[1] for line in (read("/proc/mounts") or "").splitlines() if mark in line]
+
+
+def cgroups_with(ids):
+    found = []
+    if not ids:
+        return found
+    for root, dirs, _ in os.walk("/sys/fs/cgroup"):
+        found += [os.path.join(root, d) for d in dirs if any(i in d for i in ids)]
+    return found
+
+
+def x_leftovers(user_ids):
+    """X sockets and locks of accounts."""
+    found = []
+    for folder in ("/tmp", "/tmp/.X11-unix"):
+        for name in os.listdir(folder) if os.path.isdir(folder) else []:
+            path = os.path.join(folder, name)
+            if name.startswith((".X", "X")) and ("-lock" in name or folder.endswith("unix")):
+                try:
+                    if os.lstat(path).st_uid in user_ids:
+                        found.append(path)
+                except FileNotFoundError:
+                    pass
+    return found
+
+
+def listening(port):
+    """Somebody listens on this TCP port of any address."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in (read(table) or "").splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and int(fields[1].rsplit(":", 1)[1], 16) == port:
+                return True
+    return False
+
+
+def can_bind(port, host=""):
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind((host, port))
+        except OSError:
+            return False
+    return True

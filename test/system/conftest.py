@@ -1,0 +1,85 @@
+"""Fixtures of the system tests. Run as root: /usr/bin/python3 -m pytest test/system; LUCID_BIN names another program."""
+import os
+import shutil
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+
+import accounts as accounts_lib  # noqa: E402
+import lucid  # noqa: E402
+import rdp  # noqa: E402
+
+
+def pytest_configure(config):
+    missing = [t for t in ("xfreerdp", "Xvfb", "xwd", "import", "xsetroot", "useradd", "xrdp", "xrdp-sesman", "Xorg")
+               if not shutil.which(t, path=os.environ["PATH"] + ":/usr/sbin")]
+    if missing or os.geteuid() != 0 or not os.path.exists(lucid.BIN):
+        raise pytest.UsageError(f"needs root, {lucid.BIN} and the programs {missing or '(all there)'}; "
+                                "deploy/scripts/install-packages test installs them")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    if call.when == "call":
+        item.failed = outcome.get_result().failed
+
+
+@pytest.fixture(scope="session")
+def pool():
+    p = accounts_lib.Pool()
+    yield p
+    p.remove()
+
+
+@pytest.fixture
+def make_daemon(request):
+    """Start programs with settings of the test's own; each is ended and looked over with the test."""
+    made = []
+
+    def make(start=True, **settings):
+        d = lucid.Daemon(**settings)
+        made.append(d)
+        return d.start() if start else d
+    yield make
+    failed = getattr(request.node, "failed", True)
+    if failed:
+        for d in made:
+            print(f"--- log of {d.dir}:\n{d.log()[-20000:]}")
+    faults = []
+    for d in made:
+        try:
+            d.end(check=not failed)
+        except AssertionError as e:
+            print(f"--- log of {d.dir}:\n{d.log()[-20000:]}")
+            faults.append(str(e))
+    assert not faults, "\n".join(faults)
+
+
+@pytest.fixture
+def daemon(make_daemon):
+    return make_daemon()
+
+
+@pytest.fixture
+def users(pool, request):
+    """users(3): three accounts, painting black."""
+    def get(n, *daemons):
+        found = pool.get(n)
+        for d in daemons:
+            d.accounts = found
+        return found
+    return get
+
+
+@pytest.fixture
+def login():
+    """login(daemon, server, account): a client, closed with the test."""
+    def open_client(d, server, account, **more):
+        client = rdp.Client(server["port"], account.name, account.password, **more)
+        d.clients.append(client)
+        d.ids.add(server["server_id"])
+        return client
+    return open_client

@@ -1,0 +1,514 @@
+"""Bad input against the running program: each kind has its own clear error, nothing is lost, nothing shows what it must not."""
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import time
+
+import pytest
+
+import lucid
+import proc
+from lucid import SECRET, SERVERS, XRDP, sign, token_for
+from proc import until
+
+NEW = {"name": "sane", "auto_start": False}
+
+
+@pytest.fixture(scope="module")
+def d():
+    daemon = lucid.Daemon().start()
+    daemon.kept = daemon.admin.create_server("kept", wait=False, auto_start=False)
+    yield daemon
+    daemon.end()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_lost(request):
+    """After every refusal the program is the same as before: one process, one server in the store."""
+    yield
+    if "d" in request.fixturenames:
+        daemon = request.getfixturevalue("d")
+        assert [s["server_id"] for s in daemon.admin.list_servers()] == [daemon.kept["server_id"]]
+        assert daemon.admin.server(daemon.kept["server_id"]) == daemon.kept
+
+
+def refused(r, status, code):
+    """It is an error page as api.md has it, and says nothing that is nobody's business."""
+    assert r.status_code in (status if isinstance(status, tuple) else (status,)), f"{r.status_code}: {r.text}"
+    error = r.json()["error"]
+    assert error["code"] in (code if isinstance(code, tuple) else (code,)), error
+    assert len(error["message"]) > 10 and error["version"] == "v1" and error["request_id"] and error["timestamp"].endswith("Z")
+    assert error["service"] and r.headers["X-Request-ID"] == error["request_id"]
+    for secret in (SECRET, "/src/", ".c:", "SELECT", "sqlite", "/tmp/lrdp", "jansson"):
+        assert secret not in r.text, r.text
+    return error
+
+
+# --- JSON
+
+@pytest.mark.parametrize("body", [
+    b"{", b"}", b"nul", b"{'name':'a'}", b'{"name":"a",}', b'{"name":"a"} x', b'{"name":"a"}{"name":"b"}', b'{"name":"a","name":"b"}',
+    b'{"name":"a","metadata":{"k":1,"k":2}}', b'{"name":"\xff"}', b"\xff\xfe{\x00", b'{"name":"\\ud800"}', b'{"name":"a\\u0000b"}',
+    b'{"name":"a\nb"}', b'{"name":"\xc0\xaf"}', b'{"name":"\xed\xa0\x80"}', b'{"port":1e999}', b'{"port":123456789012345678901}',
+    b'{"port":NaN}', b'{"port":0x10}', b'{"port":01}', b"\xef\xbb\xbf{}", b'{"metadata":' + b'{"a":' * 100 + b"1" + b"}" * 101,
+    b"[" * 5000, b'{"a":' * 20000, b"\x00",
+])
+def test_malformed_json(d, body):
+    refused(d.admin.call("POST", SERVERS, body), 400, "LUCID_ERR_0013")
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"text"', b"5", b"null", b"true", b"[{}]", b""])
+def test_not_an_object(d, body):
+    refused(d.admin.call("POST", SERVERS, body), (400, 422), ("LUCID_ERR_0005", "LUCID_ERR_0013"))
+
+
+def test_huge(d):
+    big = json.dumps({"name": "a", "description": "x" * (2 << 20)})
+    refused(d.admin.call("POST", SERVERS, big), 413, "LUCID_ERR_0008")
+    error = refused(d.admin.call("POST", SERVERS, {"name": "a", "description": "x" * 100000}), 422, "LUCID_ERR_0005")
+    assert error["details"][0]["field"] == "description"
+    refused(d.admin.call("POST", SERVERS, {"name": "a", "metadata": {"k": "x" * 20000}}), 422, "LUCID_ERR_0005")
+    refused(d.admin.call("POST", SERVERS, {f"k{i}": i for i in range(20000)}), 422, "LUCID_ERR_0005")
+
+
+# --- fields: what is sent (over NEW), and the field that the fault names
+
+CORES = os.cpu_count()
+MEMORY = int(proc.read("/proc/meminfo").split()[1]) // 1024
+FIELDS = [
+    ({"name": ""}, "name"), ({"name": "x" * 65}, "name"), ({"name": 5}, "name"), ({"name": None}, "name"), ({"name": ["a"]}, "name"),
+    ({"name": "a\nb"}, "name"), ({"name": "a\tb"}, "name"), ({"name": "a\rb"}, "name"), ({"name": "\x7f"}, "name"), ({"name": "a\x1bb"}, "name"),
+    ({"nmae": "a"}, "nmae"), ({"": 1}, ""), ({"description": "bell\x07"}, "description"), ({"description": 5}, "description"),
+    ({"display": 5}, "display"), ({"display": {"width": 319}}, "display.width"), ({"display": {"width": 8193}}, "display.width"),
+    ({"display": {"width": "640"}}, "display.width"), ({"display": {"width": 640.5}}, "display.width"), ({"display": {"height": 199}}, "display.height"),
+    ({"display": {"height": 8193}}, "display.height"), ({"display": {"color_depth": 17}}, "display.color_depth"),
+    ({"display": {"color_depth": 0}}, "display.color_depth"), ({"display": {"depth": 24}}, "display.depth"),
+    ({"desktop": {"session": "wayland"}}, "desktop.session"), ({"desktop": {"profile": "../../bin/sh"}}, "desktop.profile"),
+    ({"desktop": {"profile": "xterm; id"}}, "desktop.profile"), ({"desktop": {"profile": "a\nb"}}, "desktop.profile"),
+    ({"desktop": {"max_sessions": 0}}, "desktop.max_sessions"), ({"desktop": {"max_sessions": 51}}, "desktop.max_sessions"),
+    ({"desktop": {"max_sessions": True}}, "desktop.max_sessions"), ({"desktop": {"idle_timeout": -1}}, "desktop.idle_timeout"),
+    ({"desktop": {"disconnected_timeout": "1h"}}, "desktop.disconnected_timeout"), ({"desktop": {"kill_disconnected": 1}}, "desktop.kill_disconnected"),
+    ({"security": {"layer": "none"}}, "security.layer"), ({"security": {"min_tls": "1.1"}}, "security.min_tls"), ({"security": {"min_tls": 1.2}}, "security.min_tls"),
+    ({"security": {"crypt_level": "best"}}, "security.crypt_level"), ({"security": {"allowed_users": "root"}}, "security.allowed_users"),
+    ({"security": {"allowed_users": ["a\nauth sufficient pam_permit.so"]}}, "security.allowed_users"), ({"security": {"allowed_users": ["a b"]}}, "security.allowed_users"),
+    ({"security": {"allowed_groups": ["../x"]}}, "security.allowed_groups"), ({"security": {"allowed_users": [f"u{i}" for i in range(101)]}}, "security.allowed_users"),
+    ({"channels": {"clipboard": "yes"}}, "channels.clipboard"), ({"channels": {"usb": True}}, "channels.usb"),
+    ({"limits": {"cpu_percent": 0}}, "limits.cpu_percent"), ({"limits": {"cpu_percent": 100 * CORES + 1}}, "limits.cpu_percent"),
+    ({"limits": {"memory_mb": 63}}, "limits.memory_mb"), ({"limits": {"memory_mb": 2 * MEMORY}}, "limits.memory_mb"),
+    ({"limits": {"tasks": 31}}, "limits.tasks"), ({"limits": {"tasks": 100001}}, "limits.tasks"),
+    ({"restart_policy": "sometimes"}, "restart_policy"), ({"auto_start": "true"}, "auto_start"), ({"auto_start": 1}, "auto_start"),
+    ({"tags": ["x"] * 33}, "tags"), ({"tags": ["a\nb"]}, "tags"), ({"tags": [""]}, "tags"), ({"tags": [5]}, "tags"), ({"tags": "a"}, "tags"),
+    ({"metadata": []}, "metadata"), ({"metadata": "x"}, "metadata"), ({"recording": {"mode": "maybe"}}, "recording.mode"),
+    ({"recording": {"notice": "x" * 501}}, "recording.notice"), ({"recording": {"notice": "a\nb"}}, "recording.notice"),
+    ({"port": 80}, "port"), ({"port": 65536}, "port"), ({"port": "20000"}, "port"), ({"port": -1}, "port"), ({"port": 1025}, "port"),
+    ({"user_id": ""}, "user_id"), ({"user_id": "a\nb"}, "user_id"), ({"user_id": 7}, "user_id"), ({"user_id": "x" * 129}, "user_id"),
+    ({"node": "no such node!"}, "node"), ({"node": "elsewhere"}, "node"),
+    ({"server_id": "5f0c1f0e-9d57-4b43-9a53-0c8a2f1d7e11"}, "server_id"), ({"status": "running"}, "status"), ({"host": "h"}, "host"),
+    ({"version": 3}, "version"), ({"created_at": "2026-01-01T00:00:00.000Z"}, "created_at"), ({"pending_restart": False}, "pending_restart"),
+    ({"isolation": "shared"}, "isolation"), ({"sessions": {}}, "sessions"), ({"status_reason": None}, "status_reason"),
+]
+
+
+@pytest.mark.parametrize("fields,named", FIELDS, ids=[f"{n or 'empty'}-{i}" for i, (_, n) in enumerate(FIELDS)])
+def test_fields(d, fields, named):
+    error = refused(d.admin.call("POST", SERVERS, {**NEW, **fields}), 422, "LUCID_ERR_0005")
+    assert any(f["field"].split("[")[0].startswith(named) and len(f["message"]) > 3 for f in error["details"]), error
+    if "server_id" not in fields and named not in ("node", "port"):
+        changed = d.admin.call("PATCH", f"{SERVERS}/{d.kept['server_id']}", fields)
+        if fields != {"status_reason": None}:
+            refused(changed, 422, "LUCID_ERR_0005")
+
+
+def test_unknown_profile(d):
+    error = refused(d.admin.call("POST", SERVERS, {**NEW, "desktop": {"profile": "no-such"}}), 422, "LUCID_ERR_0005")
+    assert error["details"][0]["field"] == "desktop.profile"
+
+
+def test_all_faults_at_once(d):
+    error = refused(d.admin.call("POST", SERVERS, {"nmae": 1, "display": {"width": 1, "height": 2}, "tags": 5, "auto_start": "x"}), 422, "LUCID_ERR_0005")
+    assert {"name", "nmae", "display.width", "display.height", "tags", "auto_start"} <= {f["field"] for f in error["details"]}
+
+
+def test_what_only_an_admin_may(d):
+    api = d.api("somebody")
+    for fields in ({"user_id": "other"}, {"port": d.range[1]}, {"node": "testnode"}):
+        refused(api.call("POST", SERVERS, {**NEW, **fields}), (403, 422), ("LUCID_ERR_0003", "LUCID_ERR_0005"))
+
+
+def test_a_name_twice(d):
+    refused(d.admin.call("POST", SERVERS, {**NEW, "name": "kept"}), 409, "LUCID_ERR_0011")
+    other = d.api("somebody").create_server("kept", wait=False, auto_start=False)  # somebody else's may be called the same
+    d.admin.delete(f"{SERVERS}/{other['server_id']}")
+
+
+def test_newlines_where_they_may_be(d):
+    server = d.admin.create_server("lines", wait=False, auto_start=False, description="two\nlines\tand a tab", metadata={"k": "a\nb"})
+    assert server["description"] == "two\nlines\tand a tab" and server["metadata"] == {"k": "a\nb"}
+    config = d.admin.get(f"{SERVERS}/{server['server_id']}/config")
+    assert "two" not in config["xrdp_ini"] + config["sesman_ini"]
+    d.admin.delete(f"{SERVERS}/{server['server_id']}")
+
+
+# --- ids, paths, queries
+
+@pytest.mark.parametrize("sid", ["x", "5f0c1f0e", "5F0C1F0E-9D57-4B43-9A53-0C8A2F1D7E11", "5f0c1f0e9d574b439a530c8a2f1d7e11", "..%2f..%2fetc", "%2e%2e",
+                                 "a%00b", "a%0ab", "x" * 3000, "'%20or%201=1", "{server_id}", "5f0c1f0e-9d57-4b43-9a53-0c8a2f1d7e1g", "-1", "%F0%9F%92%A9"])
+@pytest.mark.parametrize("base", [SERVERS, XRDP + "/instances"])
+def test_ids_that_are_not(d, base, sid):
+    for method, tail in (("GET", ""), ("DELETE", "")) + ((("POST", "/start"), ("GET", "/rdp-file")) if base == SERVERS else (("GET", "/desktops"),)):
+        refused(d.admin.call(method, f"{base}/{sid}{tail}"), (400, 404, 422), ("LUCID_ERR_0005", "LUCID_ERR_0006", "LUCID_ERR_0013", "LUCID_ERR_2001", "LUCID_ERR_2103"))
+
+
+def test_ids_of_nobody(d):
+    nobody = "5f0c1f0e-9d57-4b43-9a53-0c8a2f1d7e11"
+    for method, tail in (("GET", ""), ("DELETE", ""), ("POST", "/start"), ("POST", "/stop"), ("POST", "/restart"), ("GET", "/status"), ("GET", "/config"), ("GET", "/logs"),
+                         ("GET", "/connection"), ("GET", "/rdp-file")):
+        refused(d.admin.call(method, f"{SERVERS}/{nobody}{tail}"), 404, "LUCID_ERR_2001")
+    for method, tail in (("GET", ""), ("GET", "/connections"), ("GET", "/desktops"), ("GET", "/stats"), ("DELETE", "/desktops/12"), ("DELETE", "/connections/c1")):
+        refused(d.admin.call(method, f"{XRDP}/instances/{nobody}{tail}"), 404, "LUCID_ERR_2103")
+    for display in ("0", "-1", "x", "99999999999999999999", "1.5", "0x10"):
+        refused(d.admin.call("DELETE", f"{XRDP}/instances/{nobody}/desktops/{display}"), (404, 422), ("LUCID_ERR_0005", "LUCID_ERR_2103"))
+
+
+@pytest.mark.parametrize("query", ["page=0", "page=-1", "page=abc", "page=1.5", "page=", "page", "limit=0", "limit=101", "limit=1e2", "limit=+5", "limit=%205", "offset=-1",
+                                   "page=1&offset=0", "page=99999999999999999999", "limit=1&limit=2", "sort=nope", "sort=", "sort=-", "sort=name;drop", "status=odd",
+                                   "unknown=1", "q=", "q=" + "x" * 65, "q=a%0Ab", "tag=a%00b", "user_id=", "=1", "LIMIT=5"])
+def test_queries(d, query):
+    error = refused(d.admin.call("GET", f"{SERVERS}?{query}"), (400, 422), ("LUCID_ERR_0005", "LUCID_ERR_0013"))
+    name = query.split("=")[0]
+    if error["code"] == "LUCID_ERR_0005" and name:
+        assert any(f["field"] in (name, "page", "offset") for f in error["details"]), error
+
+
+@pytest.mark.parametrize("query", ["q=%zz", "q=%", "q=%f", "q=%ff%fe", "q=%c0%af", "q=%ed%a0%80"])
+def test_query_encodings(d, query):
+    refused(d.admin.call("GET", f"{SERVERS}?{query}"), (400, 422), ("LUCID_ERR_0013", "LUCID_ERR_0005"))
+
+
+def test_flags_that_are_not(d):
+    path = f"{SERVERS}/{d.kept['server_id']}"
+    for method, where in (("DELETE", path + "?force=perhaps"), ("POST", path + "/start?wait=1s"), ("POST", path + "/stop?force="), ("GET", path + "/logs?lines=0"),
+                          ("GET", path + "/logs?lines=5001"), ("GET", XRDP + "/logs?source=../../etc/passwd"), ("GET", XRDP + "/logs?level=loud"), ("GET", path + "?x=1")):
+        refused(d.admin.call(method, where), 422, "LUCID_ERR_0005")
+    refused(d.admin.call("POST", SERVERS + "?wait=stopped", NEW), 422, "LUCID_ERR_0005")
+
+
+# --- content types and methods
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "", "json", "application/xml", "multipart/form-data; boundary=x"])
+def test_content_type(d, kind):
+    refused(d.admin.call("POST", SERVERS, NEW, headers={"Content-Type": kind}), 415, "LUCID_ERR_0009")
+
+
+def test_content_encoding(d):
+    import gzip
+    refused(d.admin.call("POST", SERVERS, gzip.compress(json.dumps(NEW).encode()), headers={"Content-Encoding": "gzip"}), (400, 415), ("LUCID_ERR_0013", "LUCID_ERR_0009"))
+
+
+@pytest.mark.parametrize("method,path", [("DELETE", SERVERS), ("PATCH", SERVERS), ("PUT", SERVERS), ("POST", SERVERS + "/{id}"), ("GET", SERVERS + "/{id}/start"), ("POST", "/health"),
+                                         ("DELETE", XRDP + "/stats"), ("POST", "/openapi.json"), ("PUT", XRDP + "/instances")])
+def test_methods(d, method, path):
+    r = d.admin.call(method, path.replace("{id}", d.kept["server_id"]), NEW if method != "GET" else None)
+    refused(r, 405, "LUCID_ERR_0007")
+    assert r.headers["Allow"] and method not in r.headers["Allow"]
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "BREW", "get", "PROPFIND"])
+def test_odd_methods(d, method):
+    with socket.create_connection(("127.0.0.1", d.ports["rdp-server-manager"]), 5) as s:
+        s.sendall(f"{method} {SERVERS} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert s.recv(4096).split()[1] in (b"400", b"405", b"501")
+
+
+def test_head_and_options(d):
+    path = f"{SERVERS}/{d.kept['server_id']}"
+    get, head = d.admin.call("GET", path, expect=200), d.admin.call("HEAD", path, expect=200)
+    assert head.headers["Content-Length"] == str(len(get.content)) and not head.content and head.headers["ETag"] == get.headers["ETag"]
+    options = d.api(None).call("OPTIONS", path, expect=(200, 204))
+    assert {"GET", "PATCH", "DELETE"} <= set(options.headers["Allow"].replace(" ", "").split(","))
+    assert d.admin.get(path + "/") == d.kept
+
+
+# --- tokens
+
+def without(claims, *names):
+    return {k: v for k, v in claims.items() if k not in names}
+
+
+def token_faults():
+    now = int(time.time())
+    good = {"sub": "eve", "roles": ["admin"], "exp": now + 600}
+    token = sign(good)
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    last = alphabet[alphabet.index(token[-1]) ^ 1]  # bits that carry nothing
+    head, body, mac = token.split(".")
+    return {
+        "none": None, "empty": "Bearer ", "basic": "Basic YTpi", "word": "Bearer", "text": "Bearer hello", "two parts": f"Bearer {head}.{body}",
+        "four parts": f"Bearer {token}.x", "no mac": f"Bearer {head}.{body}.", "no head": f"Bearer .{body}.{mac}",
+        "alg none": f"Bearer {lucid.b64(json.dumps({'alg': 'none'}).encode())}.{body}.", "alg None": f"Bearer {lucid.b64(json.dumps({'alg': 'None'}).encode())}.{body}.",
+        "alg none signed": "Bearer " + sign(good, header={"alg": "none"}), "HS512, same key": "Bearer " + sign(good, header={"alg": "HS512"}, digest=hashlib.sha512),
+        "HS512 said, 256 done": "Bearer " + sign(good, header={"alg": "HS512"}), "no alg": "Bearer " + sign(good, header={"typ": "JWT"}), "alg a list": "Bearer " + sign(good, header={"alg": ["HS256"]}),
+        "crit": "Bearer " + sign(good, header={"alg": "HS256", "crit": ["x"], "x": 1}),
+        "expired": "Bearer " + sign({**good, "exp": now - 60}), "not yet": "Bearer " + sign({**good, "nbf": now + 120}), "no exp": "Bearer " + sign(without(good, "exp")),
+        "no sub": "Bearer " + sign(without(good, "sub")), "exp text": "Bearer " + sign({**good, "exp": str(now + 60)}), "exp huge": "Bearer " + sign({**good, "exp": 1e300}),
+        "exp null": "Bearer " + sign({**good, "exp": None}), "sub number": "Bearer " + sign({**good, "sub": 5}), "sub empty": "Bearer " + sign({**good, "sub": ""}),
+        "sub with newline": "Bearer " + sign({**good, "sub": "a\nb"}), "roles text": "Bearer " + sign({**good, "roles": "admin"}), "roles numbers": "Bearer " + sign({**good, "roles": [1]}),
+        "admin text": "Bearer " + sign({**good, "admin": "true"}), "truncated": f"Bearer {token[:-4]}", "truncated body": f"Bearer {head}.{body[:-2]}.{mac}",
+        "non-canonical base64": f"Bearer {token[:-1]}{last}", "padding": f"Bearer {token}=", "standard alphabet": f"Bearer {token}".replace("-", "+").replace("_", "/") + "+",
+        "blank inside": f"Bearer {head} .{body}.{mac}", "another body": f"Bearer {head}.{lucid.b64(json.dumps({**good, 'sub': 'root'}).encode())}.{mac}",
+        "sub twice": "Bearer " + sign(f'{{"sub":"eve","sub":"root","roles":["admin"],"exp":{now + 600}}}'), "roles twice": "Bearer " + sign(f'{{"sub":"eve","roles":["user"],"roles":["admin"],"exp":{now + 600}}}'),
+        "trailing": "Bearer " + sign(json.dumps(good) + "x"), "not an object": "Bearer " + sign("[]"), "someone else's": "Bearer " + sign(good, secret="another secret of more than 32 bytes!!"),
+        "empty key": "Bearer " + sign(good, secret=""), "long": "Bearer " + "a" * 12000,
+    }
+
+
+@pytest.mark.parametrize("fault", token_faults())
+def test_tokens(d, fault):
+    value = token_faults()[fault]
+    api = d.api(None)
+    for path in (SERVERS, f"{SERVERS}/{d.kept['server_id']}", XRDP + "/info"):
+        r = api.call("GET", path, headers={"Authorization": value} if value is not None else {})
+        refused(r, 401, "LUCID_ERR_0002")
+        assert r.headers["WWW-Authenticate"].startswith("Bearer")
+        if fault not in ("none", "basic"):
+            assert "error=" in r.headers["WWW-Authenticate"]
+
+
+def test_a_good_token_after_the_bad(d):
+    """A verified token is kept; its times are looked at each time, and nobody gets another's verdict."""
+    api = d.api(None)
+    api.token = sign({"sub": "brief", "roles": ["user"], "exp": int(time.time()) - 27})  # 30 s of leeway
+    api.call("GET", SERVERS, expect=200)
+    until("the token to expire, though it was verified", lambda: api.call("GET", SERVERS).status_code == 401, 10, 0.5)
+
+
+def test_two_tokens(d):
+    token = token_for("a", "admin")
+    with socket.create_connection(("127.0.0.1", d.ports["rdp-server-manager"]), 5) as s:
+        s.sendall(f"GET {SERVERS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+        assert s.recv(4096).split()[1] == b"400"
+
+
+# --- versions
+
+def test_stale_if_match(d):
+    server = d.admin.create_server("versions", wait=False, auto_start=False)
+    path = f"{SERVERS}/{server['server_id']}"
+    first = d.admin.call("GET", path).headers["ETag"]
+    assert d.admin.call("GET", path, headers={"If-None-Match": first}, expect=304).content == b""
+    changed = d.admin.call("PATCH", path, {"description": "new"}, headers={"If-Match": first}, expect=200)
+    assert changed.headers["ETag"] != first and changed.json()["version"] > server["version"]
+    for method, body in (("PATCH", {"description": "lost"}), ("PUT", {"description": "lost"}), ("DELETE", None)):
+        refused(d.admin.call(method, path, body, headers={"If-Match": first}), 412, "LUCID_ERR_0014")
+    for odd in ("5", "\"x\"", "\"-1\"", "W/\"1\", x", "\"99999999999999999999\""):
+        refused(d.admin.call("PATCH", path, {"description": "lost"}, headers={"If-Match": odd}), (400, 412), ("LUCID_ERR_0013", "LUCID_ERR_0014"))
+    assert d.admin.server(server["server_id"])["description"] == "new"
+    d.admin.call("PATCH", path, {"description": "any"}, headers={"If-Match": "*"}, expect=200)
+    d.admin.call("DELETE", path, headers={"If-Match": d.admin.call("GET", path).headers["ETag"]}, expect=204)
+
+
+def test_request_ids(d):
+    assert d.admin.call("GET", "/health", headers={"X-Request-ID": "my-id.1_2"}).headers["X-Request-ID"] == "my-id.1_2"
+    for odd in ("a b", "x" * 65, "a;b", "<script>", "\xe4"):
+        assert d.admin.call("GET", "/health", headers={"X-Request-ID": odd.encode("latin-1")}).headers["X-Request-ID"] != odd
+
+
+# --- what the host does to it
+
+def test_ports_run_out(make_daemon):
+    d = make_daemon(range_size=2)
+    a, b = (d.admin.create_server(n, wait=False, auto_start=False) for n in "ab")
+    assert {a["port"], b["port"]} == set(range(d.range[0], d.range[1] + 1))
+    refused(d.admin.call("POST", SERVERS, {"name": "c", "auto_start": False}), 503, "LUCID_ERR_2007")
+    d.admin.delete(f"{SERVERS}/{a['server_id']}")
+    assert d.admin.create_server("c", wait=False, auto_start=False)["port"] == a["port"]
+
+
+def test_a_stranger_on_the_port(make_daemon):
+    d = make_daemon(range_size=2)
+    first, second = d.range
+    with socket.create_server(("0.0.0.0", first)):
+        server = d.admin.create_server("other", wait=False, auto_start=False)
+        assert server["port"] == second  # a real bind: the stranger's port is never given out
+        rows = {r["port"]: r["status"] for r in d.admin.get("/api/v1/rdp/ports?limit=100")["ports"]}
+        assert rows == {first: "blocked", second: "allocated"}
+    path = f"{SERVERS}/{server['server_id']}"
+    with socket.create_server(("0.0.0.0", second)):  # between lease and start
+        d.admin.call("POST", path + "/start?wait=true")
+        failed = d.admin.server(server["server_id"])
+        assert (failed["status"], failed["status_reason"], failed["port"]) == ("failed", "port_in_use", second)
+    d.admin.call("POST", path + "/start?wait=true", expect=(200, 202))
+    assert d.admin.server(server["server_id"])["status"] == "running" and proc.listening(second)
+
+
+def test_no_xrdp(make_daemon):
+    d = make_daemon(XRDP_BINARY="/nonexistent/xrdp")
+    server = d.admin.create_server("waits")
+    assert (server["status"], server["status_reason"]) == ("failed", "no_xrdp")
+    ready = d.api(None).get("/health/ready")
+    assert ready["ready"] is True and ready["degraded"] is True and ready["checks"]["xrdp"]["status"] == "unhealthy"
+    assert "xrdp" in d.admin.get(f"{SERVERS}/{server['server_id']}/config")["xrdp_ini"].lower()
+    error = refused(d.admin.call("POST", XRDP + "/instances", {"server_id": server["server_id"], "name": "x", "port": server["port"]}), 503, "LUCID_ERR_2104")
+    assert "xrdp" in error["message"]
+
+
+@pytest.fixture
+def small_disk():
+    """small_disk(daemon, "1m"): its data directory is a file system of that size; gone at the end."""
+    mounted = []
+
+    def mount(d, size):
+        path = d.settings["DATA_DIR"]
+        os.makedirs(path, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "lrdp", path], check=True)
+        mounted.append(path)
+        return path
+    yield mount
+    for path in mounted:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+def test_data_directory_full(make_daemon, small_disk):
+    d = make_daemon(start=False, range_size=200, MAX_CONCURRENT_SERVERS="1000")
+    path = small_disk(d, "3m")
+    d.start()
+    first = d.admin.create_server("first", wait=False, auto_start=False)
+    with open(os.path.join(path, "ballast"), "wb") as f:
+        try:
+            while True:
+                f.write(b"x" * 4096)
+                f.flush()
+        except OSError:
+            pass
+    acknowledged = {first["server_id"]}
+    refusals = 0
+    for n in range(150):
+        r = d.admin.call("POST", SERVERS, {"name": f"n{n}", "auto_start": False, "description": "x" * 2000})
+        if r.status_code == 201:
+            acknowledged.add(r.json()["server_id"])
+        else:
+            refused(r, (500, 503, 507), ("LUCID_ERR_0010", "LUCID_ERR_2002", "LUCID_ERR_3007"))
+            refusals += 1
+            if refusals > 3:
+                break
+    assert refusals, "a full disk took everything"
+    assert {s["server_id"] for s in d.admin.list_servers()} == acknowledged
+    os.unlink(os.path.join(path, "ballast"))
+    until("room to be used again", lambda: d.admin.call("POST", SERVERS, {"name": "last", "auto_start": False}).status_code in (201, 409), 20, 0.5)
+    assert acknowledged <= {s["server_id"] for s in d.admin.list_servers()}
+    d.remove_servers()
+    d.stop()
+
+
+def test_data_directory_read_only(make_daemon, small_disk):
+    d = make_daemon(start=False)
+    path = small_disk(d, "16m")
+    d.start()
+    server = d.admin.create_server("kept", wait=False, auto_start=False)
+    d.stop()
+    subprocess.run(["mount", "-o", "remount,ro", path], check=True)
+    d.spawn()
+    # it says so: either it does not start, or it is up and not ready, and refuses what it cannot keep
+    until("a verdict", lambda: d.process.poll() is not None or said(d), 15)
+    assert "read-only" in d.log().lower() or "read only" in d.log().lower() or path in d.log()
+    if d.process.poll() is None:
+        assert d.api(None).call("GET", "/health/ready").status_code == 503
+        refused(d.admin.call("POST", SERVERS, NEW), (500, 503), ("LUCID_ERR_0010", "LUCID_ERR_2002"))
+        d.stop(expect=None)
+    else:
+        assert d.process.returncode not in (0, -11, -6)
+    subprocess.run(["mount", "-o", "remount,rw", path], check=True)
+    d.start()
+    assert d.admin.server(server["server_id"])["name"] == "kept"
+    d.remove_servers()
+    d.stop()
+
+
+def said(d):
+    try:
+        return d.api(None).call("GET", "/health/ready", timeout=2).status_code == 503
+    except Exception:
+        return False
+
+
+def test_role_port_taken(make_daemon):
+    d = make_daemon(start=False)
+    with socket.create_server(("127.0.0.1", d.ports["rdp-session-controller"])) as s:
+        s.listen()
+        d.spawn()
+        assert d.process.wait(20) not in (0, -11, -6)
+        assert str(d.ports["rdp-session-controller"]) in d.log() and "in use" in d.log().lower()
+        assert not [p for p in d.ports.values() if p != s.getsockname()[1] and proc.listening(p)]
+    d.log_path += ".2"
+    d.start()
+
+
+# --- configuration
+
+BAD_SETTINGS = [
+    {"RDP_SERVER_MANAGER_PORT": "0x1F90"}, {"RDP_SERVER_MANAGER_PORT": "70000"}, {"RDP_SERVER_MANAGER_PORT": "-1"}, {"RDP_SERVER_MANAGER_PORT": "80 90"},
+    {"PORT_RANGE_START": "100"}, {"PORT_RANGE_START": "30000", "PORT_RANGE_END": "29000"}, {"PORT_RANGE_END": "65536"}, {"MAX_CONCURRENT_SERVERS": "1001"},
+    {"MAX_CONCURRENT_SERVERS": "0"}, {"MAX_SERVERS_PER_USER": "many"}, {"ENVIRONMENT": "prod"}, {"LOG_LEVEL": "LOUD"}, {"LOG_FORMAT": "xml"}, {"DEBUG": "perhaps"},
+    {"REQUEST_TIMEOUT": "-5"}, {"MAX_BODY_BYTES": "1GB"}, {"ROLE": "rdp-server-manger"}, {"XRDP_BACKEND": "docker"}, {"JWT_SECRET": "short", "ENVIRONMENT": "production"},
+    {"JWT_SECRET": None, "ENVIRONMENT": "production"}, {"MONGODB_URL": "mongodb://db/x"}, {"REDIS_URL": "redis://r"}, {"BIND_ADDRESS": "not an address"}, {"MAX_CPU_USAGE": "101"},
+    {"RDP_SERVER_MANAGER_PORT": "18091", "XRDP_INTEGRATION_PORT": "18091"}, {"RATE_LIMIT_PER_MINUTE": ""}, {"JWT_ALGORITHM": "none"},
+]
+
+
+@pytest.mark.parametrize("settings", BAD_SETTINGS, ids=[" ".join(s) + f"-{i}" for i, s in enumerate(BAD_SETTINGS)])
+def test_bad_configuration(make_daemon, settings):
+    d = make_daemon(start=False, **settings)
+    d.spawn()
+    try:
+        code = d.process.wait(10)
+    except subprocess.TimeoutExpired:
+        raise AssertionError(f"{settings} was taken: {d.log()[-1000:]}") from None
+    assert code not in (0, -6, -11), d.log()
+    assert any(name in d.log() for name in settings), d.log()
+    assert "short" not in d.log() or "JWT_SECRET" not in settings or "JWT_SECRET=short" not in d.log()
+    assert d.run("check-config").returncode != 0
+
+
+def test_every_fault_at_once(make_daemon):
+    d = make_daemon(start=False, RDP_SERVER_MANAGER_PORT="x", LOG_LEVEL="y", MAX_CONCURRENT_SERVERS="z", JWT_SECRET="tiny")
+    r = d.run("check-config")
+    text = r.stdout + r.stderr
+    assert r.returncode != 0
+    assert all(name in text for name in ("RDP_SERVER_MANAGER_PORT", "LOG_LEVEL", "MAX_CONCURRENT_SERVERS"))
+    assert "tiny" not in text
+
+
+def test_wrong_role_lists_the_right_ones(make_daemon):
+    d = make_daemon(start=False)
+    r = d.run("--role", "rdp-server-manger")
+    assert r.returncode != 0 and all(role in r.stderr + r.stdout for role in lucid.ROLES)
+    assert d.run("--no-such-option").returncode != 0
+    assert d.run("no-such-command").returncode != 0
+    for args in (["--help"], ["--version"], ["--help-config"], ["token", "--help"], ["check-config"]):
+        assert d.run(*args).returncode == 0, args
+
+
+def test_unknown_names_in_the_configuration_file(make_daemon):
+    d = make_daemon(start=False)
+    path = os.path.join(d.dir, "lucid.conf")
+    with open(path, "w", encoding="ascii") as f:
+        f.write("LOG_LEVEL=DEBUG\nLOG_LEVLE=DEBUG\n")
+    r = d.run("--config", path, "check-config")
+    if r.returncode == 0 or "LOG_LEVLE" not in r.stdout + r.stderr:
+        r = d.run("check-config", "--config", path)
+    assert r.returncode != 0 and "LOG_LEVLE" in r.stdout + r.stderr
+
+
+def test_secrets_do_not_show(make_daemon):
+    d = make_daemon()
+    assert SECRET not in d.run("check-config").stdout
+    d.admin.get(SERVERS)
+    d.api(None).call("GET", SERVERS, headers={"Authorization": "Bearer " + token_for("eve")[:-3]}, expect=401)
+    time.sleep(0.3)
+    assert SECRET not in d.log() and token_for("eve")[:40] not in d.log()
+    for root, _, files in os.walk(d.dir):
+        for name in files:
+            if SECRET.encode() in (proc.read(os.path.join(root, name), binary=True) or b""):
+                assert not os.stat(os.path.join(root, name)).st_mode & 0o077, name
