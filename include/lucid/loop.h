@@ -48,6 +48,8 @@ void loop_undefer(struct loop_task *t);
 
 /* From any thread: run on the loop. Wakes it once, however many are posted. The node must stay until it has run. */
 void loop_post(struct loop *l, struct loop_task *t);
+/* Loop thread, once no other thread posts this task any more: it will not run. */
+void loop_unpost(struct loop *l, struct loop_task *t);
 
 /* Worst and latest time a turn took beyond what it had to wait, in microseconds; the worst is reset by reading. */
 int64_t loop_lag_us(struct loop *l, int64_t *ret_worst_us);

@@ -288,6 +288,13 @@ void loop_post(struct loop *l, struct loop_task *t)
 	pthread_mutex_unlock(&l->lock);
 }
 
+void loop_unpost(struct loop *l, struct loop_task *t)
+{
+	pthread_mutex_lock(&l->lock);
+	list_remove(&t->node);
+	pthread_mutex_unlock(&l->lock);
+}
+
 int64_t loop_lag_us(struct loop *l, int64_t *ret_worst_us)
 {
 	if (ret_worst_us) {
