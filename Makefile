@@ -54,6 +54,11 @@ $(B)/liblucid.a: $(LIB_OBJS)
 $(B)/test/%: $(B)/test/%.o $(B)/liblucid.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/liblucid.a $(PKG_LIBS) -lcmocka
 
+# contract tests bring the suites that every implementation must pass
+SUITES := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard test/contract/*_suite.c)))
+$(B)/test/contract/test_%: $(B)/test/contract/test_%.o $(SUITES) $(B)/liblucid.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(B)/liblucid.a $(PKG_LIBS) -lcmocka
+
 # programs that measure
 $(B)/bench/%: $(B)/bench/%.o $(B)/liblucid.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/liblucid.a $(PKG_LIBS)
@@ -90,5 +95,5 @@ install: build/lucid-rdp
 clean:
 	rm -rf build
 
--include $(OBJS:.o=.d) $(UNIT:=.d)
+-include $(OBJS:.o=.d) $(UNIT:=.d) $(SUITES:.o=.d)
 .SECONDARY:
