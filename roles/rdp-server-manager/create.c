@@ -1,0 +1,183 @@
+#include "roles/rdp-server-manager/servers.h"
+
+#include <stdio.h>
+
+#include "lucid/clock.h"
+#include "roles/rdp-server-manager/claims.h"
+
+/* POST /servers: the claims of port and name, and the server, as one list of writes and one durable answer. The port comes
+ * from a hint, so a claim may be found taken; then the next is tried. */
+struct creation {
+	struct manager *m;
+	struct call *call;
+	struct server *s; /* unborn, but counted: quotas hold also while the store writes */
+	json_t *doc;
+	bool wait, port_asked;
+	unsigned tries;
+	int64_t now_ms;
+};
+
+static void attempt(struct creation *w);
+
+static void over(struct creation *w)
+{
+	struct manager *m = w->m;
+	json_decref(w->doc);
+	free(w);
+	m->under_way--;
+	manager_idle(m);
+}
+
+static void born(struct creation *w)
+{
+	struct manager *m = w->m;
+	struct server *s = w->s;
+	char path[96];
+	snprintf(path, sizeof path, "/api/v1/rdp/servers/%s", s->id);
+	call_set_location(w->call, path);
+	s->unborn = false;
+	servers_gauge(m);
+	metric_add(m->metrics.created, 1);
+	json_t *data = json_object();
+	static const char *const told[] = { "name", "status", "node", "port", "version" };
+	for (size_t i = 0; i < ARRAY_LEN(told); i++)
+		json_object_set(data, told[i], json_object_get(w->doc, told[i]));
+	bus_publish(m->env.bus, "server.created", s->id, s->owner->id, data);
+	if (!w->wait || s->status == SERVER_STOPPED) {
+		call_set_version(w->call, 1);
+		call_ok(TAKE_PTR(w->call), json_incref(w->doc));
+	}
+	if (s->status != SERVER_STOPPED) {
+		struct task *t = task_new(TAKE_PTR(w->call), run_start);
+		t->fresh = true;
+		t->wait = w->wait;
+		t->port_asked = w->port_asked;
+		task_queue(s, t);
+	}
+	over(w);
+}
+
+/* Nothing came of it: the claims that may stand go back, the record goes. */
+static void give_up(struct creation *w, size_t claims)
+{
+	if (claims) {
+		struct claims_back *b = XNEW(struct claims_back);
+		b->store = w->m->env.store;
+		b->version = claim_version(w->s->id);
+		claim_port_id(b->port_id, doc_str(w->doc, "node", ""), w->s->port);
+		if (claims > 1)
+			claim_name_id(b->name_id, w->s->owner->id, doc_str(w->doc, "name", ""));
+		claims_give_back(b);
+	}
+	server_drop(w->s);
+	over(w);
+}
+
+/* Somebody else holds that port: remember it and take another. */
+static void next_port(struct creation *w)
+{
+	struct manager *m = w->m;
+	int taken = w->s->port, port = 0;
+	if (w->port_asked)
+		call_fail(w->call, ERR_CONFLICT, "port %d is taken; choose another, or none to be given one", taken);
+	else if (++w->tries >= PORT_TRIES || !(port = ports_take(m->ports)))
+		call_fail(w->call, ERR_NO_PORT, NULL);
+	if (!port) {
+		give_up(w, 0);
+		ports_set(m->ports, taken, PORT_RESERVED);
+		return;
+	}
+	ports_set(m->ports, taken, PORT_RESERVED);
+	w->s->port = port;
+	doc_set_int(w->doc, "port", port);
+	attempt(w);
+}
+
+static void stored(enum store_result result, size_t index, int err, void *arg)
+{
+	struct creation *w = arg;
+	if (result == STORE_OK) {
+		born(w);
+	} else if (result == STORE_EXISTS && index == 0) {
+		next_port(w);
+	} else if (result == STORE_EXISTS && index == 1) {
+		call_fail(w->call, ERR_CONFLICT, "%s has a server of that name already; choose another name", w->s->owner->id);
+		give_up(w, 1);
+	} else {
+		/* what may yet be written is left to the sweep, which looks first */
+		bool unsure = err == ERR_UNCERTAIN || err == ERR_DEADLINE;
+		store_fail(w->call, err, ERR_SERVER_CREATE);
+		give_up(w, unsure ? 0 : index);
+	}
+}
+
+static void attempt(struct creation *w)
+{
+	char port_id[CLAIM_ID_SIZE], name_id[CLAIM_ID_SIZE];
+	const char *node = doc_str(w->doc, "node", ""), *name = doc_str(w->doc, "name", "");
+	_cleanup_(doc_unrefp) json_t *port_doc = claim_port_doc(w->s->id, node, w->s->port, w->now_ms);
+	_cleanup_(doc_unrefp) json_t *name_doc = claim_name_doc(w->s->id, w->s->owner->id, name, w->now_ms);
+	struct store_op ops[] = {
+		{ STORE_INSERT, COL_PORTS, claim_port_id(port_id, node, w->s->port), 0, port_doc },
+		{ STORE_INSERT, COL_NAMES, claim_name_id(name_id, w->s->owner->id, name), 0, name_doc },
+		{ STORE_INSERT, COL_SERVERS, w->s->id, 0, w->doc },
+	};
+	store_write(w->m->env.store, ops, ARRAY_LEN(ops), stored, w);
+}
+
+/* The port to begin with; 0 when the call was answered. */
+static int first_port(struct manager *m, struct call *c, int asked)
+{
+	int port = asked;
+	if (!asked && !(port = ports_take(m->ports)))
+		call_fail(c, ERR_NO_PORT, NULL);
+	if (asked && ports_get(m->ports, asked) == PORT_ALLOCATED) {
+		call_fail(c, ERR_CONFLICT, "port %d is taken; choose another, or none to be given one", asked);
+		return 0;
+	}
+	return port;
+}
+
+void op_create(struct call *c, void *ctx)
+{
+	struct manager *m = ctx;
+	const json_t *body = call_body(c);
+	if (!manager_ready(m, c, op_create))
+		return;
+	struct faults f = { 0 };
+	server_check_admin(call_caller(c), body, &f);
+	server_check(m, body, &f);
+	const char *user = doc_str(body, "user_id", call_caller(c)->sub);
+	if (!*user)
+		faults_add(&f, "user_id", "say whose it is: this caller is nobody");
+	if (faults_any(&f)) {
+		call_fail_details(c, ERR_INVALID, faults_take(&f), NULL);
+		return;
+	}
+	bool run = doc_bool(body, "auto_start", true);
+	if (node_place(m, c, doc_str(body, "node", NULL), run) || quota_definition(m, c, user) ||
+	    (run && quota_live(m, c)))
+		return;
+	int asked = (int)doc_int(body, "port", 0), port = first_port(m, c, asked);
+	if (!port)
+		return;
+	struct creation *w = XNEW(struct creation);
+	char id[ID_UUID_SIZE];
+	id_uuid(id);
+	w->m = m;
+	w->call = c;
+	w->now_ms = clock_wall_ms();
+	w->port_asked = asked != 0;
+	w->wait = doc_get(call_query(c), "wait") != NULL;
+	w->doc = server_define(m, id, user, m->env.node, port, body, w->now_ms);
+	w->s = server_add(m, w->doc);
+	m->under_way++;
+	if (!w->s) {
+		ports_set(m->ports, port, PORT_AVAILABLE);
+		call_fail(c, ERR_QUOTA, "there are too many servers; delete some first");
+		over(w);
+		return;
+	}
+	w->s->unborn = true;
+	attempt(w);
+}

@@ -1,0 +1,165 @@
+#include "roles/rdp-server-manager/servers.h"
+
+#include <stdio.h>
+
+/* Lists: servers with their live counts, and ports. */
+
+bool paging(struct call *c, size_t *ret_limit, size_t *ret_offset)
+{
+	const json_t *q = call_query(c);
+	*ret_limit = (size_t)doc_int(q, "limit", 20);
+	if (json_object_get(q, "page") && json_object_get(q, "offset")) {
+		call_fail_details(c, ERR_INVALID,
+				  json_pack("[{s:s, s:s}]", "field", "offset", "message", "not together with page; give one of the two"),
+				  NULL);
+		return false;
+	}
+	*ret_offset = (size_t)doc_int(q, "offset", (doc_int(q, "page", 1) - 1) * (int64_t)*ret_limit);
+	return true;
+}
+
+json_t *pagination(int64_t total, size_t limit, size_t offset)
+{
+	int64_t n = (int64_t)limit, at = (int64_t)offset;
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "page", (json_int_t)(at / n + 1), "limit", (json_int_t)n,
+			 "offset", (json_int_t)at, "total", (json_int_t)total, "pages", (json_int_t)((total + n - 1) / n),
+			 "has_next", at + n < total, "has_previous", at > 0);
+}
+
+struct listing {
+	struct manager *m;
+	struct call *call;
+	size_t limit, offset;
+	int64_t total;
+	json_t *servers;
+	char sort[32], q[300];
+};
+
+static void answer(struct listing *w)
+{
+	call_ok(w->call, json_pack("{s:o, s:o}", "servers", w->servers, "pagination", pagination(w->total, w->limit, w->offset)));
+	free(w);
+}
+
+/* Counts of those that have an instance; all others have none. The agent away: zero, the status says the rest. */
+static void counted(const struct reply *r, void *arg)
+{
+	struct listing *w = arg;
+	json_t *instances = r->err ? NULL : json_object_get(r->doc, "instances"), *instance, *server;
+	struct map *by_id = map_new(65536);
+	size_t i;
+	json_array_foreach(instances, i, instance)
+		map_put(by_id, doc_str(instance, "server_id", ""), json_object_get(instance, "sessions"), NULL);
+	json_array_foreach(w->servers, i, server)
+	{
+		json_t *live = map_get(by_id, doc_str(server, "server_id", ""));
+		if (live)
+			json_object_set(server, "sessions", live);
+	}
+	map_free(by_id, NULL);
+	answer(w);
+}
+
+static void listed(enum store_result result, struct blob *const *docs, size_t n, int64_t total, int err, void *arg)
+{
+	struct listing *w = arg;
+	bool live = false;
+	if (result != STORE_OK) {
+		store_fail(w->call, err, ERR_SERVER_LIST);
+		free(w);
+		return;
+	}
+	w->total = total;
+	w->servers = json_array();
+	for (size_t i = 0; i < n; i++) {
+		json_t *doc = doc_parse(docs[i]->data, docs[i]->len, NULL, 0);
+		if (!doc)
+			continue;
+		live |= !str_eq(doc_str(doc, "status", ""), "stopped");
+		doc_set(doc, "sessions", json_pack("{s:i, s:i, s:i}", "active", 0, "disconnected", 0, "orphaned", 0));
+		json_array_append_new(w->servers, doc);
+	}
+	if (live)
+		agent_call(w->m, w->m->agent.list, NULL, NULL, NULL, w->call, counted, w);
+	else
+		answer(w);
+}
+
+static void filter(struct store_query *q, const char *path, enum store_cmp cmp, const char *value)
+{
+	if (value)
+		q->filters[q->nfilters++] = (struct store_filter){ .path = path, .cmp = cmp, .text = value };
+}
+
+void op_list(struct call *c, void *ctx)
+{
+	struct manager *m = ctx;
+	const json_t *query = call_query(c);
+	const struct caller *caller = call_caller(c);
+	size_t limit, offset;
+	if (!paging(c, &limit, &offset))
+		return;
+	struct listing *w = XNEW(struct listing);
+	w->m = m;
+	w->call = c;
+	w->limit = limit;
+	w->offset = offset;
+	const char *sort = doc_str(query, "sort", "-created_at");
+	struct store_query q = { .sort = { sort + (*sort == '-'), *sort == '-' }, .offset = offset, .limit = limit,
+				 .want_total = true };
+	filter(&q, "status", STORE_EQ, doc_str(query, "status", NULL));
+	filter(&q, "node", STORE_EQ, doc_str(query, "node", NULL));
+	filter(&q, "user_id", STORE_EQ, doc_str(query, "user_id", NULL));
+	filter(&q, "tags", STORE_HAS, doc_str(query, "tag", NULL));
+	filter(&q, "name", STORE_PREFIX, doc_str(query, "q", NULL));
+	if (!caller_is_admin(caller))
+		filter(&q, "user_id", STORE_EQ, caller->sub);
+	store_list(m->env.store, COL_SERVERS, &q, listed, w);
+}
+
+/* --- ports */
+
+static json_t *port_doc(struct manager *m, int port, enum port_state state, const struct map *holders)
+{
+	char key[8];
+	snprintf(key, sizeof key, "%d", port);
+	const struct server *s = map_get(holders, key);
+	json_t *doc = json_object();
+	doc_set_int(doc, "port", port);
+	doc_set_str(doc, "status", port_state_to_string(state));
+	doc_set_str(doc, "server_id", s ? s->id : NULL);
+	return doc;
+}
+
+void op_ports(struct call *c, void *ctx)
+{
+	struct manager *m = ctx;
+	const char *wanted = doc_str(call_query(c), "status", NULL);
+	size_t limit, offset, matching = 0;
+	if (!manager_ready(m, c, op_ports) || !paging(c, &limit, &offset))
+		return;
+	struct map *holders = map_new(65536);
+	struct map_pos pos = { 0 };
+	struct server *s;
+	while (map_next(m->servers, &pos, NULL, (void **)&s)) {
+		char key[8];
+		snprintf(key, sizeof key, "%d", s->port & 0xffff);
+		map_put(holders, key, s, NULL);
+	}
+	json_t *ports = json_array(), *counts = json_object();
+	for (int port = ports_first(m->ports); port <= ports_last(m->ports); port++) {
+		enum port_state state = ports_get(m->ports, port);
+		if (wanted && !str_eq(wanted, port_state_to_string(state)))
+			continue;
+		if (matching >= offset && matching < offset + limit)
+			json_array_append_new(ports, port_doc(m, port, state, holders));
+		matching++;
+	}
+	map_free(holders, NULL);
+	for (int i = PORT_AVAILABLE; i <= PORT_BLOCKED; i++)
+		doc_set_int(counts, port_state_to_string((enum port_state)i),
+			    (int64_t)ports_count(m->ports, (enum port_state)i));
+	call_ok(c, json_pack("{s:s, s:{s:i, s:i}, s:o, s:o, s:o}", "node", m->env.node, "range", "start",
+			     ports_first(m->ports), "end", ports_last(m->ports), "counts", counts, "ports", ports,
+			     "pagination", pagination((int64_t)matching, limit, offset)));
+}

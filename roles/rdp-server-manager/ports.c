@@ -1,0 +1,94 @@
+#include "roles/rdp-server-manager/ports.h"
+
+#include "lucid/clock.h"
+
+#define BLOCKED_MS 60000
+
+struct ports {
+	int first, last, next;
+	size_t counts[PORT_BLOCKED + 1];
+	int64_t blocked_ms; /* when one was last found blocked */
+	uint8_t state[];
+};
+
+static const char *const names[] = { "available", "allocated", "reserved", "blocked" };
+
+const char *port_state_to_string(enum port_state s)
+{
+	return names[s];
+}
+
+struct ports *ports_new(int first, int last)
+{
+	size_t n = (size_t)(last - first) + 1;
+	struct ports *p = xcalloc(1, sizeof *p + n);
+	p->first = p->next = first;
+	p->last = last;
+	p->counts[PORT_AVAILABLE] = n;
+	return p;
+}
+
+void ports_free(struct ports *p)
+{
+	free(p);
+}
+
+int ports_first(const struct ports *p)
+{
+	return p->first;
+}
+
+int ports_last(const struct ports *p)
+{
+	return p->last;
+}
+
+static bool inside(const struct ports *p, int port)
+{
+	return port >= p->first && port <= p->last;
+}
+
+void ports_set(struct ports *p, int port, enum port_state s)
+{
+	if (!inside(p, port))
+		return;
+	uint8_t *state = &p->state[port - p->first];
+	p->counts[*state]--;
+	p->counts[s]++;
+	*state = (uint8_t)s;
+	if (s == PORT_BLOCKED)
+		p->blocked_ms = clock_mono_ms();
+}
+
+enum port_state ports_get(const struct ports *p, int port)
+{
+	return inside(p, port) ? (enum port_state)p->state[port - p->first] : PORT_AVAILABLE;
+}
+
+size_t ports_count(const struct ports *p, enum port_state s)
+{
+	return p->counts[s];
+}
+
+/* Strangers go away: after a minute without a new find all are worth a try. */
+static void unblock(struct ports *p)
+{
+	if (!p->counts[PORT_BLOCKED] || clock_mono_ms() - p->blocked_ms < BLOCKED_MS)
+		return;
+	for (int port = p->first; port <= p->last; port++)
+		if (ports_get(p, port) == PORT_BLOCKED)
+			ports_set(p, port, PORT_AVAILABLE);
+}
+
+int ports_take(struct ports *p)
+{
+	unblock(p);
+	if (!p->counts[PORT_AVAILABLE])
+		return 0;
+	while (ports_get(p, p->next) != PORT_AVAILABLE)
+		p->next = p->next == p->last ? p->first : p->next + 1;
+	int port = p->next;
+	p->next = port == p->last ? p->first : port + 1;
+	ports_set(p, port, PORT_ALLOCATED);
+	return port;
+}

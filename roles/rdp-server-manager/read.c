@@ -1,0 +1,233 @@
+#include "roles/rdp-server-manager/servers.h"
+
+#include "roles/rdp-server-manager/rdpfile.h"
+
+/* What only reads. GET by id copies bytes from the store's cache. */
+
+static bool owner_may_see(const struct caller *c, const json_t *doc)
+{
+	return may_see(c, doc_str(doc, "user_id", ""));
+}
+
+struct reading {
+	struct manager *m;
+	struct call *call;
+	json_t *doc;
+	void (*then)(struct reading *w); /* with doc; frees */
+};
+
+static void reading_free(struct reading *w)
+{
+	json_decref(w->doc);
+	free(w);
+}
+
+static void got_text(enum store_result result, const struct store_doc *d, int err, void *arg)
+{
+	_cleanup_(xfreep) struct reading *w = arg;
+	_cleanup_(doc_unrefp) json_t *doc = result == STORE_OK ? doc_parse(d->text->data, d->text->len, NULL, 0) : NULL;
+	if (result == STORE_FAILED) {
+		store_fail(w->call, err, ERR_INTERNAL);
+	} else if (!doc || !owner_may_see(call_caller(w->call), doc)) {
+		call_fail(w->call, ERR_SERVER_NOT_FOUND, NULL);
+	} else {
+		call_set_version(w->call, d->version);
+		call_ok_blob(w->call, blob_ref(d->text), NULL);
+	}
+}
+
+void op_get(struct call *c, void *ctx)
+{
+	struct manager *m = ctx;
+	const char *id = call_param(c, "server_id");
+	const struct caller *caller = call_caller(c);
+	struct store_doc d;
+	if (store_peek(m->env.store, COL_SERVERS, id, &d)) {
+		if (caller_is_admin(caller) || owner_may_see(caller, store_peek_doc(m->env.store, COL_SERVERS, id))) {
+			call_set_version(c, d.version);
+			call_ok_blob(c, blob_ref(d.text), NULL);
+		} else {
+			call_fail(c, ERR_SERVER_NOT_FOUND, NULL);
+		}
+		return;
+	}
+	struct reading *w = XNEW(struct reading);
+	w->m = m;
+	w->call = c;
+	store_get(m->env.store, COL_SERVERS, id, got_text, w);
+}
+
+/* --- the others begin with the document */
+
+static void got_doc(enum store_result result, const struct store_doc *d, int err, void *arg)
+{
+	struct reading *w = arg;
+	w->doc = result == STORE_OK ? doc_parse(d->text->data, d->text->len, NULL, 0) : NULL;
+	if (w->doc && owner_may_see(call_caller(w->call), w->doc)) {
+		w->then(w);
+		return;
+	}
+	if (result == STORE_FAILED)
+		store_fail(w->call, err, ERR_INTERNAL);
+	else
+		call_fail(w->call, ERR_SERVER_NOT_FOUND, NULL);
+	reading_free(w);
+}
+
+static void with_doc(struct manager *m, struct call *c, void (*then)(struct reading *w))
+{
+	struct reading *w = XNEW(struct reading);
+	w->m = m;
+	w->call = c;
+	w->then = then;
+	store_get(m->env.store, COL_SERVERS, call_param(c, "server_id"), got_doc, w);
+}
+
+/* Most that ask the agent pass its failure on, in words that fit. */
+static bool agent_failed(struct reading *w, const struct reply *r)
+{
+	if (!r->err)
+		return false;
+	if (agent_away(r))
+		call_fail(w->call, r->err, "the host's agent does not answer; start xrdp-integration on %s, or try again later",
+			  doc_str(w->doc, "node", "it"));
+	else
+		call_fail_reply(w->call, r);
+	reading_free(w);
+	return true;
+}
+
+static json_t *no_sessions(void)
+{
+	return json_pack("{s:i, s:i, s:i}", "active", 0, "disconnected", 0, "orphaned", 0);
+}
+
+static void answer_status(struct reading *w, const json_t *instance, bool away)
+{
+	const json_t *doc = w->doc;
+	json_t *out = json_object(), *sessions = json_object_get(instance, "sessions");
+	json_object_set(out, "server_id", json_object_get(doc, "server_id"));
+	json_object_set(out, "status", json_object_get(doc, "status"));
+	json_object_set(out, "reason", json_object_get(doc, "status_reason"));
+	json_t *pids = json_object_get(instance, "pids");
+	doc_set(out, "pids", pids ? json_incref(pids) : json_pack("{s:n, s:n}", "xrdp", "sesman"));
+	const char *since = doc_str(instance, "since", NULL);
+	bool ended = str_eq(doc_str(doc, "status", ""), "stopped") || str_eq(doc_str(doc, "status", ""), "failed");
+	doc_set_str(out, "since", since ? since : doc_str(doc, ended ? "stopped_at" : "updated_at", doc_str(doc, "created_at", NULL)));
+	doc_set_int(out, "restarts", doc_int(instance, "restarts", 0));
+	json_object_set(out, "pending_restart", json_object_get(doc, "pending_restart"));
+	doc_set(out, "sessions", sessions ? json_incref(sessions) : no_sessions());
+	doc_set(out, "limits_enforced", json_incref(json_object_get(instance, "limits_enforced")));
+	doc_set(out, "last_exit", json_incref(json_object_get(instance, "last_exit")));
+	doc_set_str(out, "agent", away ? "away" : "available");
+	call_ok(w->call, out);
+	reading_free(w);
+}
+
+static void status_got(const struct reply *r, void *arg)
+{
+	answer_status(arg, r->err ? NULL : r->doc, agent_away(r));
+}
+
+static void status(struct reading *w)
+{
+	agent_call(w->m, w->m->agent.get, doc_str(w->doc, "server_id", ""), NULL, NULL, w->call, status_got, w);
+}
+
+void op_status(struct call *c, void *m)
+{
+	with_doc(m, c, status);
+}
+
+static void config_got(const struct reply *r, void *arg)
+{
+	struct reading *w = arg;
+	if (agent_failed(w, r))
+		return;
+	json_t *out = json_object();
+	json_object_set(out, "server_id", json_object_get(w->doc, "server_id"));
+	json_object_set(out, "xrdp_ini", json_object_get(r->doc, "xrdp_ini"));
+	json_object_set(out, "sesman_ini", json_object_get(r->doc, "sesman_ini"));
+	call_ok(w->call, out);
+	reading_free(w);
+}
+
+static void config(struct reading *w)
+{
+	agent_call(w->m, w->m->agent.config, NULL, NULL, server_spec(w->doc), w->call, config_got, w);
+}
+
+void op_config(struct call *c, void *m)
+{
+	with_doc(m, c, config);
+}
+
+static void logs_got(const struct reply *r, void *arg)
+{
+	struct reading *w = arg;
+	if (r->err != ERR_INSTANCE_NOT_FOUND && agent_failed(w, r))
+		return;
+	json_t *out = json_object(), *lines = r->err ? NULL : json_object_get(r->doc, "lines");
+	json_object_set(out, "server_id", json_object_get(w->doc, "server_id"));
+	doc_set(out, "lines", lines ? json_incref(lines) : json_array()); /* it never ran: it has no lines */
+	call_ok(w->call, out);
+	reading_free(w);
+}
+
+static void logs(struct reading *w)
+{
+	json_t *query = json_pack("{s:I}", "lines", (json_int_t)doc_int(call_query(w->call), "lines", 200));
+	agent_call(w->m, w->m->agent.logs, doc_str(w->doc, "server_id", ""), query, NULL, w->call, logs_got, w);
+}
+
+void op_logs(struct call *c, void *m)
+{
+	with_doc(m, c, logs);
+}
+
+static const char *account_of(struct reading *w)
+{
+	const char *account = rdp_account(config_list(w->m->env.config, "RDP_USER_MAP"), call_caller(w->call)->sub);
+	return shape_format("account", account, &(const char *){ NULL }) ? account : NULL;
+}
+
+static void connection_got(const struct reply *r, void *arg)
+{
+	struct reading *w = arg;
+	const json_t *security = json_object_get(w->doc, "security");
+	json_t *out = json_object();
+	json_object_set(out, "server_id", json_object_get(w->doc, "server_id"));
+	doc_set_str(out, "host", w->m->host);
+	json_object_set(out, "port", json_object_get(w->doc, "port"));
+	json_object_set(out, "security_layer", json_object_get(security, "layer"));
+	json_object_set(out, "min_tls", json_object_get(security, "min_tls"));
+	doc_set_str(out, "certificate_fingerprint", r->err ? NULL : doc_str(r->doc, "certificate_fingerprint", NULL));
+	doc_set_str(out, "username", account_of(w));
+	json_object_set(out, "status", json_object_get(w->doc, "status"));
+	call_ok(w->call, out);
+	reading_free(w);
+}
+
+static void connection(struct reading *w)
+{
+	agent_call(w->m, w->m->agent.get, doc_str(w->doc, "server_id", ""), NULL, NULL, w->call, connection_got, w);
+}
+
+void op_connection(struct call *c, void *m)
+{
+	with_doc(m, c, connection);
+}
+
+static void rdp_file(struct reading *w)
+{
+	struct strbuf text = { 0 };
+	rdp_file_text(&text, w->doc, w->m->host, account_of(w));
+	call_ok_blob(w->call, blob_new(text.s, text.len), "application/x-rdp");
+	strbuf_done(&text);
+	reading_free(w);
+}
+
+void op_rdp_file(struct call *c, void *m)
+{
+	with_doc(m, c, rdp_file);
+}

@@ -1,0 +1,233 @@
+/*
+ * servers: the inside of rdp-server-manager. Floor F6, loop thread only, never blocks.
+ *
+ * A server is a document in the store; in memory stands one small record a server (struct server) with what quotas, ports
+ * and the strand need. The whole document is held only while an operation is under way or a write is owed.
+ * One operation at a time per server: tasks queue on its strand (strand.c). Its status changes in one function alone,
+ * server_enter (state.c), which writes, publishes and counts. Not for: anything that touches the host (the agent does).
+ */
+#ifndef SERVERS_H
+#define SERVERS_H
+
+#include "lucid/id.h"
+#include "lucid/list.h"
+#include "lucid/map.h"
+#include "lucid/role.h"
+#include "roles/contract/contract.h"
+#include "roles/rdp-server-manager/ports.h"
+
+#define SERVICE ROLE_SERVERS
+#define TASKS_MAX 8	      /* operations that wait on one server */
+#define PARKED_MAX 1024	      /* calls that wait for the first load */
+#define PORT_TRIES 64	      /* ports tried for one creation */
+#define SERVERS_MAX 1000000   /* records; far above any quota */
+#define WAIT_MS 30000	      /* ?wait at most */
+#define NODE_STALE_MS 120000  /* an older heartbeat: unreachable */
+
+enum server_status {
+	SERVER_CREATING,
+	SERVER_CONFIGURING,
+	SERVER_STARTING,
+	SERVER_RUNNING,
+	SERVER_STOPPING,
+	SERVER_STOPPED,
+	SERVER_FAILED,
+	SERVER_STATUS_COUNT
+};
+const char *server_status_to_string(enum server_status s);
+bool server_status_from_string(const char *s, enum server_status *ret);
+bool server_status_legal(enum server_status from, enum server_status to);
+
+struct owner {
+	size_t servers; /* definitions */
+	char id[];
+};
+
+struct manager;
+struct task;
+struct server {
+	struct manager *m;
+	char id[ID_UUID_SIZE];
+	struct owner *owner;
+	enum server_status status;
+	int port;
+	bool auto_start;
+	bool unborn; /* its first write is under way: not to be seen yet */
+	bool gone;   /* deleted; freed when its strand is empty */
+	bool watched; /* an observation waits on the strand already */
+	int64_t version, stored_version;
+	int64_t changed_us; /* monotonic time of the last change of status */
+	json_t *doc;	    /* NULL when idle and written */
+	bool writing;
+	int64_t writing_version;
+	struct loop_timer *retry; /* of a write that failed; made when it is needed */
+	struct list waiters;	  /* for versions to be durable */
+	struct list tasks;
+	size_t ntasks;
+	struct task *running;
+};
+
+struct agent_ops {
+	const struct op *start, *list, *get, *stop, *config, *logs, *desktops;
+};
+
+struct manager {
+	struct role_env env;
+	struct agent_ops agent;
+	struct map *servers, *owners; /* id → server, user → owner */
+	struct ports *ports;
+	size_t by_status[SERVER_STATUS_COUNT];
+	const char *host; /* what clients connect to */
+	int64_t max_live, max_per_user;
+	bool loaded, draining;
+	struct list parked;
+	size_t nparked;
+	size_t under_way; /* tasks and creations */
+	void (*drained)(void *arg);
+	void *drained_arg;
+	struct subscription *events;
+	struct loop_timer *load_timer, *look_timer, *heartbeat_timer;
+	bool looking, sweeping, first_look_done;
+	int64_t swept_ms;
+	/* this host as a node (node.c) */
+	json_t *node; /* its document, NULL until it was read */
+	bool node_busy;
+	int64_t cpu_busy, cpu_all;
+	int cpu_percent, memory_percent;
+	struct {
+		struct metric *total[SERVER_STATUS_COUNT], *created, *deleted, *ports;
+	} metrics;
+};
+
+/* --- records (records.c) */
+/* A record from its document, counted in; NULL when there are too many. Takes a reference to nothing. */
+struct server *server_add(struct manager *m, const json_t *doc);
+/* Bring the record up to a document read from the store (another manager may have written it). */
+void server_sync(struct server *s, const json_t *doc);
+/* Out of map, counts and ports; freed at once, or when its strand is empty. */
+void server_drop(struct server *s);
+void server_free(struct server *s);
+struct server *server_find(struct manager *m, const char *id); /* NULL for unborn and gone ones too */
+size_t owner_servers(struct manager *m, const char *user);
+size_t servers_live(const struct manager *m); /* not stopped */
+void server_count(struct server *s, enum server_status to); /* state.c and records.c only */
+void servers_gauge(struct manager *m);
+bool may_see(const struct caller *c, const char *owner);
+
+/* --- quotas (records.c): 0, or -ERR_QUOTA after the call (may be NULL) was answered */
+int quota_definition(struct manager *m, struct call *c, const char *user);
+int quota_live(struct manager *m, struct call *c);
+
+/* --- documents (define.c) */
+/* A whole document from a checked body: read-only members, defaults. The caller's. */
+json_t *server_define(struct manager *m, const char *id, const char *user, const char *node, int port, const json_t *body,
+		      int64_t now_ms);
+/* Checks beyond the shape: colours, cores, memory. Faults are added. */
+void server_check(struct manager *m, const json_t *doc, struct faults *f);
+/* Members that only an admin may write. */
+void server_check_admin(const struct caller *c, const json_t *body, struct faults *f);
+/* A checked merge patch applied: a new document without raised version; what was taken away has its default again. */
+json_t *server_merge(const json_t *doc, const json_t *patch);
+/* Does going from one to the other matter to a running instance? */
+bool server_needs_restart(const json_t *before, const json_t *after);
+json_t *server_spec(const json_t *doc); /* InstanceSpec */
+
+/* --- state (state.c) */
+/* The one place where a status changes. s->doc must be there. False, and a log line, when it is not legal. `extra` (consumed,
+ * may be NULL) is merged in. Written behind; server_wait tells when. */
+bool server_enter(struct server *s, enum server_status to, const char *reason, json_t *extra);
+/* Another document, same status (pending_restart, host); written behind as well. */
+void server_touch(struct server *s, const char *key, json_t *consume);
+typedef void (*server_durable)(int err, void *arg);
+/* done(0) when all that was entered is durable (perhaps at once), done(err) when the store failed; it is tried on. */
+void server_wait(struct server *s, server_durable done, void *arg);
+/* The document was written by someone else here (update.c): take it over. */
+void server_written(struct server *s, json_t *consume, int64_t version);
+void server_forget(struct server *s); /* what waits for a write that will not come; for server_free */
+void server_let_go(struct server *s); /* drop the document when nothing needs it */
+
+/* --- strand (strand.c) */
+struct task {
+	struct list node;
+	struct server *s;
+	struct call *call;	     /* NULL: our own doing, or answered already */
+	void (*run)(struct task *t); /* with s->doc there; ends with task_end */
+	struct loop_timer *timer;    /* ?wait */
+	json_t *was;  /* the document before (task_remember) */
+	json_t *body; /* of a change */
+	int64_t if_match;
+	bool force, wait, replace, remove, restart;
+	bool fresh;	 /* the first start of a new server */
+	bool port_asked; /* by whoever created it: never moved */
+	bool checked;	 /* live desktops were looked for */
+	unsigned tries;
+	int err;
+};
+struct task *task_new(struct call *c, void (*run)(struct task *t));
+/* Queue and run in turn. A full strand answers 409. */
+void task_queue(struct server *s, struct task *t);
+void task_end(struct task *t);
+void task_fail(struct task *t, int err, const char *fmt, ...) PRINTF(3, 4); /* answers if somebody waits, and ends it */
+/* Keep what the server is, to go back to it when the agent cannot be asked or refuses. */
+void task_remember(struct task *t);
+void task_go_back(struct task *t);
+void task_answer(struct task *t, int status);	 /* with the server, if somebody still waits */
+/* Answer a call with the server as it is. */
+void server_send(struct server *s, struct call *c, int status);
+/* Find the server of a call's {server_id} and see that the caller may have it; else the call is answered 404. Parks calls
+ * that come before the load. Returns NULL when the call was dealt with. */
+struct server *server_of(struct manager *m, struct call *c, call_handler again);
+bool manager_ready(struct manager *m, struct call *c, call_handler again);
+void manager_unpark(struct manager *m);
+void manager_idle(struct manager *m); /* under_way went down */
+/* Answer for a failed store operation. */
+void store_fail(struct call *c, int err, int code);
+
+/* --- the agent (agent.c); as the role itself, with the request id and trace of `c` where there is one */
+void agent_call(struct manager *m, const struct op *op, const char *server_id, json_t *consume_query, json_t *consume_body,
+		struct call *c, call_done done, void *arg);
+bool agent_away(const struct reply *r);
+
+/* --- operations */
+void op_create(struct call *c, void *m);
+void op_update(struct call *c, void *m);
+void op_delete(struct call *c, void *m);
+void op_start(struct call *c, void *m);
+void op_stop(struct call *c, void *m);
+void op_restart(struct call *c, void *m);
+void op_get(struct call *c, void *m);
+void op_list(struct call *c, void *m);
+void op_status(struct call *c, void *m);
+void op_config(struct call *c, void *m);
+void op_logs(struct call *c, void *m);
+void op_connection(struct call *c, void *m);
+void op_rdp_file(struct call *c, void *m);
+void op_ports(struct call *c, void *m);
+void op_nodes(struct call *c, void *m);
+void op_node(struct call *c, void *m);
+void op_node_put(struct call *c, void *m);
+
+/* --- tasks that are not asked for from outside */
+void run_start(struct task *t);	 /* lifecycle.c */
+void run_stop(struct task *t);	 /* stop.c; t->remove: then delete */
+void run_remove(struct task *t); /* remove.c: it is stopped, take it out of the store */
+void run_observe(struct task *t); /* watch.c */
+/* Bring an instance (NULL: none) and a status together; used by observations and reconciliation. Ends the task. */
+void observed(struct task *t, const json_t *instance);
+void run_move_port(struct task *t, void (*then)(struct task *t)); /* move.c */
+
+/* --- whole (load.c, watch.c, sweep.c, node.c) */
+void manager_load(struct manager *m);
+void manager_look(struct manager *m); /* compare with the agent's instances */
+void manager_sweep(struct manager *m);
+void manager_event(const struct event *e, void *m);
+void node_start(struct manager *m);
+void node_stop(struct manager *m);
+void node_capacity(const struct manager *m, int64_t *ret_cores, int64_t *ret_memory_mb);
+/* 0, or the call was answered: unknown, draining, or too busy for what is about to run. */
+int node_place(struct manager *m, struct call *c, const char *wanted, bool will_run);
+json_t *pagination(int64_t total, size_t limit, size_t offset);
+/* limit and offset of a list's query; false when the call was answered (both paging forms at once). */
+bool paging(struct call *c, size_t *ret_limit, size_t *ret_offset);
+
+#endif

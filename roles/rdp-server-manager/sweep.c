@@ -1,0 +1,170 @@
+#include "roles/rdp-server-manager/servers.h"
+
+#include "lucid/clock.h"
+#include "roles/rdp-server-manager/claims.h"
+
+/* Claims that no server stands behind, left by a crash between two writes of a list, are given back when they are older
+ * than a minute and the store itself says that their server is not there or has another port or name by now. On the way the
+ * port hints learn what others hold. One claim at a time: there is no hurry. */
+#define SWEEP_EVERY_MS 300000
+#define STRAY_AGE_MS 60000
+#define PAGE 200
+
+struct sweep {
+	struct manager *m;
+	enum store_collection col;
+	size_t offset, at, n, dropped;
+	json_t *claims[PAGE];
+};
+
+static void step(struct sweep *w);
+static void next_page(struct sweep *w);
+
+static void clear(struct sweep *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		json_decref(w->claims[i]);
+	w->n = w->at = 0;
+}
+
+static void over(struct sweep *w)
+{
+	struct manager *m = w->m;
+	clear(w);
+	free(w);
+	m->sweeping = false;
+	servers_gauge(m);
+}
+
+static const char *claim_id(const struct sweep *w, const json_t *claim, char dst[CLAIM_ID_SIZE])
+{
+	if (w->col == COL_PORTS)
+		return claim_port_id(dst, doc_str(claim, "node", ""), (int)doc_int(claim, "port", 0));
+	return claim_name_id(dst, doc_str(claim, "owner", ""), doc_str(claim, "name", ""));
+}
+
+static bool held(const struct sweep *w, const json_t *claim, const json_t *server)
+{
+	if (!server)
+		return false;
+	if (w->col == COL_PORTS)
+		return doc_int(claim, "port", 0) == doc_int(server, "port", -1) &&
+		       str_eq(doc_str(claim, "node", ""), doc_str(server, "node", ""));
+	return str_eq(doc_str(claim, "name", ""), doc_str(server, "name", "")) &&
+	       str_eq(doc_str(claim, "owner", ""), doc_str(server, "user_id", ""));
+}
+
+static void given_back(void *arg)
+{
+	struct sweep *w = arg;
+	if (w->col == COL_PORTS) {
+		int port = (int)doc_int(w->claims[w->at - 1], "port", 0);
+		if (ports_get(w->m->ports, port) == PORT_RESERVED)
+			ports_set(w->m->ports, port, PORT_AVAILABLE);
+	}
+	w->dropped++;
+	step(w);
+}
+
+static void give_back(struct sweep *w, const json_t *claim)
+{
+	struct claims_back *b = XNEW(struct claims_back);
+	const char *server = doc_str(claim, "server_id", "");
+	char id[CLAIM_ID_SIZE];
+	b->store = w->m->env.store;
+	b->version = claim_version(server);
+	memcpy(w->col == COL_PORTS ? b->port_id : b->name_id, claim_id(w, claim, id), sizeof id);
+	b->done = given_back;
+	b->arg = w;
+	log_info(SERVICE, "the claim %s is of no server (%s) and is given back", id, server);
+	claims_give_back(b);
+}
+
+static void sought(enum store_result result, const struct store_doc *d, int err, void *arg)
+{
+	struct sweep *w = arg;
+	const json_t *claim = w->claims[w->at - 1];
+	_cleanup_(doc_unrefp) json_t *server = result == STORE_OK ? doc_parse(d->text->data, d->text->len, NULL, 0) : NULL;
+	if (result == STORE_FAILED || w->m->draining)
+		over(w);
+	else if (result == STORE_OK && (!server || held(w, claim, server)))
+		step(w);
+	else
+		give_back(w, claim);
+}
+
+/* Whether a claim deserves a look at the store: an old one that no record here explains. */
+static bool doubtful(struct sweep *w, const json_t *claim)
+{
+	const char *id = doc_str(claim, "server_id", "");
+	const struct server *s = map_get(w->m->servers, id);
+	int64_t made = 0;
+	clock_from_iso(doc_str(claim, "created_at", ""), &made);
+	int port = (int)doc_int(claim, "port", 0);
+	if (w->col == COL_PORTS && str_eq(doc_str(claim, "node", ""), w->m->env.node) &&
+	    ports_get(w->m->ports, port) == PORT_AVAILABLE)
+		ports_set(w->m->ports, port, PORT_RESERVED);
+	if (!id_is_uuid(id) || clock_wall_ms() - made < STRAY_AGE_MS)
+		return false;
+	if (s && (s->unborn || s->running))
+		return false;
+	return w->col == COL_NAMES || !s || s->port != port;
+}
+
+static void step(struct sweep *w)
+{
+	while (w->at < w->n) {
+		const json_t *claim = w->claims[w->at++];
+		if (doubtful(w, claim)) {
+			store_get(w->m->env.store, COL_SERVERS, doc_str(claim, "server_id", ""), sought, w);
+			return;
+		}
+	}
+	bool more = w->n == PAGE;
+	w->offset += w->n;
+	clear(w);
+	if (more) {
+		w->offset -= MIN(w->offset, w->dropped); /* what was dropped no longer counts */
+		w->dropped = 0;
+		next_page(w);
+	} else if (w->col == COL_PORTS) {
+		w->col = COL_NAMES;
+		w->offset = w->dropped = 0;
+		next_page(w);
+	} else {
+		over(w);
+	}
+}
+
+static void page(enum store_result result, struct blob *const *docs, size_t n, int64_t total, int err, void *arg)
+{
+	struct sweep *w = arg;
+	if (result != STORE_OK || w->m->draining) {
+		over(w);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		json_t *claim = doc_parse(docs[i]->data, docs[i]->len, NULL, 0);
+		w->claims[w->n++] = claim ? claim : json_object();
+	}
+	step(w);
+}
+
+static void next_page(struct sweep *w)
+{
+	struct store_query q = { .sort = { "id", false }, .offset = w->offset, .limit = PAGE };
+	store_list(w->m->env.store, w->col, &q, page, w);
+}
+
+void manager_sweep(struct manager *m)
+{
+	int64_t now = clock_mono_ms();
+	if (m->sweeping || !m->loaded || (m->swept_ms && now - m->swept_ms < SWEEP_EVERY_MS))
+		return;
+	m->swept_ms = now;
+	m->sweeping = true;
+	struct sweep *w = XNEW(struct sweep);
+	w->m = m;
+	w->col = COL_PORTS;
+	next_page(w);
+}
