@@ -33,7 +33,8 @@ void rdp_file_text(struct strbuf *b, const json_t *server, const char *host, con
 	strbuf_printf(&a, "%s%s%s:%lld", v6 ? "[" : "", host, v6 ? "]" : "", (long long)doc_int(server, "port", 3389));
 	text(b, "full address", a.s);
 	strbuf_done(&a);
-	if (account && shape_format("account", account, NULL))
+	const char *why;
+	if (account && shape_format("account", account, &why))
 		text(b, "username", account);
 	number(b, "screen mode id", 1);
 	number(b, "use multimon", 0);

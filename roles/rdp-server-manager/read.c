@@ -188,7 +188,8 @@ void op_logs(struct call *c, void *m)
 static const char *account_of(struct reading *w)
 {
 	const char *account = rdp_account(config_list(w->m->env.config, "RDP_USER_MAP"), call_caller(w->call)->sub);
-	return shape_format("account", account, &(const char *){ NULL }) ? account : NULL;
+	const char *why;
+	return shape_format("account", account, &why) ? account : NULL;
 }
 
 static void connection_got(const struct reply *r, void *arg)
