@@ -41,8 +41,10 @@ static void fault_value(const struct config *c, size_t row, const char *text, co
 {
 	if ((c->rows[row].flags & OPT_SECRET) && *text)
 		text = "********";
-	strbuf_printf(faults, "%s: \"%.200s%s\" from %s: %s\n", c->rows[row].name, text, strlen(text) > 200 ? "…" : "",
-		      source, what);
+	_cleanup_(xfreep) char *start = xstrndup(text, 200);
+	strbuf_printf(faults, "%s: ", c->rows[row].name);
+	strbuf_json(faults, start); /* one line, whatever is in it */
+	strbuf_printf(faults, "%s from %s: %s\n", strlen(text) > 200 ? "…" : "", source, what);
 }
 
 static void unknown_name(const struct config *c, const struct config_layer *l, const struct config_pair *p,

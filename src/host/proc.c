@@ -1,0 +1,193 @@
+#include "host/proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lucid/clock.h"
+#include "lucid/str.h"
+
+ssize_t proc_read_file(const char *path, char *dst, size_t size)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	dst[0] = 0;
+	if (fd < 0)
+		return -1;
+	size_t len = 0;
+	while (len < size - 1) {
+		ssize_t n = read(fd, dst + len, size - 1 - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	dst[len] = 0;
+	return len < size - 1 ? (ssize_t)len : -1;
+}
+
+bool proc_parse_stat(const char *text, struct proc_stat *ret)
+{
+	const char *open = strchr(text, '('), *close = strrchr(text, ')');
+	struct proc_stat s = { 0 };
+	unsigned long long utime, stime, start;
+	long long rss_pages;
+	int ppid;
+	if (!open || !close || close < open)
+		return false;
+	s.pid = atoi(text);
+	size_t n = MIN((size_t)(close - open - 1), sizeof s.comm - 1);
+	memcpy(s.comm, open + 1, n);
+	/* fields 3 (state), 4 (ppid), 14 and 15 (times), 22 (start), 24 (rss) of proc(5) */
+	if (sscanf(close + 1,
+		   " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %llu %*u %lld", &s.state,
+		   &ppid, &utime, &stime, &start, &rss_pages) != 6)
+		return false;
+	s.ppid = ppid;
+	s.cpu_ticks = utime + stime;
+	s.start_ticks = start;
+	s.rss_bytes = (int64_t)rss_pages * sysconf(_SC_PAGESIZE);
+	*ret = s;
+	return true;
+}
+
+bool proc_stat(pid_t pid, struct proc_stat *ret)
+{
+	char path[40], text[1024];
+	struct proc_stat s;
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	if (pid <= 0 || proc_read_file(path, text, sizeof text) < 0 || !proc_parse_stat(text, &s))
+		return false;
+	if (s.state == 'Z' || s.state == 'X')
+		return false;
+	*ret = s;
+	return true;
+}
+
+bool proc_alive(pid_t pid, uint64_t start_ticks)
+{
+	struct proc_stat s;
+	return proc_stat(pid, &s) && (!start_ticks || s.start_ticks == start_ticks);
+}
+
+int64_t proc_start_wall_ms(uint64_t start_ticks)
+{
+	struct timespec boot;
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	int64_t up_ms = (int64_t)boot.tv_sec * 1000 + boot.tv_nsec / 1000000;
+	return clock_wall_ms() - up_ms + (int64_t)(start_ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+bool proc_uid(pid_t pid, uid_t *ret_uid, gid_t *ret_gid)
+{
+	char path[40], status[4096];
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	if (proc_read_file(path, status, sizeof status) < 0)
+		return false;
+	int64_t uid = proc_keyed_number(status, "Uid:"), gid = proc_keyed_number(status, "Gid:");
+	if (uid < 0 || gid < 0)
+		return false;
+	*ret_uid = (uid_t)uid;
+	if (ret_gid)
+		*ret_gid = (gid_t)gid;
+	return true;
+}
+
+size_t proc_cmdline(pid_t pid, char *dst, size_t max)
+{
+	char path[40];
+	snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	dst[0] = 0;
+	if (fd < 0)
+		return 0;
+	ssize_t n = read(fd, dst, max - 1);
+	if (n <= 0)
+		return 0;
+	dst[n] = 0;
+	return (size_t)n;
+}
+
+const char *proc_arg_after(const char *args, size_t len, const char *name)
+{
+	const char *end = args + len;
+	for (const char *a = args; a < end; a += strlen(a) + 1) {
+		const char *next = a + strlen(a) + 1;
+		if (str_eq(a, name))
+			return next < end ? next : NULL;
+	}
+	return NULL;
+}
+
+bool proc_is_x_server(const char *args, size_t len, int *ret_display, bool *ret_vnc)
+{
+	static const struct {
+		const char *name;
+		bool vnc;
+	} servers[] = { { "Xorg", false }, { "Xvnc", true }, { "Xtigervnc", true }, { "Xtightvnc", true } };
+	const char *end = args + len, *slash = len ? strrchr(args, '/') : NULL;
+	const char *base = slash ? slash + 1 : args;
+	size_t kind = 0;
+	while (kind < ARRAY_LEN(servers) && (!len || !str_eq(base, servers[kind].name)))
+		kind++;
+	if (kind == ARRAY_LEN(servers))
+		return false;
+	for (const char *a = args + strlen(args) + 1; a < end; a += strlen(a) + 1) {
+		int64_t n;
+		if (a[0] == ':' && str_int(a + 1, 0, 65535, &n)) {
+			*ret_display = (int)n;
+			*ret_vnc = servers[kind].vnc;
+			return true;
+		}
+	}
+	return false;
+}
+
+int proc_read_pids(const char *path, pid_t *dst, size_t max)
+{
+	FILE *f = fopen(path, "re");
+	int n = 0, pid;
+	if (!f)
+		return -1;
+	while ((size_t)n < max && fscanf(f, "%d", &pid) == 1)
+		dst[n++] = pid;
+	bool bad = ferror(f);
+	fclose(f);
+	return bad ? -1 : n;
+}
+
+void proc_socket_inodes(pid_t pid, bool (*fn)(uint64_t inode, void *arg), void *arg)
+{
+	char path[40], link[64];
+	snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+	DIR *d = opendir(path);
+	if (!d)
+		return;
+	struct dirent *e;
+	while ((e = readdir(d))) {
+		unsigned long long inode;
+		ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof link - 1);
+		if (n <= 0)
+			continue;
+		link[n] = 0;
+		if (sscanf(link, "socket:[%llu]", &inode) == 1 && !fn(inode, arg))
+			break;
+	}
+	closedir(d);
+}
+
+int64_t proc_keyed_number(const char *text, const char *key)
+{
+	size_t n = strlen(key);
+	for (const char *line = text; line && *line; line = strchr(line, '\n'), line += line != NULL) {
+		if (strncmp(line, key, n) != 0 || (line[n] != ' ' && line[n] != '\t'))
+			continue;
+		return strtoll(line + n, NULL, 10);
+	}
+	return -1;
+}
