@@ -56,7 +56,7 @@ $(B)/test/%: $(B)/test/%.o $(B)/liblucid.a
 
 # contract tests bring the suites that every implementation must pass
 SUITES := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard test/contract/*_suite.c)))
-$(B)/test/contract/test_%: $(B)/test/contract/test_%.o $(SUITES) $(B)/liblucid.a
+$(filter $(B)/test/contract/%,$(UNIT)): %: %.o $(SUITES) $(B)/liblucid.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(B)/liblucid.a $(PKG_LIBS) -lcmocka
 
 # programs that measure
