@@ -8,7 +8,7 @@
 #include "lucid/str.h"
 
 static const struct store_factory *factory;
-static const struct store_suite_options usual = { .queue_limit = 4096, .timeout_ms = 30000, .cache_bytes = 1u << 20 };
+const struct store_suite_options suite_usual = { .queue_limit = 4096, .timeout_ms = 30000, .cache_bytes = 1u << 20 };
 
 /* --- waiting */
 
@@ -64,7 +64,7 @@ void suite_until(struct loop *l, const bool *flag)
 	}
 }
 
-static void on_write(enum store_result result, size_t failed_index, int err, void *arg)
+void suite_on_write(enum store_result result, size_t failed_index, int err, void *arg)
 {
 	struct suite_answer *a = arg;
 	assert_false(a->done);
@@ -109,7 +109,7 @@ static void on_list(enum store_result result, struct blob *const *docs, size_t n
 void suite_write(struct loop *l, struct store *s, const struct store_op *ops, size_t n, struct suite_answer *ret)
 {
 	*ret = (struct suite_answer){ .done = false };
-	store_write(s, ops, n, on_write, ret);
+	store_write(s, ops, n, suite_on_write, ret);
 	assert_false(ret->done); /* never inside the call */
 	suite_until(l, &ret->done);
 }
@@ -152,48 +152,39 @@ enum store_result suite_put(struct loop *l, struct store *s, enum store_verb ver
 
 /* --- fixture: an empty store each */
 
-struct fix {
-	struct loop *l;
-	struct store *s;
-	char name[32];
-};
-
-static void open_named(struct fix *f, const struct store_suite_options *o)
+static void open_named(struct suite_fix *f, const struct store_suite_options *o)
 {
 	f->l = loop_new();
 	f->s = factory->open(f->l, f->name, o);
 }
 
-static int set_up(void **state)
+int suite_set_up(void **state)
 {
 	static int count;
-	struct fix *f = XNEW(struct fix);
+	struct suite_fix *f = XNEW(struct suite_fix);
 	snprintf(f->name, sizeof f->name, "s%d", ++count);
-	open_named(f, &usual);
+	open_named(f, &suite_usual);
 	*state = f;
 	return 0;
 }
 
-static int tear_down(void **state)
+int suite_tear_down(void **state)
 {
-	struct fix *f = *state;
+	struct suite_fix *f = *state;
 	factory->close(f->s);
 	loop_free(f->l);
 	free(f);
 	return 0;
 }
 
-static void reopen(struct fix *f, const struct store_suite_options *o)
+void suite_reopen(struct suite_fix *f, const struct store_suite_options *o)
 {
 	factory->close(f->s);
 	loop_free(f->l);
 	open_named(f, o);
 }
 
-#define PUT(verb, id, expect, version) \
-	suite_put(f->l, f->s, verb, COL_SERVERS, id, expect, (verb) == STORE_DELETE ? NULL : suite_doc(id, version))
-
-static int64_t stored_version(struct fix *f, const char *id)
+int64_t suite_version(struct suite_fix *f, const char *id)
 {
 	struct suite_answer a;
 	suite_get(f->l, f->s, COL_SERVERS, id, &a);
@@ -206,34 +197,34 @@ static int64_t stored_version(struct fix *f, const char *id)
 
 static void results_of_single_writes(void **state)
 {
-	struct fix *f = *state;
-	assert_int_equal(stored_version(f, "a"), 0);
+	struct suite_fix *f = *state;
+	assert_int_equal(suite_version(f, "a"), 0);
 	assert_int_equal(PUT(STORE_REPLACE, "a", 0, 1), STORE_MISSING);
 	assert_int_equal(PUT(STORE_REPLACE, "a", 1, 2), STORE_MISSING);
 	assert_int_equal(PUT(STORE_DELETE, "a", 0, 0), STORE_MISSING);
 	assert_int_equal(PUT(STORE_DELETE, "a", 3, 0), STORE_MISSING);
 	assert_int_equal(PUT(STORE_INSERT, "a", 0, 1), STORE_OK);
 	assert_int_equal(PUT(STORE_INSERT, "a", 0, 9), STORE_EXISTS);
-	assert_int_equal(stored_version(f, "a"), 1);
+	assert_int_equal(suite_version(f, "a"), 1);
 	assert_int_equal(PUT(STORE_REPLACE, "a", 2, 3), STORE_STALE);
 	assert_int_equal(PUT(STORE_REPLACE, "a", 1, 2), STORE_OK);
 	assert_int_equal(PUT(STORE_REPLACE, "a", 1, 2), STORE_STALE);
 	assert_int_equal(PUT(STORE_REPLACE, "a", 0, 5), STORE_OK);
-	assert_int_equal(stored_version(f, "a"), 5);
+	assert_int_equal(suite_version(f, "a"), 5);
 	assert_int_equal(PUT(STORE_DELETE, "a", 4, 0), STORE_STALE);
-	assert_int_equal(stored_version(f, "a"), 5);
+	assert_int_equal(suite_version(f, "a"), 5);
 	assert_int_equal(PUT(STORE_DELETE, "a", 5, 0), STORE_OK);
-	assert_int_equal(stored_version(f, "a"), 0);
+	assert_int_equal(suite_version(f, "a"), 0);
 	assert_int_equal(PUT(STORE_PUT, "a", 0, 1), STORE_OK);
 	assert_int_equal(PUT(STORE_PUT, "a", 0, 7), STORE_OK);
-	assert_int_equal(stored_version(f, "a"), 7);
+	assert_int_equal(suite_version(f, "a"), 7);
 	assert_int_equal(PUT(STORE_DELETE, "a", 0, 0), STORE_OK);
-	assert_int_equal(stored_version(f, "a"), 0);
+	assert_int_equal(suite_version(f, "a"), 0);
 }
 
 static void bad_requests_are_refused(void **state)
 {
-	struct fix *f = *state;
+	struct suite_fix *f = *state;
 	struct suite_answer a;
 	char long_id[STORE_ID_MAX + 2];
 	memset(long_id, 'x', sizeof long_id);
@@ -256,7 +247,7 @@ static void bad_requests_are_refused(void **state)
 	suite_write(f->l, f->s, two, 2, &a);
 	assert_int_equal(a.err, -ERR_INVALID);
 	assert_int_equal(a.failed_index, 1);
-	assert_int_equal(stored_version(f, "x"), 0);
+	assert_int_equal(suite_version(f, "x"), 0);
 	suite_write(f->l, f->s, two, 0, &a);
 	assert_int_equal(a.err, -ERR_INVALID);
 	suite_get(f->l, f->s, COL_SERVERS, "", &a);
@@ -284,7 +275,7 @@ static void bad_requests_are_refused(void **state)
 
 static void ids_and_texts_with_every_odd_character(void **state)
 {
-	struct fix *f = *state;
+	struct suite_fix *f = *state;
 	char ids[300][STORE_ID_MAX + 1];
 	size_t n = 0;
 	for (int c = 1; c < 128; c++)
@@ -303,13 +294,13 @@ static void ids_and_texts_with_every_odd_character(void **state)
 		doc_set(doc, "tags", tags);
 		assert_int_equal(suite_put(f->l, f->s, STORE_INSERT, COL_SERVERS, ids[i], 0, doc), STORE_OK);
 	}
-	reopen(f, &usual);
+	suite_reopen(f, &suite_usual);
 	for (size_t i = 0; i < n; i++) {
 		struct suite_answer a;
 		struct store_query by_name = { .filters = { { .path = "name", .cmp = STORE_EQ, .text = ids[i] },
 							    { .path = "tags", .cmp = STORE_HAS, .text = ids[i] } },
 					       .nfilters = 2, .limit = 10 };
-		assert_int_equal(stored_version(f, ids[i]), (int64_t)i + 1);
+		assert_int_equal(suite_version(f, ids[i]), (int64_t)i + 1);
 		suite_list(f->l, f->s, COL_SERVERS, &by_name, &a);
 		assert_int_equal(a.n, 1);
 		assert_string_equal(a.ids[0], ids[i]);
@@ -321,11 +312,11 @@ static void ids_and_texts_with_every_odd_character(void **state)
 
 static void documents_come_back_as_they_went(void **state)
 {
-	struct fix *f = *state;
+	struct suite_fix *f = *state;
 	json_t *doc = json_pack("{s:i,s:s,s:{s:[i,f,b,n],s:s},s:I}", "version", 3, "k", "x", "deep", "list", -1, 0.1, 1, "text",
 				"tab\t \"quotes\" \\ \xf0\x9d\x84\x9e\n", "big", (json_int_t)INT64_MAX);
 	assert_int_equal(suite_put(f->l, f->s, STORE_INSERT, COL_NODES, "n", 0, json_incref(doc)), STORE_OK);
-	reopen(f, &usual);
+	suite_reopen(f, &suite_usual);
 	struct suite_answer a;
 	suite_get(f->l, f->s, COL_NODES, "n", &a);
 	assert_int_equal(a.result, STORE_OK);
@@ -339,7 +330,7 @@ static void documents_come_back_as_they_went(void **state)
 
 static void big_documents(void **state)
 {
-	struct fix *f = *state;
+	struct suite_fix *f = *state;
 	size_t n = 4u << 20;
 	char *text = xmalloc(n + 1);
 	memset(text, 'b', n);
@@ -360,7 +351,7 @@ static void big_documents(void **state)
 	suite_write(f->l, f->s, &op, 1, &a);
 	assert_int_equal(a.result, STORE_FAILED);
 	assert_int_equal(a.err, -ERR_TOO_LARGE);
-	assert_int_equal(stored_version(f, "big"), 1);
+	assert_int_equal(suite_version(f, "big"), 1);
 	json_decref(doc);
 	free(text);
 }
@@ -369,7 +360,7 @@ static void big_documents(void **state)
 
 static void lists_run_in_order_and_stop_at_the_first_failure(void **state)
 {
-	struct fix *f = *state;
+	struct suite_fix *f = *state;
 	struct suite_answer a;
 	json_t *one = suite_doc("one", 1), *two = suite_doc("two", 2), *three = suite_doc("three", 3);
 	struct store_op good[] = {
@@ -379,7 +370,7 @@ static void lists_run_in_order_and_stop_at_the_first_failure(void **state)
 	};
 	suite_write(f->l, f->s, good, ARRAY_LEN(good), &a);
 	assert_int_equal(a.result, STORE_OK);
-	assert_int_equal(stored_version(f, "a"), 3);
+	assert_int_equal(suite_version(f, "a"), 3);
 	suite_get(f->l, f->s, COL_PORTS, "n:1", &a);
 	assert_int_equal(a.result, STORE_MISSING);
 
@@ -390,9 +381,9 @@ static void lists_run_in_order_and_stop_at_the_first_failure(void **state)
 	suite_write(f->l, f->s, bad, ARRAY_LEN(bad), &a);
 	assert_int_equal(a.result, STORE_MISSING);
 	assert_int_equal(a.failed_index, 2);
-	assert_int_equal(stored_version(f, "after"), 0);
+	assert_int_equal(suite_version(f, "after"), 0);
 	if (factory->atomic) {
-		assert_int_equal(stored_version(f, "a"), 3);
+		assert_int_equal(suite_version(f, "a"), 3);
 		suite_get(f->l, f->s, COL_NAMES, "u:x", &a);
 		assert_int_equal(a.result, STORE_MISSING);
 	}
@@ -403,12 +394,12 @@ static void lists_run_in_order_and_stop_at_the_first_failure(void **state)
 
 static void writes_asked_in_order_happen_in_order(void **state)
 {
-	struct fix *f = *state;
+	struct suite_fix *f = *state;
 	struct suite_answer *a = xcalloc(200, sizeof *a);
 	for (int i = 0; i < 200; i++) {
 		json_t *doc = i % 2 ? NULL : suite_doc("x", i + 1);
 		struct store_op op = { i % 2 ? STORE_DELETE : STORE_INSERT, COL_SERVERS, "x", i % 2 ? i : 0, doc };
-		store_write(f->s, &op, 1, on_write, &a[i]);
+		store_write(f->s, &op, 1, suite_on_write, &a[i]);
 		json_decref(doc);
 	}
 	suite_until(f->l, &a[199].done);
@@ -417,237 +408,12 @@ static void writes_asked_in_order_happen_in_order(void **state)
 		assert_int_equal(a[i].result, STORE_OK);
 	}
 	free(a);
-	assert_int_equal(stored_version(f, "x"), 0);
-}
-
-/* --- compare and swap: 64 writers raise one counter by their own reads */
-
-#define RACERS 64
-#define ROUNDS 8
-struct racer {
-	struct store *s;
-	struct race *race;
-	int wins, losses;
-	int64_t base;
-};
-struct race {
-	struct racer racers[RACERS];
-	int left;
-	bool done;
-	int64_t seen; /* highest version that was answered */
-};
-
-static void race_read(struct racer *r);
-
-static void on_race_write(enum store_result result, UNUSED size_t i, UNUSED int err, void *arg)
-{
-	struct racer *r = arg;
-	assert_true(result == STORE_OK || result == STORE_STALE);
-	if (result == STORE_OK) {
-		assert_int_equal(r->base, r->race->seen); /* each version is won once */
-		r->race->seen = r->base + 1;
-		r->wins++;
-		/* what was answered is what a peek shows, or nothing */
-		struct store_doc doc;
-		if (store_peek(r->s, COL_SERVERS, "c", &doc))
-			assert_true(doc.version >= r->race->seen);
-	} else {
-		r->losses++;
-	}
-	if (r->wins < ROUNDS)
-		race_read(r);
-	else if (--r->race->left == 0)
-		r->race->done = true;
-}
-
-static void on_race_read(enum store_result result, const struct store_doc *doc, UNUSED int err, void *arg)
-{
-	struct racer *r = arg;
-	assert_int_equal(result, STORE_OK);
-	assert_true(doc->version >= r->base); /* the read began after that was answered */
-	r->base = doc->version;
-	json_t *next = suite_doc("c", r->base + 1);
-	struct store_op op = { STORE_REPLACE, COL_SERVERS, "c", r->base, next };
-	store_write(r->s, &op, 1, on_race_write, r);
-	json_decref(next);
-}
-
-static void race_read(struct racer *r)
-{
-	r->base = r->race->seen;
-	store_get(r->s, COL_SERVERS, "c", on_race_read, r);
-}
-
-static void one_winner_a_version_among_64_writers(void **state)
-{
-	struct fix *f = *state;
-	assert_int_equal(PUT(STORE_INSERT, "c", 0, 1), STORE_OK);
-	struct race *race = XNEW(struct race);
-	race->left = RACERS;
-	race->seen = 1;
-	for (int i = 0; i < RACERS; i++) {
-		race->racers[i].s = f->s;
-		race->racers[i].race = race;
-		race_read(&race->racers[i]);
-	}
-	suite_until(f->l, &race->done);
-	assert_int_equal(race->seen, 1 + RACERS * ROUNDS);
-	assert_int_equal(stored_version(f, "c"), 1 + RACERS * ROUNDS);
-	free(race);
-}
-
-static void one_insert_wins_among_64(void **state)
-{
-	struct fix *f = *state;
-	struct suite_answer *a = xcalloc(RACERS, sizeof *a);
-	json_t *doc = suite_doc("x", 1);
-	struct store_op op = { STORE_INSERT, COL_PORTS, "node:3389", 0, doc };
-	int won = 0;
-	for (int i = 0; i < RACERS; i++)
-		store_write(f->s, &op, 1, on_write, &a[i]);
-	for (int i = 0; i < RACERS; i++) {
-		suite_until(f->l, &a[i].done);
-		assert_true(a[i].result == STORE_OK || a[i].result == STORE_EXISTS);
-		won += a[i].result == STORE_OK;
-	}
-	assert_int_equal(won, 1);
-	json_decref(doc);
-	free(a);
-}
-
-/* --- reads under load: many ids, writes and reads mixed; an answer never goes back behind what was answered before it
- * was asked, neither by get nor by peek */
-
-#define KEYS 40
-struct mix {
-	struct fix *f;
-	int64_t answered[KEYS]; /* 0: deleted */
-	int64_t next[KEYS];
-	int writes, reads, writing[KEYS];
-	bool done;
-};
-struct mix_read {
-	struct mix *m;
-	int key;
-	int64_t at_least;
-};
-
-static void mix_check(struct mix *m, int key)
-{
-	char id[16];
-	struct store_doc doc;
-	snprintf(id, sizeof id, "k%d", key);
-	if (!store_peek(m->f->s, COL_SESSIONS, id, &doc))
-		return;
-	assert_true(m->answered[key] > 0 || m->writing[key]);
-	assert_true(doc.version >= m->answered[key]);
-	json_t *parsed = store_peek_doc(m->f->s, COL_SESSIONS, id);
-	assert_int_equal(doc_int(parsed, "version", 0), doc.version);
-	assert_string_equal(doc_str(parsed, "k", ""), id);
-}
-
-static void on_mix_read(enum store_result result, const struct store_doc *doc, UNUSED int err, void *arg)
-{
-	struct mix_read *r = arg;
-	assert_true(result == STORE_OK || result == STORE_MISSING);
-	if (result == STORE_OK)
-		assert_true(doc->version >= r->at_least);
-	mix_check(r->m, r->key);
-	if (--r->m->reads == 0 && !r->m->writes)
-		r->m->done = true;
-	free(r);
-}
-
-static void mix_read(struct mix *m, int key)
-{
-	char id[16];
-	struct mix_read *r = XNEW(struct mix_read);
-	*r = (struct mix_read){ m, key, m->answered[key] };
-	snprintf(id, sizeof id, "k%d", key);
-	m->reads++;
-	store_get(m->f->s, COL_SESSIONS, id, on_mix_read, r);
-}
-
-static void mix_write(struct mix *m, int key);
-
-static void on_mix_write(enum store_result result, UNUSED size_t i, UNUSED int err, void *arg)
-{
-	struct mix_read *r = arg;
-	struct mix *m = r->m;
-	assert_int_equal(result, STORE_OK);
-	m->writing[r->key]--;
-	m->answered[r->key] = r->at_least;
-	mix_check(m, r->key);
-	mix_read(m, r->key);
-	if (m->next[r->key] < 60)
-		mix_write(m, r->key);
-	m->writes--;
-	free(r);
-}
-
-static void mix_write(struct mix *m, int key)
-{
-	char id[16];
-	struct mix_read *r = XNEW(struct mix_read);
-	int64_t v = ++m->next[key];
-	bool del = v % 7 == 0; /* and put back by the next */
-	*r = (struct mix_read){ m, key, del ? 0 : v };
-	snprintf(id, sizeof id, "k%d", key);
-	json_t *doc = del ? NULL : suite_doc(id, v);
-	struct store_op op = { del ? STORE_DELETE : STORE_PUT, COL_SESSIONS, id, 0, doc };
-	m->writes++;
-	m->writing[key]++;
-	mix_read(m, key); /* races with it */
-	store_write(m->f->s, &op, 1, on_mix_write, r);
-	mix_read(m, key);
-	json_decref(doc);
-}
-
-static void mixed_load(struct fix *f)
-{
-	struct mix *m = XNEW(struct mix);
-	m->f = f;
-	for (int i = 0; i < KEYS; i++)
-		mix_write(m, i);
-	suite_until(f->l, &m->done);
-	for (int i = 0; i < KEYS; i++)
-		mix_check(m, i);
-	free(m);
-}
-
-static void reads_see_answered_writes_under_load(void **state)
-{
-	mixed_load(*state);
-}
-
-static void the_same_with_a_cache_that_holds_little(void **state)
-{
-	struct fix *f = *state;
-	reopen(f, &(struct store_suite_options){ .queue_limit = 4096, .timeout_ms = 30000, .cache_bytes = 4000 });
-	mixed_load(f);
-}
-
-static void peek_shows_nothing_before_it_is_answered(void **state)
-{
-	struct fix *f = *state;
-	struct store_doc doc;
-	struct suite_answer a = { .done = false };
-	json_t *d = suite_doc("p", 1);
-	struct store_op op = { STORE_INSERT, COL_SERVERS, "p", 0, d };
-	store_write(f->s, &op, 1, on_write, &a);
-	assert_false(store_peek(f->s, COL_SERVERS, "p", &doc));
-	assert_null(store_peek_doc(f->s, COL_SERVERS, "p"));
-	suite_until(f->l, &a.done);
-	if (store_peek(f->s, COL_SERVERS, "p", &doc))
-		assert_int_equal(doc.version, 1);
-	assert_int_equal(PUT(STORE_DELETE, "p", 0, 0), STORE_OK);
-	assert_false(store_peek(f->s, COL_SERVERS, "p", &doc));
-	json_decref(d);
+	assert_int_equal(suite_version(f, "x"), 0);
 }
 
 /* --- lists */
 
-static void add_server(struct fix *f, const char *id, const char *status, const char *name, int64_t port, const char *tags)
+static void add_server(struct suite_fix *f, const char *id, const char *status, const char *name, int64_t port, const char *tags)
 {
 	json_t *doc = suite_doc(id, 1);
 	if (status)
@@ -661,7 +427,7 @@ static void add_server(struct fix *f, const char *id, const char *status, const 
 	assert_int_equal(suite_put(f->l, f->s, STORE_INSERT, COL_SERVERS, id, 0, doc), STORE_OK);
 }
 
-static void fill(struct fix *f)
+static void fill(struct suite_fix *f)
 {
 	add_server(f, "s1", "running", "alpha", 3001, "[\"red\",\"blue\"]");
 	add_server(f, "s2", "stopped", "al%pha", 3002, "[\"blue\"]");
@@ -671,7 +437,7 @@ static void fill(struct fix *f)
 	add_server(f, "s6", "running", "al\xc3\xa9", -5, "[\"RED\",\"a\\\"b\"]");
 }
 
-static void expect_list(struct fix *f, struct store_query q, const char *ids)
+static void expect_list(struct suite_fix *f, struct store_query q, const char *ids)
 {
 	struct suite_answer a;
 	struct strbuf got = { 0 };
@@ -693,7 +459,7 @@ static const char *const two_states[] = { "failed", "stopped", NULL }, *const no
 
 static void filters(void **state)
 {
-	struct fix *f = *state;
+	struct suite_fix *f = *state;
 	fill(f);
 	expect_list(f, (struct store_query){ .nfilters = 0 }, "s1 s2 s3 s4 s5 s6");
 	expect_list(f, WITH(.path = "status", .cmp = STORE_EQ, .text = "running"), "s1 s3 s6");
@@ -738,7 +504,7 @@ static void filters(void **state)
 
 static void sorting_and_paging(void **state)
 {
-	struct fix *f = *state;
+	struct suite_fix *f = *state;
 	struct suite_answer a;
 	fill(f);
 	expect_list(f, (struct store_query){ .sort = { "id", true } }, "s6 s5 s4 s3 s2 s1");
@@ -767,7 +533,7 @@ static void sorting_and_paging(void **state)
 
 static void every_collection_and_field(void **state)
 {
-	struct fix *f = *state;
+	struct suite_fix *f = *state;
 	for (int col = 0; col < COL_COUNT; col++) {
 		const struct store_collection_def *def = &store_collections[col];
 		json_t *doc = suite_doc("d", 1);
@@ -805,14 +571,14 @@ static void every_collection_and_field(void **state)
 
 static void a_full_queue_refuses_on_a_later_turn(void **state)
 {
-	struct fix *f = *state;
+	struct suite_fix *f = *state;
 	struct suite_answer *a = xcalloc(100, sizeof *a);
-	reopen(f, &(struct store_suite_options){ .queue_limit = 10, .timeout_ms = 30000 });
+	suite_reopen(f, &(struct store_suite_options){ .queue_limit = 10, .timeout_ms = 30000 });
 	json_t *doc = suite_doc("q", 1);
 	struct store_op op = { STORE_PUT, COL_SERVERS, "q", 0, doc };
 	int busy = 0;
 	for (int i = 0; i < 100; i++)
-		store_write(f->s, &op, 1, on_write, &a[i]);
+		store_write(f->s, &op, 1, suite_on_write, &a[i]);
 	for (int i = 0; i < 100; i++)
 		assert_false(a[i].done);
 	for (int i = 0; i < 100; i++) {
@@ -827,7 +593,7 @@ static void a_full_queue_refuses_on_a_later_turn(void **state)
 
 static void closing_answers_everything(void **state)
 {
-	struct fix *f = *state;
+	struct suite_fix *f = *state;
 	struct suite_answer *a = xcalloc(300, sizeof *a);
 	json_t *doc = suite_doc("z", 1);
 	for (int i = 0; i < 300; i++) {
@@ -835,17 +601,17 @@ static void closing_answers_everything(void **state)
 		snprintf(id, sizeof id, "z%d", i);
 		struct store_op op = { STORE_INSERT, COL_SERVERS, id, 0, doc };
 		if (i % 3)
-			store_write(f->s, &op, 1, on_write, &a[i]);
+			store_write(f->s, &op, 1, suite_on_write, &a[i]);
 		else
 			store_get(f->s, COL_SERVERS, id, on_get, &a[i]);
 	}
-	reopen(f, &usual);
+	suite_reopen(f, &suite_usual);
 	for (int i = 0; i < 300; i++) {
 		char id[16];
 		assert_true(a[i].done);
 		snprintf(id, sizeof id, "z%d", i);
 		if (i % 3 && a[i].result == STORE_OK)
-			assert_int_equal(stored_version(f, id), 1);
+			assert_int_equal(suite_version(f, id), 1);
 		free(a[i].text);
 	}
 	json_decref(doc);
@@ -854,7 +620,7 @@ static void closing_answers_everything(void **state)
 
 static void healthy_once_it_answers(void **state)
 {
-	struct fix *f = *state;
+	struct suite_fix *f = *state;
 	const char *why = NULL;
 	assert_int_equal(PUT(STORE_PUT, "h", 0, 1), STORE_OK);
 	assert_true(store_healthy(f->s, &why));
@@ -864,7 +630,7 @@ static void healthy_once_it_answers(void **state)
 int store_suite_run(const struct store_factory *f)
 {
 	factory = f;
-#define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, suite_set_up, suite_tear_down)
 	const struct CMUnitTest tests[] = {
 		T(results_of_single_writes),
 		T(bad_requests_are_refused),
@@ -873,10 +639,6 @@ int store_suite_run(const struct store_factory *f)
 		T(big_documents),
 		T(lists_run_in_order_and_stop_at_the_first_failure),
 		T(writes_asked_in_order_happen_in_order),
-		T(one_winner_a_version_among_64_writers),
-		T(one_insert_wins_among_64),
-		T(reads_see_answered_writes_under_load),
-		T(the_same_with_a_cache_that_holds_little),
 		T(peek_shows_nothing_before_it_is_answered),
 		T(filters),
 		T(sorting_and_paging),
@@ -885,5 +647,5 @@ int store_suite_run(const struct store_factory *f)
 		T(closing_answers_everything),
 		T(healthy_once_it_answers),
 	};
-	return cmocka_run_group_tests_name(f->name, tests, NULL, NULL);
+	return cmocka_run_group_tests_name(f->name, tests, NULL, NULL) + store_race_suite_run();
 }

@@ -21,6 +21,7 @@ struct store_factory {
 
 /* Runs all of it; how many failed. */
 int store_suite_run(const struct store_factory *f);
+int store_race_suite_run(void); /* the part in store_race_suite.c; called by the one above */
 
 /* For a driver's own tests: the same, waiting for the answer. */
 struct suite_answer {
@@ -39,7 +40,22 @@ void suite_list(struct loop *l, struct store *s, enum store_collection col, cons
 void suite_turn(struct loop *l, int64_t ms);
 void suite_until(struct loop *l, const bool *flag); /* ends the program after 60 s */
 json_t *suite_doc(const char *key, int64_t version); /* { "k": key, "version": version } */
+void suite_on_write(enum store_result result, size_t failed_index, int err, void *answer);
 enum store_result suite_put(struct loop *l, struct store *s, enum store_verb verb, enum store_collection col, const char *id,
 			    int64_t expect, json_t *consume);
+
+/* The fixture: an empty store for each test. */
+struct suite_fix {
+	struct loop *l;
+	struct store *s;
+	char name[32];
+};
+extern const struct store_suite_options suite_usual;
+int suite_set_up(void **state);
+int suite_tear_down(void **state);
+void suite_reopen(struct suite_fix *f, const struct store_suite_options *o);
+int64_t suite_version(struct suite_fix *f, const char *id); /* of a server; 0: not there */
+#define PUT(verb, id, expect, version) \
+	suite_put(f->l, f->s, verb, COL_SERVERS, id, expect, (verb) == STORE_DELETE ? NULL : suite_doc(id, version))
 
 #endif
