@@ -42,6 +42,7 @@ struct http_server {
 	bufferevent_data_cb evhtp_read, evhtp_write; /* evhtp's own callbacks, which the gate stands in for */
 	struct loop_timer *sweep;	 /* deadlines of all connections, while there are any */
 	struct loop_timer *accept_again; /* after running out of descriptors */
+	int64_t starved_ms;		 /* when that was last logged */
 	struct loop_task reap;
 	bool draining;
 	int64_t drain_by_ms;
@@ -55,7 +56,7 @@ struct http_req {
 	bool pending; /* given to the handler, not yet answered */
 	int64_t started_us;
 	struct http_head head;
-	alignas(max_align_t) char state[HTTP_REQ_STATE];
+	alignas(int64_t) char state[HTTP_REQ_STATE];
 };
 
 struct http_conn {

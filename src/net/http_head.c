@@ -201,6 +201,8 @@ int http_head_check(char *buf, size_t len, uint64_t max_body, struct http_head *
 
 int http_head_partial(const char *buf, size_t from, size_t len, size_t max_head, const char **ret_why)
 {
+	if (len && (buf[0] < 'A' || buf[0] > 'Z'))
+		return refuse(400, "this does not begin like HTTP; is the client speaking TLS to a plain port?", ret_why);
 	for (size_t i = from; i < len; i++) {
 		if (buf[i] == 0)
 			return refuse(400, "the head has a NUL byte", ret_why);

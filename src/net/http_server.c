@@ -22,6 +22,7 @@
 
 #define SWEEP_MS 250	    /* how fine deadlines are */
 #define ACCEPT_AGAIN_MS 200 /* pause after running out of descriptors */
+#define STARVED_LOG_MS 10000 /* between two lines about that */
 #define OVER_MAX 64	    /* clients over the cap that are told so at one time; more are only closed */
 #define BACKLOG 1024
 
@@ -228,8 +229,12 @@ static void on_accept_error(UNUSED struct evconnlistener *ls, void *arg)
 	int err = errno;
 	if (loop_timer_pending(s->accept_again))
 		return;
-	log_error("http", "cannot accept connections for now: %s; raise the limit of open files (LimitNOFILE)",
-		  strerror(err));
+	int64_t now_ms = clock_mono_ms();
+	if (!s->starved_ms || now_ms - s->starved_ms > STARVED_LOG_MS) {
+		s->starved_ms = now_ms;
+		log_error("http", "cannot accept connections for now: %s; raise the limit of open files (LimitNOFILE)",
+			  strerror(err));
+	}
 	LIST_FOREACH(l, &s->listeners, node)
 		if (l->htp->server)
 			evconnlistener_disable(l->htp->server);
