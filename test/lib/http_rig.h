@@ -204,17 +204,22 @@ static UNUSED void rig_wait(struct rig *g, const unsigned *n, unsigned want)
 	fail_msg("the server has %u, not %u", *n, want);
 }
 
-static void rig_do_stop(struct rig *g)
+static void rig_do_free(struct rig *g)
 {
 	http_server_free(g->http);
 	g->http = NULL;
+}
+
+static void rig_do_stop(struct rig *g)
+{
 	loop_stop(g->loop);
 }
 
 /* Frees with whatever connections are still alive. */
 static void rig_free(struct rig *g)
 {
-	rig_do(g, rig_do_stop);
+	rig_do(g, rig_do_free);
+	rig_do(g, rig_do_stop); /* a turn later, in which libevent lets go of what it had put off */
 	pthread_join(g->thread, NULL);
 	if (g->n_held)
 		rig_do_release(g); /* answers that come after the server is gone */
