@@ -38,7 +38,6 @@ static const struct shape_field instance_item = { NULL, SH_OBJECT, .sub = &shape
 static const struct shape_field connection_item = { NULL, SH_OBJECT, .sub = &shape_connection };
 static const struct shape_field desktop_item = { NULL, SH_OBJECT, .sub = &shape_desktop_session };
 static const struct shape_field line_item = { NULL, SH_STRING, .max = 65536 };
-static const struct shape_field figures_item = { NULL, SH_FREE };
 
 #define LIST_OF(what, of, most)                                                                                        \
 	static const struct shape_field what##_fields[] = { { #what, SH_ARRAY, .max = most, .item = &of } };           \
@@ -66,22 +65,23 @@ static const struct shape_field ended_desktop[] = {
 };
 static const struct shape out_ended_desktop = SHAPE("EndedDesktop", ended_desktop);
 
-static const struct shape_field stats[] = {
-	{ "host", SH_FREE, .help = "figures of the node" },
-	{ "instances", SH_ARRAY, .max = 1000, .item = &figures_item, .help = "server_id and its figures" },
-};
-static const struct shape out_stats = SHAPE("HostStats", stats);
-
 static const struct shape_field instance_stats[] = {
 	{ "server_id", SH_STRING },
-	{ "cpu_usec", SH_INT, .help = "used since the instance began" },
-	{ "memory_bytes", SH_INT },
-	{ "tasks", SH_INT },
+	{ "cpu_usec", SH_INT, SH_NULLABLE, .help = "used since the instance began; null: not known here" },
+	{ "memory_bytes", SH_INT, SH_NULLABLE },
+	{ "tasks", SH_INT, SH_NULLABLE },
 	{ "bytes_in", SH_INT },
 	{ "bytes_out", SH_INT },
-	{ "sessions", SH_FREE },
+	{ "sessions", SH_FREE, .help = "how many are active, disconnected, orphaned" },
 };
 static const struct shape out_instance_stats = SHAPE("InstanceStats", instance_stats);
+
+static const struct shape_field figures_item = { NULL, SH_OBJECT, .sub = &out_instance_stats };
+static const struct shape_field stats[] = {
+	{ "host", SH_FREE, .help = "figures of the node" },
+	{ "instances", SH_ARRAY, .max = 1000, .item = &figures_item },
+};
+static const struct shape out_stats = SHAPE("HostStats", stats);
 
 static const struct shape_field profile[] = {
 	{ "name", SH_STRING, .help = "for desktop.profile of a server" },
