@@ -240,6 +240,7 @@ int store_race_suite_run(void)
 		T(one_insert_wins_among_64),
 		T(reads_see_answered_writes_under_load),
 		T(the_same_with_a_cache_that_holds_little),
+		T(peek_shows_nothing_before_it_is_answered),
 	};
 	return cmocka_run_group_tests_name("store: races", tests, NULL, NULL);
 }

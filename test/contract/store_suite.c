@@ -639,7 +639,6 @@ int store_suite_run(const struct store_factory *f)
 		T(big_documents),
 		T(lists_run_in_order_and_stop_at_the_first_failure),
 		T(writes_asked_in_order_happen_in_order),
-		T(peek_shows_nothing_before_it_is_answered),
 		T(filters),
 		T(sorting_and_paging),
 		T(every_collection_and_field),
