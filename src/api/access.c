@@ -39,7 +39,7 @@ static int check_rate(struct request *q, enum op_rate rate)
 		return 0;
 	enum rate_class class = rate == RATE_SESSION_CREATE ? RATE_SESSIONS : RATE_ORDINARY;
 	bool is_user = q->caller.sub[0];
-	rate_take(q->api->rate, class, is_user ? q->caller.sub : http_req_peer(q->http), is_user, &q->rate);
+	rate_take(q->api->rate, class, is_user ? q->caller.sub : q->caller.address, is_user, &q->rate);
 	if (q->rate.allowed)
 		return 0;
 	metric_add(q->api->limited[class], 1);

@@ -180,6 +180,8 @@ void api_reload(struct api *a, const struct config *c, struct token_keys *keys)
 	a->any_host = false;
 	for (const char *const *host = config_list(c, "ALLOWED_HOSTS"); *host; host++)
 		a->any_host |= str_eq(*host, "*");
+	proxies_free(a->proxies);
+	a->proxies = proxies_new(config_list(c, "TRUSTED_PROXIES"));
 	bool limited = config_bool(c, "RATE_LIMIT_ENABLED");
 	unsigned sessions = (unsigned)config_int(c, "RATE_LIMIT_SESSION_CREATE");
 	const struct rate_limit limits[RATE_CLASSES] = {
@@ -197,6 +199,7 @@ struct api *api_new(const struct api_env *env)
 	a->env = *env;
 	a->started_us = clock_mono_us();
 	id_hex(a->id_prefix, 4);
+	list_init(&a->open);
 	a->router = router_new();
 	a->rate = rate_new(none);
 	a->health = health_new(env->loop);
@@ -232,8 +235,16 @@ void api_free(struct api *a)
 {
 	if (!a)
 		return;
-	http_server_free(a->server);
+	/* who outstayed the drain is answered now: nothing of a request may be left when this is gone */
+	struct list *n;
+	while ((n = list_take_first(&a->open))) {
+		struct request *q = CONTAINER_OF(n, struct request, node);
+		bus_cancel(a->env.bus, q->call);
+		reply_error_text(q, ERR_UNAVAILABLE, "the service is shutting down; look at the object's state before trying again");
+	}
 	health_free(a->health);
+	http_server_free(a->server);
+	proxies_free(a->proxies);
 	for (size_t i = 0; i < a->nlisteners; i++) {
 		router_free(a->listeners[i].router);
 		endpoints_free(a->listeners[i].pages);

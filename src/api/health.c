@@ -63,6 +63,8 @@ void health_free(struct health *h)
 {
 	if (!h)
 		return;
+	for (size_t i = 0; i < h->nwaiters; i++)
+		reply_error_text(h->waiters[i], ERR_UNAVAILABLE, "the service is shutting down");
 	for (size_t i = 0; i < h->n; i++) {
 		if (h->checks[i]->asked)
 			h->checks[i]->health = NULL; /* freed with its late answer */

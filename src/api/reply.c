@@ -224,6 +224,7 @@ static void reply_success(struct request *q, const struct reply *r)
 void reply_call(const struct reply *r, void *request)
 {
 	struct request *q = request;
+	list_remove(&q->node);
 	if (!r->err) {
 		reply_success(q, r);
 		return;
