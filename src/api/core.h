@@ -114,6 +114,7 @@ void health_live_page(struct request *q);
 void health_ready_page(struct request *q);
 struct health *health_new(struct loop *l);
 void health_free(struct health *h); /* answers who still waits */
+void health_reload(struct health *h, const struct config *c);
 void health_add(struct health *h, const char *name, bool essential, api_check check, void *arg);
 void metrics_page_page(struct request *q);
 struct gauges *gauges_new(void);

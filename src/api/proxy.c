@@ -61,7 +61,9 @@ struct proxies *proxies_new(const char *const *list)
 		else if (p->n < NETS_MAX && parse_net(*list, &p->nets[p->n]))
 			p->n++;
 		else
-			log_warn("api", "TRUSTED_PROXIES: %s is left out; give at most %d addresses, networks like 10.0.0.0/8, or unix",
+			log_warn("api",
+				 "TRUSTED_PROXIES: %s is left out; give at most %d addresses, networks like "
+				 "10.0.0.0/8, or unix",
 				 *list, NETS_MAX);
 	}
 	return p;

@@ -5,7 +5,8 @@
 #include "lucid/id.h"
 #include "lucid/log.h"
 
-_Static_assert(sizeof(struct request) <= HTTP_REQ_STATE, "the request's state must fit the room that http keeps for it");
+_Static_assert(sizeof(struct request) <= HTTP_REQ_STATE,
+	       "the request's state must fit the room that http keeps for it");
 
 /* --- ids */
 
@@ -42,7 +43,8 @@ static const char *trace_of(struct request *q)
 	bool again;
 	const char *t = http_req_header(q->http, "traceparent", &again);
 	if (!t || again || strlen(t) != 55 || t[0] != '0' || t[1] != '0' || strspn(t, hex) != 2 || t[2] != '-' ||
-	    strspn(t + 3, hex) != 32 || t[35] != '-' || strspn(t + 36, hex) != 16 || t[52] != '-' || strspn(t + 53, hex) != 2)
+	    strspn(t + 3, hex) != 32 || t[35] != '-' || strspn(t + 36, hex) != 16 || t[52] != '-' ||
+	    strspn(t + 53, hex) != 2)
 		return NULL;
 	return strspn(t + 3, "0") == 32 || strspn(t + 36, "0") == 16 ? NULL : t;
 }
@@ -53,7 +55,8 @@ static void take_address(struct request *q)
 	bool again = false;
 	const char *forwarded = trusted ? http_req_header(q->http, "X-Forwarded-For", &again) : NULL;
 	/* several headers could be read in either order: then none is */
-	proxies_client(trusted, http_req_peer(q->http), again ? NULL : forwarded, q->caller.address, sizeof q->caller.address);
+	proxies_client(trusted, http_req_peer(q->http), again ? NULL : forwarded, q->caller.address,
+		       sizeof q->caller.address);
 }
 
 /* --- what comes with a request for an operation */
@@ -77,7 +80,8 @@ static int read_query(struct request *q, const struct shape *shape, json_t **ret
 	if (!raw || !*raw)
 		return 0;
 	if (!query_well_formed(raw)) {
-		reply_error_text(q, ERR_MALFORMED, "the query has a '%' that two hex digits do not follow, or an encoded NUL");
+		reply_error_text(q, ERR_MALFORMED,
+				 "the query has a '%' that two hex digits do not follow, or an encoded NUL");
 		return -ERR_MALFORMED;
 	}
 	json_t *doc = shape_from_query(shape, raw, &f);
@@ -221,7 +225,8 @@ void rest_on_request(struct http_req *r, void *arg)
 	take_address(q);
 	take_id(q);
 	if (!host_allowed(q)) {
-		reply_error_text(q, ERR_MALFORMED, "this host name is not served here; ALLOWED_HOSTS lists those that are");
+		reply_error_text(q, ERR_MALFORMED,
+				 "this host name is not served here; ALLOWED_HOSTS lists those that are");
 		return;
 	}
 	const char *why = path_split(&path, http_req_path(r));
