@@ -105,9 +105,8 @@ static void stored(enum store_result result, size_t index, int err, void *arg)
 		give_up(w, 1);
 	} else {
 		/* what may yet be written is left to the sweep, which looks first */
-		bool unsure = err == ERR_UNCERTAIN || err == ERR_DEADLINE;
 		store_fail(w->call, err, ERR_SERVER_CREATE);
-		give_up(w, unsure ? 0 : index);
+		give_up(w, store_unsure(err) ? 0 : index);
 	}
 }
 

@@ -6,8 +6,6 @@
 
 /* The end of a delete: first the server, then its claims, so that what a crash leaves behind is a claim and never a server
  * whose port or name somebody else has. */
-static void write_it(struct task *t);
-
 static void gone(struct task *t)
 {
 	struct server *s = t->s;
@@ -30,7 +28,7 @@ static void alone(enum store_result result, size_t index, int err, void *arg)
 	struct server *s = t->s;
 	if (result == STORE_FAILED || result == STORE_STALE) {
 		if (t->call)
-			store_fail(TAKE_PTR(t->call), result == STORE_STALE ? ERR_BUSY : err, ERR_SERVER_DELETE);
+			store_fail(TAKE_PTR(t->call), result == STORE_STALE ? -ERR_BUSY : err, ERR_SERVER_DELETE);
 		task_end(t);
 		return;
 	}

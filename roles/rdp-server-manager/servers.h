@@ -180,7 +180,12 @@ struct server *server_of(struct manager *m, struct call *c, call_handler again);
 bool manager_ready(struct manager *m, struct call *c, call_handler again);
 void manager_unpark(struct manager *m);
 void manager_idle(struct manager *m); /* under_way went down */
-/* Answer for a failed store operation. */
+/* The store's codes come negated. Unsure: it may have happened, or may yet. */
+static inline bool store_unsure(int err)
+{
+	return err == -ERR_UNCERTAIN || err == -ERR_DEADLINE;
+}
+/* Answer for a failed store operation; err as the store gave it. */
 void store_fail(struct call *c, int err, int code);
 
 /* --- the agent (agent.c); as the role itself, with the request id and trace of `c` where there is one */

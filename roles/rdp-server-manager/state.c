@@ -86,7 +86,7 @@ static void reread(enum store_result result, const struct store_doc *d, int err,
 	if (result == STORE_MISSING && !s->gone) {
 		log_warn(SERVICE, "server %s was deleted elsewhere", s->id);
 		s->stored_version = s->version;
-		tell_failure(s, ERR_SERVER_NOT_FOUND);
+		tell_failure(s, -ERR_SERVER_NOT_FOUND);
 		server_drop(s);
 	}
 	s->writing = false;
@@ -119,7 +119,7 @@ static void flushed(enum store_result result, size_t index, int err, void *arg)
 	if (!s->gone && result != STORE_OK) {
 		log_warn(SERVICE, "the status of server %s could not be stored (%s); it is tried again", s->id, err_name(err));
 		retry_later(s);
-		tell_failure(s, err ? err : ERR_UNAVAILABLE);
+		tell_failure(s, err ? err : -ERR_UNAVAILABLE);
 	} else if (!s->gone) {
 		s->stored_version = s->writing_version;
 		settle(s);

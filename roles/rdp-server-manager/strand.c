@@ -195,8 +195,8 @@ void server_send(struct server *s, struct call *c, int status)
 
 void store_fail(struct call *c, int err, int code)
 {
-	if (err == ERR_UNAVAILABLE || err == ERR_BUSY || err == ERR_DEADLINE || err == ERR_UNCERTAIN)
-		call_fail(c, err, "the store did not take it in time; try again as Retry-After says");
+	if (store_unsure(err) || err == -ERR_UNAVAILABLE || err == -ERR_BUSY)
+		call_fail(c, -err, "the store did not take it in time; try again as Retry-After says");
 	else
 		call_fail(c, err ? code : ERR_UNAVAILABLE, "the store failed (%s); the log has more", err_text(err));
 }

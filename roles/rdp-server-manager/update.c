@@ -91,7 +91,7 @@ static void written(enum store_result result, size_t index, int err, void *arg)
 		write_it(w);
 		return;
 	}
-	if (w->renamed && index == replace && err != ERR_UNCERTAIN && err != ERR_DEADLINE)
+	if (w->renamed && index == replace && !store_unsure(err))
 		give_back_name(w);
 	if (w->renamed && index == 0 && result == STORE_EXISTS) {
 		task_fail(t, ERR_CONFLICT, "%s has a server of that name already; choose another name",

@@ -45,8 +45,7 @@ char *xstrndup(const char *s, size_t n)
 
 char *xstrdup(const char *s)
 {
-	size_t size = strlen(s) + 1;
-	return memcpy(xmalloc(size), s, size);
+	return xstrndup(s, SIZE_MAX);
 }
 
 char *xvasprintf(const char *fmt, va_list ap)

@@ -1,0 +1,422 @@
+/* A server manager on a real bus and a real embedded store, with an agent that does as told. For test_servers_*.c. */
+#ifndef SERVERS_RIG_H
+#define SERVERS_RIG_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants these first */
+#include <cmocka.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "app/options.h"
+#include "bus/transport.h"
+#include "lucid/clock.h"
+#include "lucid/role.h"
+#include "lucid/str.h"
+#include "roles/contract/contract.h"
+#include "roles/rdp-server-manager/claims.h"
+#include "roles/rdp-server-manager/servers.h"
+#include "store/open.h"
+
+extern const struct role role_rdp_server_manager;
+
+static const struct caller admin = { .sub = "root", .roles = CALLER_ADMIN };
+static const struct caller alice = { .sub = "alice", .roles = CALLER_USER };
+static const struct caller bob = { .sub = "bob", .roles = CALLER_USER };
+
+struct rig {
+	struct loop *loop;
+	struct bus *bus;
+	struct store *store;
+	struct config *config;
+	void *role;
+	char dir[64], path[96];
+	size_t queue_limit;
+	/* the agent */
+	json_t *instances;  /* id → instance */
+	json_t *desktops;   /* id → array */
+	int away;	    /* error it answers with, 0: it is there */
+	int refuse_start;   /* error for starts alone */
+	const char *reason; /* starts fail with it */
+	int stranger;	    /* this port is in use */
+	bool hold;	    /* starts wait in `held` */
+	struct call *held;
+	unsigned starts, replaces, stops, removes;
+	json_t *last_spec;
+	/* events heard */
+	char events[4096];
+	struct subscription *sub;
+};
+struct answer {
+	struct rig *rig;
+	bool over;
+	enum err err;
+	int status;
+	json_t *doc, *details;
+	struct blob *blob;
+	int64_t version;
+	char message[300], location[200], type[64];
+};
+
+UNUSED static void rig_publish(struct rig *t, const char *topic, const char *id)
+{
+	bus_publish(t->bus, topic, id, "", json_object());
+}
+
+static void rig_set(struct rig *t, const char *id, const char *status, const char *reason)
+{
+	json_object_set_new(t->instances, id,
+			    json_pack("{s:s, s:s, s:s?, s:s, s:s, s:{s:i, s:i, s:i}}", "server_id", id, "status", status, "reason",
+				      reason, "backend", "process", "isolation", "private", "sessions", "active", 1,
+				      "disconnected", 0, "orphaned", 2));
+}
+
+static void agent_answer_start(struct rig *t, struct call *c)
+{
+	const char *id = doc_str(call_body(c), "server_id", "");
+	const char *reason = t->reason;
+	if (t->stranger && doc_int(call_body(c), "port", 0) == t->stranger)
+		reason = "port_in_use";
+	rig_set(t, id, reason ? "failed" : "running", reason);
+	json_t *instance = json_incref(json_object_get(t->instances, id));
+	if (reason)
+		json_object_del(t->instances, id);
+	call_ok(c, instance);
+}
+
+static void agent_start(struct call *c, void *arg)
+{
+	struct rig *t = arg;
+	t->starts++;
+	t->replaces += doc_bool(call_body(c), "replace", false);
+	json_decref(t->last_spec);
+	t->last_spec = json_incref(call_body(c));
+	if (t->away || t->refuse_start)
+		call_fail(c, t->away ? t->away : t->refuse_start, NULL);
+	else if (t->hold)
+		t->held = c;
+	else
+		agent_answer_start(t, c);
+}
+
+static void agent_list(struct call *c, void *arg)
+{
+	struct rig *t = arg;
+	json_t *list = json_array(), *v;
+	const char *key;
+	json_object_foreach(t->instances, key, v)
+		json_array_append(list, v);
+	if (t->away) {
+		json_decref(list);
+		call_fail(c, t->away, NULL);
+	} else {
+		call_ok(c, json_pack("{s:o}", "instances", list));
+	}
+}
+
+static void agent_get(struct call *c, void *arg)
+{
+	struct rig *t = arg;
+	json_t *v = json_object_get(t->instances, call_param(c, "server_id"));
+	if (t->away || !v)
+		call_fail(c, t->away ? t->away : ERR_INSTANCE_NOT_FOUND, NULL);
+	else
+		call_ok(c, json_incref(v));
+}
+
+static void agent_stop(struct call *c, void *arg)
+{
+	struct rig *t = arg;
+	const char *id = call_param(c, "server_id");
+	json_t *live = json_object_get(t->desktops, id);
+	t->stops++;
+	t->removes += doc_bool(call_query(c), "remove", false);
+	if (t->away) {
+		call_fail(c, t->away, NULL);
+	} else if (json_array_size(live) && !doc_bool(call_query(c), "force", false)) {
+		call_fail_details(c, ERR_CONFLICT, json_pack("[{s:s, s:s}]", "field", "desktops", "message", "somebody"), NULL);
+	} else {
+		json_object_del(t->instances, id);
+		json_object_del(t->desktops, id);
+		call_ok(c, json_pack("{s:[]}", "ended"));
+	}
+}
+
+static void agent_desktops(struct call *c, void *arg)
+{
+	struct rig *t = arg;
+	json_t *live = json_object_get(t->desktops, call_param(c, "server_id"));
+	if (t->away)
+		call_fail(c, t->away, NULL);
+	else
+		call_ok(c, json_pack("{s:o}", "desktops", live ? json_incref(live) : json_array()));
+}
+
+static void agent_config(struct call *c, void *arg)
+{
+	call_ok(c, json_pack("{s:s, s:s}", "xrdp_ini", "[Globals]\n", "sesman_ini", doc_str(call_body(c), "name", "")));
+}
+
+static void agent_logs(struct call *c, void *arg)
+{
+	call_ok(c, json_pack("{s:[s]}", "lines", "one line"));
+}
+
+static void heard(const struct event *e, void *arg)
+{
+	struct rig *t = arg;
+	size_t n = strlen(t->events);
+	const char *status = doc_str(e->data, "status", "");
+	snprintf(t->events + n, sizeof t->events - n, "%s%s%s ", e->topic, *status ? "=" : "", status);
+}
+
+static void stop_loop(void *arg)
+{
+	loop_stop(((struct rig *)arg)->loop);
+}
+
+static void rig_run_ms(struct rig *t, int ms)
+{
+	struct loop_timer *timer = loop_timer_new(t->loop, stop_loop, t);
+	loop_timer_set(timer, ms);
+	loop_run(t->loop);
+	loop_timer_free(timer);
+}
+
+static struct manager *rig_manager(struct rig *t)
+{
+	return t->role;
+}
+
+/* Let things come to rest: nothing under way here or on the bus, bounded by five seconds. */
+static void rig_rest(struct rig *t)
+{
+	for (int i = 0; i < 1000; i++) {
+		rig_run_ms(t, 5);
+		struct manager *m = rig_manager(t);
+		if (m->loaded && !m->under_way && !m->sweeping && !m->looking && !m->node_busy && !bus_calls_open(t->bus))
+			return;
+	}
+	fail_msg("it does not come to rest");
+}
+
+static void rig_start(struct rig *t)
+{
+	t->loop = loop_new();
+	t->bus = bus_new(t->loop);
+	struct store_options o = { .path = t->path, .queue_limit = t->queue_limit ? t->queue_limit : 4096, .timeout_ms = 5000 };
+	t->store = store_open_embedded(t->loop, &o, NULL, NULL);
+	static const struct {
+		const char *op;
+		call_handler fn;
+	} rows[] = { { "xrdp.instances.start", agent_start }, { "xrdp.instances.list", agent_list },
+		     { "xrdp.instances.get", agent_get },     { "xrdp.instances.stop", agent_stop },
+		     { "xrdp.instances.desktops", agent_desktops }, { "xrdp.instances.config", agent_config },
+		     { "xrdp.instances.logs", agent_logs } };
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		bus_serve(t->bus, op_find(rows[i].op), rows[i].fn, t);
+	t->sub = bus_subscribe(t->bus, "server.*", heard, t);
+	t->events[0] = 0;
+	struct role_env env = { t->loop, t->bus, t->store, t->config, "node-1" };
+	assert_int_equal(role_rdp_server_manager.init(&env, &t->role), 0);
+	role_rdp_server_manager.start(t->role);
+}
+
+static void drained(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static void rig_stop(struct rig *t)
+{
+	bool done = false;
+	role_rdp_server_manager.drain(t->role, drained, &done);
+	for (int i = 0; i < 1000 && !done; i++)
+		rig_run_ms(t, 5);
+	assert_true(done);
+	rig_run_ms(t, 20);
+	store_close(t->store);
+	role_rdp_server_manager.free(t->role);
+	bus_unsubscribe(t->sub);
+	bus_free(t->bus);
+	loop_free(t->loop);
+}
+
+/* settings: NULL-ended "NAME=value" beside those that every test wants. */
+static void rig_open(struct rig *t, const char *const *settings)
+{
+	static char *no_env[] = { NULL };
+	const char *set[16] = { "PORT_RANGE_START=20000", "PORT_RANGE_END=20009", "NODE_PUBLIC_HOST=rdp.example.org",
+				"MAX_CPU_USAGE=100", "MAX_MEMORY_USAGE=100" };
+	size_t n = 5;
+	for (; settings && *settings && n < 15; settings++)
+		set[n++] = *settings;
+	const char *none[] = { NULL };
+	struct config_input in = { .env = no_env, .set = set, .env_files = none };
+	struct strbuf faults = { 0 }, warnings = { 0 };
+	t->config = config_load(options, options_n, &in, &faults, &warnings);
+	if (!t->config)
+		fail_msg("configuration: %s", faults.s);
+	strbuf_done(&faults);
+	strbuf_done(&warnings);
+	snprintf(t->dir, sizeof t->dir, "/tmp/lrdp-servers-XXXXXX");
+	assert_non_null(mkdtemp(t->dir));
+	snprintf(t->path, sizeof t->path, "%s/store", t->dir);
+	t->instances = json_object();
+	t->desktops = json_object();
+	rig_start(t);
+	rig_rest(t);
+}
+
+static void rig_close(struct rig *t)
+{
+	static const char *const ends[] = { "", "-wal", "-shm", "-journal", ".lock" };
+	rig_stop(t);
+	config_free(t->config);
+	json_decref(t->instances);
+	json_decref(t->desktops);
+	json_decref(t->last_spec);
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		char path[128];
+		snprintf(path, sizeof path, "%s%s", t->path, ends[i]);
+		unlink(path);
+	}
+	rmdir(t->dir);
+	metrics_reset();
+}
+
+static void answer_clear(struct answer *a)
+{
+	json_decref(a->doc);
+	json_decref(a->details);
+	blob_unref(a->blob);
+	*a = (struct answer){ .rig = a->rig };
+}
+
+static void answered(const struct reply *r, void *arg)
+{
+	struct answer *a = arg;
+	a->over = true;
+	a->err = r->err;
+	a->status = r->status;
+	a->blob = blob_ref(r->blob);
+	a->doc = r->doc ? json_incref(r->doc) : NULL;
+	if (r->blob && !r->type)
+		a->doc = doc_parse(r->blob->data, r->blob->len, NULL, 0);
+	a->details = json_incref(r->details);
+	a->version = r->version;
+	str_copy(a->message, sizeof a->message, r->message ? r->message : "");
+	str_copy(a->location, sizeof a->location, r->location ? r->location : "");
+	str_copy(a->type, sizeof a->type, r->type ? r->type : "");
+}
+
+/* Begin a call; query and body are JSON texts with ' for ", or NULL. */
+static void rig_ask(struct rig *t, struct answer *a, const struct caller *who, const char *op, const char *id, int64_t if_match,
+		    const char *query, const char *body)
+{
+	json_t *docs[2] = { NULL, NULL };
+	const char *texts[2] = { query, body };
+	for (int i = 0; i < 2; i++) {
+		if (!texts[i])
+			continue;
+		_cleanup_(xfreep) char *text = xstrdup(texts[i]);
+		for (char *p = text; *p; p++)
+			*p = *p == '\'' ? '"' : *p;
+		docs[i] = doc_parse(text, strlen(text), NULL, 0);
+		assert_non_null(docs[i]);
+	}
+	a->rig = t;
+	answer_clear(a);
+	struct call_args args = { .op = op_find(op), .caller = who, .params = { id }, .query = docs[0], .body = docs[1],
+				  .if_match = if_match };
+	assert_non_null(args.op);
+	bus_call(t->bus, &args, answered, a);
+	json_decref(docs[0]);
+	json_decref(docs[1]);
+}
+
+static void rig_await(struct rig *t, struct answer *a)
+{
+	for (int i = 0; i < 5000 && !a->over; i++)
+		rig_run_ms(t, 2);
+	assert_true(a->over);
+}
+
+static void rig_call(struct rig *t, struct answer *a, const struct caller *who, const char *op, const char *id,
+		     const char *query, const char *body)
+{
+	rig_ask(t, a, who, op, id, 0, query, body);
+	rig_await(t, a);
+}
+
+UNUSED static bool names_field(const struct answer *a, const char *field)
+{
+	json_t *row;
+	size_t i;
+	json_array_foreach(a->details, i, row)
+		if (str_eq(doc_str(row, "field", ""), field))
+			return true;
+	return false;
+}
+
+/* A server of alice's, made now; id into dst. */
+UNUSED static void rig_make(struct rig *t, char dst[ID_UUID_SIZE], const char *query, const char *body)
+{
+	struct answer a = { 0 };
+	rig_call(t, &a, &alice, "rdp.servers.create", NULL, query, body);
+	if (a.err)
+		fail_msg("create: %s", a.message);
+	assert_int_equal(a.status, 201);
+	assert_true(str_copy(dst, ID_UUID_SIZE, doc_str(a.doc, "server_id", "")));
+	answer_clear(&a);
+}
+
+UNUSED static const char *rig_status(struct rig *t, const char *id)
+{
+	static char status[64];
+	struct answer a = { 0 };
+	rig_call(t, &a, &admin, "rdp.servers.get", id, NULL, NULL);
+	snprintf(status, sizeof status, "%s%s%s", a.err ? err_name(a.err) : doc_str(a.doc, "status", ""),
+		 doc_str(a.doc, "status_reason", NULL) ? " " : "", doc_str(a.doc, "status_reason", ""));
+	answer_clear(&a);
+	return status;
+}
+
+struct wrote {
+	bool over;
+	enum store_result result;
+};
+static void rig_wrote(enum store_result result, size_t index, int err, void *arg)
+{
+	*(struct wrote *)arg = (struct wrote){ true, result };
+}
+UNUSED static enum store_result rig_write(struct rig *t, enum store_verb verb, enum store_collection col, const char *id, json_t *doc)
+{
+	struct wrote w = { 0 };
+	struct store_op op = { verb, col, id, 0, doc };
+	store_write(t->store, &op, 1, rig_wrote, &w);
+	for (int i = 0; i < 2000 && !w.over; i++)
+		rig_run_ms(t, 2);
+	json_decref(doc);
+	assert_true(w.over);
+	return w.result;
+}
+
+static void rig_counted(enum store_result result, struct blob *const *docs, size_t n, int64_t total, int err, void *arg)
+{
+	*(int64_t *)arg = total;
+}
+UNUSED static int64_t rig_count(struct rig *t, enum store_collection col)
+{
+	int64_t total = -2;
+	struct store_query q = { .want_total = true };
+	store_list(t->store, col, &q, rig_counted, &total);
+	for (int i = 0; i < 2000 && total == -2; i++)
+		rig_run_ms(t, 2);
+	return total;
+}
+
+#endif
