@@ -111,7 +111,7 @@ void http_gate_refuse(struct http_conn *c, int status, const char *why)
 	log_debug("http", "refused %s: %d, %s", c->peer, status, why);
 	c->last = true;
 	send_reply(c, status, &type, body ? 1 : 0, body ? body->data : NULL, body ? body->len : 0, body);
-	if (c->broken || c->eof)
+	if (c->broken || (c->eof && evbuffer_get_length(output_of(c)) == 0))
 		http_server_close(c);
 	else
 		linger(c);
@@ -346,6 +346,8 @@ static void on_written(UNUSED struct bufferevent *bev, void *arg)
 		return;
 	if (c->state == CONN_WRITE) {
 		settle(c);
+	} else if (c->state == CONN_LINGER && c->eof) {
+		http_server_close(c);
 	} else if (c->state == CONN_LINGER && !c->shut) {
 		c->shut = true;
 		shutdown(c->fd, SHUT_WR);
@@ -366,6 +368,8 @@ static void on_event(UNUSED struct bufferevent *bev, short what, void *arg)
 		return;
 	if (c->state <= CONN_BODY && !c->broken && !list_empty(&c->again.node))
 		return; /* whole requests still lie in the input */
+	if (c->state == CONN_LINGER && !c->broken && evbuffer_get_length(output_of(c)) > 0)
+		return; /* the refusal is still leaving */
 	http_server_close(c);
 }
 

@@ -152,6 +152,26 @@ static void b5_pipelining(void **state)
 	close(fd);
 }
 
+/* More than the input may hold comes in while an answer is pending: reading stops, and goes on afterwards. */
+static void b5_pipelining_beyond_the_input(void **state)
+{
+	size_t one = strlen(GET("/n")), n = 0;
+	char *text = xmalloc(3000 * one + 100);
+	int fd = rig_connect(g);
+	n += (size_t)sprintf(text, GET("/hold"));
+	for (int i = 0; i < 3000; i++)
+		n += (size_t)sprintf(text + n, GET("/n"));
+	assert_true(rig_send(fd, text, n));
+	rig_wait(g, &g->seen.held, 1);
+	usleep(20000);
+	rig_release(g);
+	expect_echo(fd, "held");
+	for (int i = 0; i < 3000; i++)
+		expect_echo(fd, "GET|/n|");
+	close(fd);
+	free(text);
+}
+
 static void b6_endless_headers(void **state)
 {
 	struct rig_answer a;
@@ -245,6 +265,14 @@ static void b8_refusals_arrive(void **state)
 	assert_true(rig_answer(fd, &a));
 	assert_int_equal(a.status, 400);
 	assert_true(a.body[0] == '{');
+	close(fd);
+	/* and when the client has closed its sending side */
+	fd = rig_connect(g);
+	rig_puts(fd, "BAD\r\n\r\n");
+	shutdown(fd, SHUT_WR);
+	assert_true(rig_answer(fd, &a));
+	assert_int_equal(a.status, 400);
+	assert_true(rig_closed(fd, false));
 	close(fd);
 }
 
@@ -635,6 +663,7 @@ int main(void)
 		CASE(b2_large_form_post),
 		CASE(b3_b4_smuggling),
 		CASE(b5_pipelining),
+		CASE(b5_pipelining_beyond_the_input),
 		CASE(b6_endless_headers),
 		CASE(b7_drip_feed),
 		CASE(b7_idle_connections_close),
