@@ -1,6 +1,5 @@
 #include "api/core.h"
 
-#include <stdio.h>
 #include <strings.h>
 
 #include "lucid/metrics.h"
@@ -8,18 +7,23 @@
 /* What a 401 says beside its sentence (RFC 6750): nothing but the scheme when there was no token at all. */
 static int refuse_token(struct request *q, enum token_fault fault, bool given)
 {
-	char challenge[200], message[400];
+	const struct config *c = q->api->env.config;
 	const char *what = given ? token_fault_text(fault) : "no token was sent";
-	const char *service = config_str(q->api->env.config, "AUTH_SERVICE_URL");
+	const char *issuer = config_str(c, "AUTH_SERVICE_URL"), *gateway = config_str(c, "API_GATEWAY_URL");
+	struct strbuf challenge = { 0 }, message = { 0 };
+	strbuf_puts(&challenge, "Bearer realm=\"lucid-rdp\"");
 	if (given)
-		snprintf(challenge, sizeof challenge, "Bearer realm=\"lucid-rdp\", error=\"invalid_token\", error_description=\"%s\"",
-			 what);
-	else
-		str_copy(challenge, sizeof challenge, "Bearer realm=\"lucid-rdp\"");
-	snprintf(message, sizeof message, "%s; send a valid one: Authorization: Bearer …%s%s", what,
-		 *service ? "; tokens come from " : "", service);
+		strbuf_printf(&challenge, ", error=\"invalid_token\", error_description=\"%s\"", what);
+	strbuf_printf(&message, "%s; send a valid one: Authorization: Bearer …", what);
+	if (*issuer)
+		strbuf_printf(&message, "; tokens come from %s", issuer);
+	if (*gateway)
+		strbuf_printf(&message, "; the gateway is %s", gateway);
 	metric_add(q->api->auth_failures[given ? fault : TOKEN_OK], 1);
-	reply_error(q, &(struct error_page){ .err = ERR_UNAUTHENTICATED, .message = message, .challenge = challenge });
+	reply_error(
+	    q, &(struct error_page){ .err = ERR_UNAUTHENTICATED, .message = message.s, .challenge = challenge.s });
+	strbuf_done(&challenge);
+	strbuf_done(&message);
 	return -ERR_UNAUTHENTICATED;
 }
 
@@ -39,7 +43,7 @@ static int check_rate(struct request *q, enum op_rate rate)
 		return 0;
 	enum rate_class class = rate == RATE_SESSION_CREATE ? RATE_SESSIONS : RATE_ORDINARY;
 	bool is_user = q->caller.sub[0];
-	rate_take(q->api->rate, class, is_user ? q->caller.sub : http_req_peer(q->http), is_user, &q->rate);
+	rate_take(q->api->rate, class, is_user ? q->caller.sub : q->caller.address, is_user, &q->rate);
 	if (q->rate.allowed)
 		return 0;
 	metric_add(q->api->limited[class], 1);

@@ -21,8 +21,7 @@ static const struct {
 };
 
 static const char *const verbs[API_METHODS] = {
-	[HTTP_GET] = "GET",	[HTTP_POST] = "POST",	  [HTTP_PUT] = "PUT",
-	[HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE",
+	[HTTP_GET] = "GET", [HTTP_POST] = "POST", [HTTP_PUT] = "PUT", [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE",
 };
 
 static enum http_method verb_of(const struct op *op)
@@ -157,11 +156,12 @@ int api_listen(struct api *a, int fd, const struct role *role)
 static void make_metrics(struct api *a)
 {
 	static const char *const classes[RATE_CLASSES] = { "default", "session-create" };
-	a->requests = metric_family("rdp_requests_total", METRIC_COUNTER, "service,endpoint,method,status", "Requests answered.");
+	a->requests =
+	    metric_family("rdp_requests_total", METRIC_COUNTER, "service,endpoint,method,status", "Requests answered.");
 	a->seconds = metric_family("rdp_request_duration_seconds", METRIC_HISTOGRAM, "service,endpoint,method",
 				   "Time from the end of a request's head to its answer.");
-	struct metric_family *f =
-		metric_family("rdp_auth_failures_total", METRIC_COUNTER, "reason", "Requests refused for their token, by reason.");
+	struct metric_family *f = metric_family("rdp_auth_failures_total", METRIC_COUNTER, "reason",
+						"Requests refused for their token, by reason.");
 	for (size_t i = 1; i < TOKEN_FAULTS; i++)
 		a->auth_failures[i] = metric_with(f, token_fault_name((enum token_fault)i));
 	a->auth_failures[TOKEN_OK] = metric_with(f, "none");
@@ -180,6 +180,9 @@ void api_reload(struct api *a, const struct config *c, struct token_keys *keys)
 	a->any_host = false;
 	for (const char *const *host = config_list(c, "ALLOWED_HOSTS"); *host; host++)
 		a->any_host |= str_eq(*host, "*");
+	health_reload(a->health, c);
+	proxies_free(a->proxies);
+	a->proxies = proxies_new(config_list(c, "TRUSTED_PROXIES"));
 	bool limited = config_bool(c, "RATE_LIMIT_ENABLED");
 	unsigned sessions = (unsigned)config_int(c, "RATE_LIMIT_SESSION_CREATE");
 	const struct rate_limit limits[RATE_CLASSES] = {
@@ -197,6 +200,7 @@ struct api *api_new(const struct api_env *env)
 	a->env = *env;
 	a->started_us = clock_mono_us();
 	id_hex(a->id_prefix, 4);
+	list_init(&a->open);
 	a->router = router_new();
 	a->rate = rate_new(none);
 	a->health = health_new(env->loop);
@@ -207,12 +211,12 @@ struct api *api_new(const struct api_env *env)
 	const struct config *c = env->config;
 	a->server = http_server_new(env->loop,
 				    &(struct http_limits){
-					    .max_body = (size_t)config_int(c, "MAX_BODY_BYTES"),
-					    .max_head = (size_t)config_int(c, "MAX_HEADER_BYTES"),
-					    .max_connections = (size_t)config_int(c, "MAX_CONNECTIONS"),
-					    .head_timeout_s = 10,
-					    .body_timeout_s = (unsigned)config_int(c, "REQUEST_TIMEOUT"),
-					    .idle_timeout_s = (unsigned)config_int(c, "IDLE_TIMEOUT"),
+					.max_body = (size_t)config_int(c, "MAX_BODY_BYTES"),
+					.max_head = (size_t)config_int(c, "MAX_HEADER_BYTES"),
+					.max_connections = (size_t)config_int(c, "MAX_CONNECTIONS"),
+					.head_timeout_s = 10,
+					.body_timeout_s = (unsigned)config_int(c, "REQUEST_TIMEOUT"),
+					.idle_timeout_s = (unsigned)config_int(c, "IDLE_TIMEOUT"),
 				    },
 				    rest_on_request, reply_refusal, a);
 	return a;
@@ -232,8 +236,17 @@ void api_free(struct api *a)
 {
 	if (!a)
 		return;
-	http_server_free(a->server);
+	/* who outstayed the drain is answered now: nothing of a request may be left when this is gone */
+	struct list *n;
+	while ((n = list_take_first(&a->open))) {
+		struct request *q = CONTAINER_OF(n, struct request, node);
+		bus_cancel(a->env.bus, q->call);
+		reply_error_text(q, ERR_UNAVAILABLE,
+				 "the service is shutting down; look at the object's state before trying again");
+	}
 	health_free(a->health);
+	http_server_free(a->server);
+	proxies_free(a->proxies);
 	for (size_t i = 0; i < a->nlisteners; i++) {
 		router_free(a->listeners[i].router);
 		endpoints_free(a->listeners[i].pages);

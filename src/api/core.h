@@ -3,6 +3,7 @@
 #define API_CORE_H
 
 #include "api/api.h"
+#include "api/proxy.h"
 #include "api/router.h"
 #include "auth/rate.h"
 #include "auth/token.h"
@@ -52,6 +53,8 @@ struct api {
 	struct listener listeners[API_LISTENERS];
 	size_t nlisteners;
 	struct rate *rate; /* NULL: no limits */
+	struct proxies *proxies; /* NULL: none is trusted */
+	struct list open;	 /* requests whose calls are not answered */
 	struct health *health;
 	struct blob *openapi; /* once asked for */
 	int64_t started_us;
@@ -72,6 +75,8 @@ struct request {
 	struct endpoint *endpoint;
 	const struct op *op; /* NULL: a page of ours, or nothing */
 	const char *id;
+	struct list node; /* of the open ones, while the bus works on it */
+	uint64_t call;
 	enum http_method method;
 	struct rate_answer rate;
 	struct caller caller;
@@ -108,7 +113,8 @@ void health_page(struct request *q);
 void health_live_page(struct request *q);
 void health_ready_page(struct request *q);
 struct health *health_new(struct loop *l);
-void health_free(struct health *h);
+void health_free(struct health *h); /* answers who still waits */
+void health_reload(struct health *h, const struct config *c);
 void health_add(struct health *h, const char *name, bool essential, api_check check, void *arg);
 void metrics_page_page(struct request *q);
 struct gauges *gauges_new(void);

@@ -29,6 +29,7 @@ struct health {
 	size_t n, open; /* open: answers that the round waits for */
 	bool running, starting;
 	struct loop_timer *bound;
+	const struct config *config;
 	struct request *waiters[WAITERS];
 	size_t nwaiters;
 	struct blob *page; /* of the last round */
@@ -59,10 +60,18 @@ struct health *health_new(struct loop *l)
 	return h;
 }
 
+void health_reload(struct health *h, const struct config *c)
+{
+	h->config = c;
+	h->until_ms = 0;
+}
+
 void health_free(struct health *h)
 {
 	if (!h)
 		return;
+	for (size_t i = 0; i < h->nwaiters; i++)
+		reply_error_text(h->waiters[i], ERR_UNAVAILABLE, "the service is shutting down");
 	for (size_t i = 0; i < h->n; i++) {
 		if (h->checks[i]->asked)
 			h->checks[i]->health = NULL; /* freed with its late answer */
@@ -88,7 +97,9 @@ void health_add(struct health *h, const char *name, bool essential, api_check ch
 
 static const char *state_name(enum api_health state)
 {
-	static const char *const names[] = { [API_HEALTHY] = "healthy", [API_UNHEALTHY] = "unhealthy", [API_DISABLED] = "disabled" };
+	static const char *const names[] = {
+		[API_HEALTHY] = "healthy", [API_UNHEALTHY] = "unhealthy", [API_DISABLED] = "disabled"
+	};
 	return names[state];
 }
 
@@ -111,6 +122,14 @@ static void make_page(struct health *h)
 	doc_set_bool(doc, "degraded", degraded);
 	doc_set(doc, "checks", checks);
 	doc_set_time(doc, "timestamp", clock_wall_ms());
+	static const struct {
+		const char *member, *option;
+	} links[] = { { "auth_service_url", "AUTH_SERVICE_URL" }, { "api_gateway_url", "API_GATEWAY_URL" } };
+	for (size_t i = 0; i < ARRAY_LEN(links); i++) {
+		const char *url = config_str(h->config, links[i].option);
+		if (*url)
+			doc_set_str(doc, links[i].member, url);
+	}
 	blob_unref(h->page);
 	h->page = doc_blob(doc);
 	h->status = ready ? 200 : 503;

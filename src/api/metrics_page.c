@@ -30,7 +30,9 @@ static double process_start(void)
 		line[n] = 0;
 		char *p = strrchr(line, ')');
 		if (p)
-			sscanf(p + 1, "%*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &ticks);
+			sscanf(p + 1,
+			       "%*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+			       &ticks);
 		fclose(f);
 	}
 	f = fopen("/proc/stat", "re");
@@ -50,7 +52,8 @@ struct gauges *gauges_new(void)
 	g->refused = one("rdp_http_refused_total", METRIC_COUNTER, "Requests refused before they were parsed.");
 	g->capped = one("rdp_http_connections_refused_total", METRIC_COUNTER, "Connections refused over the cap.");
 	g->lag = one("rdp_loop_lag_seconds", METRIC_GAUGE, "How late the loop was at its last beat.");
-	g->lag_worst = one("rdp_loop_lag_worst_seconds", METRIC_GAUGE, "How late it was at worst since the last scrape.");
+	g->lag_worst =
+	    one("rdp_loop_lag_worst_seconds", METRIC_GAUGE, "How late it was at worst since the last scrape.");
 	g->cpu = one("process_cpu_seconds_total", METRIC_COUNTER, "User and system CPU time spent.");
 	g->resident = one("process_resident_memory_bytes", METRIC_GAUGE, "Resident memory.");
 	g->virtual = one("process_virtual_memory_bytes", METRIC_GAUGE, "Virtual memory.");
@@ -59,9 +62,10 @@ struct gauges *gauges_new(void)
 	g->threads = one("process_threads", METRIC_GAUGE, "Threads.");
 	g->start = one("process_start_time_seconds", METRIC_GAUGE, "Start, in seconds since 1970.");
 	metric_set(g->start, process_start());
-	metric_set(metric_with(metric_family("build_info", METRIC_GAUGE, "version,compiler", "Of this program; always 1."),
-			       LUCID_VERSION, __VERSION__),
-		   1);
+	metric_set(
+	    metric_with(metric_family("build_info", METRIC_GAUGE, "version,compiler", "Of this program; always 1."),
+			LUCID_VERSION, __VERSION__),
+	    1);
 	return g;
 }
 
@@ -101,7 +105,7 @@ static void take_process(struct gauges *g)
 	struct rlimit limit;
 	if (getrusage(RUSAGE_SELF, &u) == 0)
 		metric_set(g->cpu, (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-					   (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
+				       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
 		metric_set(g->max_fds, (double)limit.rlim_cur);
 	size_t fds = count_entries("/proc/self/fd");
@@ -135,7 +139,8 @@ void metrics_page_page(struct request *q)
 	take_server(q->api);
 	metrics_page(&b, open);
 	reply_text(q, 200,
-		   open ? "application/openmetrics-text; version=1.0.0; charset=utf-8" : "text/plain; version=0.0.4; charset=utf-8",
+		   open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+			: "text/plain; version=0.0.4; charset=utf-8",
 		   b.s ? b.s : "", b.len);
 	strbuf_done(&b);
 }

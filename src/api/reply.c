@@ -61,8 +61,8 @@ static struct metric *counter_of(struct request *q, struct series *s, int status
 		if (s->by_status[i].status == status)
 			return s->by_status[i].count;
 	char text[21];
-	struct metric *m = metric_with(q->api->requests, q->endpoint->service, q->endpoint->path, http_method_name(q->method),
-				       number(text, (uint64_t)status));
+	struct metric *m = metric_with(q->api->requests, q->endpoint->service, q->endpoint->path,
+				       http_method_name(q->method), number(text, (uint64_t)status));
 	if (i < ARRAY_LEN(s->by_status)) {
 		s->by_status[i].status = status;
 		s->by_status[i].count = m;
@@ -77,15 +77,15 @@ static void account(struct request *q, int status, size_t bytes)
 	metric_observe(s->seconds, (double)took_us / 1e6);
 	metric_add(counter_of(q, s, status), 1);
 	log_access(&(struct log_access){
-		.service = q->endpoint->service,
-		.method = http_method_name(q->method),
-		.endpoint = q->endpoint->path,
-		.request_id = q->id,
-		.principal = q->caller.sub[0] ? q->caller.sub : "-",
-		.client = q->caller.address,
-		.status = status,
-		.bytes = q->method == HTTP_HEAD || status == 304 ? 0 : bytes,
-		.duration_us = took_us,
+	    .service = q->endpoint->service,
+	    .method = http_method_name(q->method),
+	    .endpoint = q->endpoint->path,
+	    .request_id = q->id,
+	    .principal = q->caller.sub[0] ? q->caller.sub : "-",
+	    .client = q->caller.address,
+	    .status = status,
+	    .bytes = q->method == HTTP_HEAD || status == 304 ? 0 : bytes,
+	    .duration_us = took_us,
 	});
 }
 
@@ -224,12 +224,14 @@ static void reply_success(struct request *q, const struct reply *r)
 void reply_call(const struct reply *r, void *request)
 {
 	struct request *q = request;
+	list_remove(&q->node);
 	if (!r->err) {
 		reply_success(q, r);
 		return;
 	}
-	reply_error(q, &(struct error_page){
-			       .err = r->err, .message = r->message, .details = r->details, .retry_after_s = r->retry_after_s });
+	reply_error(
+	    q, &(struct error_page){
+		   .err = r->err, .message = r->message, .details = r->details, .retry_after_s = r->retry_after_s });
 }
 
 /* --- everything else */

@@ -5,7 +5,8 @@
 #include "lucid/id.h"
 #include "lucid/log.h"
 
-_Static_assert(sizeof(struct request) <= HTTP_REQ_STATE, "the request's state must fit the room that http keeps for it");
+_Static_assert(sizeof(struct request) <= HTTP_REQ_STATE,
+	       "the request's state must fit the room that http keeps for it");
 
 /* --- ids */
 
@@ -42,9 +43,20 @@ static const char *trace_of(struct request *q)
 	bool again;
 	const char *t = http_req_header(q->http, "traceparent", &again);
 	if (!t || again || strlen(t) != 55 || t[0] != '0' || t[1] != '0' || strspn(t, hex) != 2 || t[2] != '-' ||
-	    strspn(t + 3, hex) != 32 || t[35] != '-' || strspn(t + 36, hex) != 16 || t[52] != '-' || strspn(t + 53, hex) != 2)
+	    strspn(t + 3, hex) != 32 || t[35] != '-' || strspn(t + 36, hex) != 16 || t[52] != '-' ||
+	    strspn(t + 53, hex) != 2)
 		return NULL;
 	return strspn(t + 3, "0") == 32 || strspn(t + 36, "0") == 16 ? NULL : t;
+}
+
+static void take_address(struct request *q)
+{
+	const struct proxies *trusted = q->api->proxies;
+	bool again = false;
+	const char *forwarded = trusted ? http_req_header(q->http, "X-Forwarded-For", &again) : NULL;
+	/* several headers could be read in either order: then none is */
+	proxies_client(trusted, http_req_peer(q->http), again ? NULL : forwarded, q->caller.address,
+		       sizeof q->caller.address);
 }
 
 /* --- what comes with a request for an operation */
@@ -60,17 +72,19 @@ static bool query_well_formed(const char *s)
 	return true;
 }
 
-static int read_query(struct request *q, json_t **ret)
+/* The query as a document; NULL shape: takes none. */
+static int read_query(struct request *q, const struct shape *shape, json_t **ret)
 {
 	const char *raw = http_req_query(q->http);
 	struct faults f = { 0 };
 	if (!raw || !*raw)
 		return 0;
 	if (!query_well_formed(raw)) {
-		reply_error_text(q, ERR_MALFORMED, "the query has a '%' that two hex digits do not follow, or an encoded NUL");
+		reply_error_text(q, ERR_MALFORMED,
+				 "the query has a '%' that two hex digits do not follow, or an encoded NUL");
 		return -ERR_MALFORMED;
 	}
-	json_t *doc = shape_from_query(q->op->query, raw, &f);
+	json_t *doc = shape_from_query(shape, raw, &f);
 	if (faults_any(&f)) {
 		reply_error(q, &(struct error_page){ .err = ERR_INVALID, .details = f.list });
 		faults_done(&f);
@@ -139,13 +153,14 @@ static void begin_op(struct request *q, const char *const params[OP_MAX_PARAMS])
 	}
 	_cleanup_(doc_unrefp) json_t *query = NULL;
 	_cleanup_(doc_unrefp) json_t *body = NULL;
-	if (read_query(q, &query) < 0 || read_body(q, &body) < 0)
+	if (read_query(q, op->query, &query) < 0 || read_body(q, &body) < 0)
 		return;
 	memcpy(args.params, params, sizeof args.params);
 	args.query = query;
 	args.body = body;
 	args.trace = trace_of(q);
-	bus_call(q->api->env.bus, &args, reply_call, q);
+	list_append(&q->api->open, &q->node);
+	q->call = bus_call(q->api->env.bus, &args, reply_call, q);
 }
 
 /* --- from a request to its endpoint */
@@ -168,6 +183,13 @@ static bool host_allowed(struct request *q)
 	return false;
 }
 
+static void begin_page(struct request *q)
+{
+	_cleanup_(doc_unrefp) json_t *query = NULL;
+	if (read_query(q, NULL, &query) == 0)
+		q->endpoint->page(q);
+}
+
 static void route(struct request *q, const struct path *path)
 {
 	const char *params[OP_MAX_PARAMS];
@@ -186,7 +208,7 @@ static void route(struct request *q, const struct path *path)
 	else if (q->op)
 		begin_op(q, params);
 	else if (e->page && m == HTTP_GET)
-		e->page(q);
+		begin_page(q);
 	else
 		reply_error_text(q, ERR_NO_METHOD, NULL);
 }
@@ -200,10 +222,11 @@ void rest_on_request(struct http_req *r, void *arg)
 	q->listener = &q->api->listeners[http_req_tag(r)];
 	q->endpoint = &q->listener->unmatched;
 	q->method = http_req_method(r);
-	str_copy(q->caller.address, sizeof q->caller.address, http_req_peer(r));
+	take_address(q);
 	take_id(q);
 	if (!host_allowed(q)) {
-		reply_error_text(q, ERR_MALFORMED, "this host name is not served here; ALLOWED_HOSTS lists those that are");
+		reply_error_text(q, ERR_MALFORMED,
+				 "this host name is not served here; ALLOWED_HOSTS lists those that are");
 		return;
 	}
 	const char *why = path_split(&path, http_req_path(r));

@@ -6,7 +6,7 @@
 
 #include "lucid/base.h"
 
-#define B64URL_TEXT(bytes) (((bytes) * 4 + 2) / 3)
+#define B64URL_TEXT(bytes) (((bytes)*4 + 2) / 3)
 
 /* Decodes into dst (room for len * 3 / 4 bytes); the number of bytes, or -1: a foreign character, padding, an impossible
  * length, or bits behind the end that are not zero. */

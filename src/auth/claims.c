@@ -44,7 +44,7 @@ static bool strings_only(const json_t *array)
 {
 	size_t i;
 	json_t *v;
-	json_array_foreach((json_t *)array, i, v)
+	json_array_foreach ((json_t *)array, i, v)
 		if (!json_is_string(v))
 			return false;
 	return true;
@@ -82,12 +82,13 @@ static bool read_roles(const json_t *doc, unsigned *ret)
 static enum token_fault check_parties(const json_t *doc, const char *issuer, const char *audience)
 {
 	const json_t *iss = json_object_get(doc, "iss"), *aud = json_object_get(doc, "aud");
-	if ((iss && !json_is_string(iss)) || (aud && !json_is_string(aud) && !(json_is_array(aud) && strings_only(aud))))
+	if ((iss && !json_is_string(iss)) ||
+	    (aud && !json_is_string(aud) && !(json_is_array(aud) && strings_only(aud))))
 		return TOKEN_CLAIMS;
 	if (*issuer && (!iss || !str_eq(json_string_value(iss), issuer)))
 		return TOKEN_ISSUER;
-	if (*audience && !(json_is_array(aud) ? doc_array_has(aud, audience) :
-						aud && str_eq(json_string_value(aud), audience)))
+	if (*audience &&
+	    !(json_is_array(aud) ? doc_array_has(aud, audience) : aud && str_eq(json_string_value(aud), audience)))
 		return TOKEN_AUDIENCE;
 	return TOKEN_OK;
 }

@@ -81,7 +81,8 @@ static bool key_init(struct key *k, const char *secret)
 	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	k->mac = EVP_MAC_CTX_new(hmac);
 	EVP_MAC_free(hmac);
-	OSSL_PARAM params[] = { OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){ "SHA256" }, 0), OSSL_PARAM_END };
+	OSSL_PARAM params[] = { OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){ "SHA256" }, 0),
+				OSSL_PARAM_END };
 	if (!k->mac || !EVP_MAC_init(k->mac, (const unsigned char *)secret, len, params))
 		abort();
 	/* a name for the key that tells nothing a token would not */
@@ -267,11 +268,13 @@ static void add_part(struct strbuf *b, const json_t *doc)
 	strbuf_add(b, text, b64url_encode(text, json, len));
 }
 
-char *token_mint(struct token_keys *k, const char *sub, const char *const *roles, bool can_create_sessions, unsigned ttl_s)
+char *token_mint(struct token_keys *k, const char *sub, const char *const *roles, bool can_create_sessions,
+		 unsigned ttl_s)
 {
 	struct key *key = &k->keys[0];
 	int64_t now_s = clock_wall_ms() / 1000;
-	_cleanup_(doc_unrefp) json_t *header = json_pack("{s:s,s:s,s:s}", "alg", "HS256", "typ", "JWT", "kid", key->kid);
+	_cleanup_(doc_unrefp) json_t *header =
+	    json_pack("{s:s,s:s,s:s}", "alg", "HS256", "typ", "JWT", "kid", key->kid);
 	_cleanup_(doc_unrefp) json_t *payload = json_object();
 	json_t *list = json_array();
 	for (; roles && *roles; roles++)

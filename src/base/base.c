@@ -45,7 +45,8 @@ char *xstrndup(const char *s, size_t n)
 
 char *xstrdup(const char *s)
 {
-	return xstrndup(s, SIZE_MAX);
+	size_t size = strlen(s) + 1;
+	return memcpy(xmalloc(size), s, size);
 }
 
 char *xvasprintf(const char *fmt, va_list ap)

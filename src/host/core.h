@@ -13,6 +13,7 @@ struct profiles;
 struct spares;
 struct see;
 struct instance;
+struct job;
 
 /* All that comes from configuration, as plain values, so that tests need no configuration. Strings are borrowed for the
  * length of host_new_with, which copies them; NULL or "" takes the default that is named. */
@@ -63,16 +64,26 @@ struct host {
 	int64_t memory_mb;
 	struct list instances; /* struct instance, node */
 	struct list watches;   /* watch.h */
+	struct list answers;   /* host_answer */
+	int passed_fd;	       /* watch.c: what a job handed over, during its done */
 	struct cgroups *cgroups;
 	struct profiles *profiles;
 	struct spares *spares;
 	struct loop_timer *tick; /* once a second, for all instances together */
+	unsigned ticks;
+	int run_inotify; /* /run: somebody may remove /run/xrdp under us */
+	struct loop_io *run_io;
+	void (*stopped)(void *arg); /* host_stop_all */
+	void *stopped_arg;
 	struct instance_hooks hooks;
 	struct see *see; /* the seeing half's own */
+	struct job *version_job;
 	char cert_fingerprint[65];
 	char xrdp_version[32];
 };
 
+/* Answer an entry at the end of the loop's turn, so that no answer arrives inside its call. `message` is copied. */
+void host_answer(struct host *h, host_done done, void *arg, int err, const char *message, json_t *consume_out);
 /* Tell of an event; data is consumed. */
 void host_tell(struct host *h, const char *topic, const struct instance *i, json_t *consume_data);
 

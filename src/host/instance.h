@@ -22,6 +22,7 @@ const char *instance_state_to_string(enum instance_state s);
 
 /* One daemon of an instance: xrdp or sesman. */
 struct daemon {
+	struct instance *of;
 	const char *name; /* "xrdp", "xrdp-sesman" */
 	pid_t pid;	  /* 0: not running */
 	uint64_t start;	  /* proc_start */
@@ -30,9 +31,6 @@ struct daemon {
 	unsigned failures; /* in a row, without a healthy life between them */
 	struct loop_timer *again; /* back-off before it is started anew */
 };
-
-struct start_request; /* launch.c: callers that wait for the answer to a start */
-struct stop_request;
 
 struct instance {
 	struct list node; /* host->instances */
@@ -68,13 +66,18 @@ struct instance {
 	struct see_instance *see; /* the seeing half's: desktops, connections */
 
 	/* the running half's own */
-	struct list start_waiters, stop_waiters;
-	struct job *job; /* what is being done right now in a child */
+	struct list waiters;	/* callers of start or stop that wait for an answer */
+	struct job *job;	/* what is being done right now in a child: prepare, clean up */
+	struct job *heal;	/* binds being put back */
 	struct ready *ready;
-	struct loop_timer *timer;
-	unsigned step;
-	bool stop_force, remove, desktops_ended;
-	json_t *ended;
+	struct loop_timer *timer; /* of the start or stop under way */
+	int64_t until_ms;	  /* monotonic end of what is under way */
+	bool replacing;		  /* new files are in place or on their way, a new listener follows */
+	bool remove;		  /* stopping for good: generated files and logs go too */
+	bool ending;		  /* stopping: desktops are being ended */
+	json_t *ended;		  /* stopping: desktops that were */
+	json_t *next_spec;	  /* replacing: what comes */
+	char *spare;		  /* rsakeys.ini made ahead, taken for this start */
 	struct loop_task reap;
 };
 

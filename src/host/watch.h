@@ -20,6 +20,7 @@ struct watch;
 typedef void (*watch_fn)(void *arg, pid_t pid, bool known, int status);
 /* Watch a child, or any process that still has this start time (0: whatever it has). NULL when it is gone already. */
 struct watch *watch_new(struct host *h, pid_t pid, uint64_t start, watch_fn fn, void *arg);
+struct watch *watch_of_node(struct list *n); /* of host->watches */
 void watch_free(struct watch *w); /* takes NULL; the process is left alone */
 /* Signal through the pidfd: never hits another process. 0 or -errno (-ESRCH: gone). */
 int watch_signal(struct watch *w, int signo);
@@ -36,5 +37,12 @@ typedef void (*job_done)(void *arg, int code, const char *text, size_t len);
 struct job;
 struct job *job_start(struct host *h, job_fn fn, void *in, unsigned deadline_ms, job_done done, void *arg);
 void job_cancel(struct job *j); /* takes NULL; killed, done is not called */
+/* In the job: hand one descriptor to the parent (a newline goes along as text). In done: take it; -1 if none came. */
+bool job_pass_fd(int out, int fd);
+int job_take_fd(struct host *h);
+
+/* In a child just forked: default signals, a session of its own, no descriptors above 2 but `keep` (moved to 3; -1: none),
+ * standard input and output on /dev/null. */
+void child_clean(int keep);
 
 #endif

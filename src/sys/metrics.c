@@ -145,7 +145,7 @@ static void add_number(struct strbuf *out, double v)
 	if (fabs(v) < 1e15 && v == (double)(int64_t)v)
 		strbuf_printf(out, " %lld\n", (long long)v);
 	else
-		strbuf_printf(out, " %.9g\n", v);
+		strbuf_printf(out, " %.15g\n", v);
 }
 
 static void add_labels(struct strbuf *out, const struct metric_family *f, const struct metric *m, const char *le)

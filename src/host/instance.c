@@ -1,0 +1,306 @@
+#include "host/instance.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "host/fs.h"
+#include "host/ports.h"
+#include "host/ready.h"
+#include "host/run.h"
+#include "host/watch.h"
+#include "lucid/clock.h"
+#include "lucid/log.h"
+#include "lucid/str.h"
+
+static const char *const names[] = { "starting", "running", "stopping", "failed", "gone" };
+
+const char *instance_state_to_string(enum instance_state s)
+{
+	return names[s];
+}
+
+/* What may follow what. */
+static const unsigned follows[] = {
+	[INSTANCE_STARTING] = 1 << INSTANCE_RUNNING | 1 << INSTANCE_STOPPING | 1 << INSTANCE_FAILED,
+	[INSTANCE_RUNNING] = 1 << INSTANCE_STOPPING | 1 << INSTANCE_FAILED,
+	[INSTANCE_FAILED] = 1 << INSTANCE_STARTING | 1 << INSTANCE_RUNNING | 1 << INSTANCE_STOPPING,
+	[INSTANCE_STOPPING] = 1 << INSTANCE_GONE,
+	[INSTANCE_GONE] = 0,
+};
+
+static json_t *pids_doc(const struct instance *i)
+{
+	json_t *pids = json_object();
+	doc_set(pids, "xrdp", i->xrdp.pid ? json_integer(i->xrdp.pid) : NULL);
+	doc_set(pids, "sesman", i->sesman.pid ? json_integer(i->sesman.pid) : NULL);
+	return pids;
+}
+
+static void tell(struct instance *i, enum instance_state was)
+{
+	struct host *h = i->host;
+	if (i->state == INSTANCE_RUNNING) {
+		json_t *d = json_object();
+		doc_set_int(d, "port", i->port);
+		doc_set(d, "pids", pids_doc(i));
+		doc_set_bool(d, "adopted", i->adopted);
+		host_tell(h, "xrdp.instance.started", i, d);
+	}
+	if (i->state == INSTANCE_GONE || i->state == INSTANCE_FAILED) {
+		json_t *d = json_object();
+		doc_set_str(d, "status", i->state == INSTANCE_GONE ? "stopped" : "failed");
+		doc_set_str(d, "reason", i->reason);
+		doc_set(d, "obituary", json_incref(i->last_exit ? i->last_exit : json_null()));
+		host_tell(h, "xrdp.instance.exited", i, d);
+	}
+	if (i->state == INSTANCE_GONE)
+		return;
+	json_t *d = json_object();
+	doc_set_str(d, "status", names[i->state]);
+	doc_set_str(d, "was", names[was]);
+	doc_set_str(d, "reason", i->reason);
+	doc_set_int(d, "restarts", i->restarts);
+	host_tell(h, "xrdp.instance.status", i, d);
+}
+
+void instance_enter(struct instance *i, enum instance_state s, const char *static_reason)
+{
+	if (!(follows[i->state] & (1U << s))) {
+		log_error("host", "%s: %s cannot follow %s", i->id, names[s], names[i->state]);
+		return;
+	}
+	enum instance_state was = i->state;
+	i->state = s;
+	i->reason = s == INSTANCE_FAILED ? static_reason : NULL;
+	i->since_ms = clock_wall_ms();
+	if (s == INSTANCE_STARTING || (s == INSTANCE_RUNNING && !i->started_ms))
+		i->started_ms = i->since_ms;
+	if (s == INSTANCE_GONE)
+		record_remove(i);
+	else
+		record_write(i);
+	tell(i, was);
+}
+
+/* --- the object */
+
+struct instance *instance_new(struct host *h, const json_t *spec)
+{
+	struct instance *i = XNEW(struct instance);
+	i->host = h;
+	str_copy(i->id, sizeof i->id, doc_str(spec, "server_id", ""));
+	i->user_id = xstrdup(doc_str(spec, "user_id", ""));
+	i->spec = json_deep_copy(spec);
+	i->state = INSTANCE_STARTING;
+	i->since_ms = i->started_ms = clock_wall_ms();
+	i->shared = !h->can_isolate;
+	i->port = (int)doc_int(spec, "port", 0);
+	i->xrdp = (struct daemon){ .of = i, .name = "xrdp" };
+	i->sesman = (struct daemon){ .of = i, .name = "xrdp-sesman" };
+	i->ns_fd = -1;
+	i->dir = xasprintf("%s/xrdp/servers/%s", h->set.data_dir, i->id);
+	i->etc = xasprintf("%s/etc", i->dir);
+	i->run = xasprintf("%s/run", i->dir);
+	i->pam = xasprintf("%s/pam", i->dir);
+	i->log = xasprintf("%s/xrdp/servers/%s", h->set.log_dir, i->id);
+	list_init(&i->waiters);
+	list_append(&h->instances, &i->node);
+	return i;
+}
+
+static void daemon_forget(struct daemon *d)
+{
+	watch_free(d->watch);
+	loop_timer_free(d->again);
+	d->watch = NULL;
+	d->again = NULL;
+}
+
+void instance_free(struct instance *i)
+{
+	list_remove(&i->node);
+	waiters_answer(i, true, ERR_CANCELLED, NULL, NULL);
+	waiters_answer(i, false, ERR_CANCELLED, NULL, NULL);
+	daemon_forget(&i->xrdp);
+	daemon_forget(&i->sesman);
+	job_cancel(i->job);
+	job_cancel(i->heal);
+	ready_cancel(i->ready);
+	loop_timer_free(i->timer);
+	if (i->reap.fn)
+		loop_undefer(&i->reap);
+	cgroup_free(i->daemons);
+	cgroup_free(i->cgroup);
+	fd_close(&i->ns_fd);
+	json_decref(i->spec);
+	json_decref(i->next_spec);
+	json_decref(i->last_exit);
+	json_decref(i->ended);
+	char *const text[] = { i->user_id, i->dir, i->etc, i->run, i->pam, i->log, i->spare };
+	for (size_t n = 0; n < ARRAY_LEN(text); n++)
+		free(text[n]);
+	free(i);
+}
+
+/* --- finding one */
+
+struct instance *instance_find(struct host *h, const char *server_id)
+{
+	struct instance *i;
+	INSTANCE_FOREACH(i, h)
+		if (str_eq(i->id, server_id))
+			return i;
+	return NULL;
+}
+
+struct instance *instance_of_cgroup(struct host *h, const char *path)
+{
+	struct instance *i;
+	INSTANCE_FOREACH(i, h)
+	{
+		const char *own = cgroup_path(i->cgroup);
+		size_t len = strlen(own);
+		if (len && strncmp(path, own, len) == 0 && (path[len] == '/' || path[len] == '\0'))
+			return i;
+	}
+	return NULL;
+}
+
+struct instance *instance_of_ns(struct host *h, ino_t inode)
+{
+	struct instance *i;
+	INSTANCE_FOREACH(i, h)
+		if (inode && i->ns_inode == inode)
+			return i;
+	return NULL;
+}
+
+struct instance *instance_of_pid(struct host *h, pid_t pid)
+{
+	char path[4096];
+	struct instance *i = instance_of_ns(h, ns_inode_of(pid));
+	if (!i && cgroup_path_of(h->cgroups, pid, path, sizeof path))
+		i = instance_of_cgroup(h, path);
+	return i;
+}
+
+struct instance *instance_of_display(struct host *h, int display)
+{
+	struct instance *i;
+	INSTANCE_FOREACH(i, h)
+		if (display >= i->display_first && display < i->display_first + i->display_count)
+			return i;
+	return NULL;
+}
+
+struct instance *instance_of_port(struct host *h, int port)
+{
+	struct instance *i;
+	INSTANCE_FOREACH(i, h)
+		if (i->port == port)
+			return i;
+	return NULL;
+}
+
+size_t instance_desktops_live(struct instance *i)
+{
+	return i->host->hooks.desktops_live ? i->host->hooks.desktops_live(i) : 0;
+}
+
+/* --- as a document */
+
+json_t *instance_doc(struct instance *i)
+{
+	struct instance_sessions n = { 0 };
+	if (i->host->hooks.sessions)
+		i->host->hooks.sessions(i, &n);
+	json_t *d = json_object(), *enforced = json_object(), *sessions = json_object();
+	doc_set_str(d, "server_id", i->id);
+	doc_set_str(d, "status", names[i->state]);
+	doc_set_str(d, "reason", i->reason);
+	doc_set_int(d, "port", i->port);
+	doc_set_str(d, "backend", "process");
+	doc_set_str(d, "isolation", i->shared ? "shared" : "private");
+	doc_set(d, "pids", pids_doc(i));
+	if (i->sesman_port)
+		doc_set_int(d, "sesman_port", i->sesman_port);
+	if (i->display_count)
+		doc_set_int(d, "display_offset", i->display_first);
+	doc_set_time(d, "started_at", i->started_ms);
+	doc_set_time(d, "since", i->since_ms);
+	doc_set_int(d, "restarts", i->restarts);
+	doc_set_bool(enforced, "cpu_percent", i->enforced.cpu);
+	doc_set_bool(enforced, "memory_mb", i->enforced.memory);
+	doc_set_bool(enforced, "tasks", i->enforced.tasks);
+	doc_set(d, "limits_enforced", enforced);
+	doc_set_int(sessions, "active", (int64_t)n.active);
+	doc_set_int(sessions, "disconnected", (int64_t)n.disconnected);
+	doc_set_int(sessions, "orphaned", (int64_t)n.orphaned);
+	doc_set(d, "sessions", sessions);
+	doc_set_str(d, "certificate_fingerprint", i->fingerprint[0] ? i->fingerprint : NULL);
+	doc_set(d, "last_exit", json_incref(i->last_exit ? i->last_exit : json_null()));
+	return d;
+}
+
+/* --- who waits */
+
+void waiter_add(struct instance *i, bool start, host_done done, void *arg)
+{
+	struct waiter *w = XNEW(struct waiter);
+	w->done = done;
+	w->arg = arg;
+	w->start = start;
+	list_append(&i->waiters, &w->node);
+}
+
+void waiters_answer(struct instance *i, bool start, int err, const char *message, const json_t *out)
+{
+	struct waiter *w, *tmp;
+	struct list batch;
+	list_init(&batch);
+	LIST_FOREACH_SAFE (w, tmp, &i->waiters, node)
+		if (w->start == start) {
+			list_remove(&w->node);
+			list_append(&batch, &w->node);
+		}
+	struct list *n;
+	while ((n = list_take_first(&batch))) {
+		w = CONTAINER_OF(n, struct waiter, node);
+		host_answer(i->host, w->done, w->arg, err, message, out ? json_deep_copy(out) : NULL);
+		free(w);
+	}
+}
+
+/* --- what a dead X server leaves */
+
+static bool lock_is_live(const char *path)
+{
+	_cleanup_(xfreep) char *text = fs_read(path, 64);
+	int64_t pid = text ? strtoll(text, NULL, 10) : 0;
+	return pid > 0 && proc_start((pid_t)pid) != 0;
+}
+
+void display_clean(const struct instance *i, int display)
+{
+	static const char *const sockets[] = {
+		"xrdp_chansrv_socket_%d", "xrdp_chansrv_audio_out_socket_%d", "xrdp_chansrv_audio_in_socket_%d",
+		"xrdpapi_%d",		  "xrdp_display_%d",		      "xrdp_disconnect_display_%d",
+	};
+	char path[400], name[64];
+	snprintf(path, sizeof path, "/tmp/.X%d-lock", display);
+	if (lock_is_live(path))
+		return;
+	unlink(path);
+	snprintf(path, sizeof path, "/tmp/.X11-unix/X%d", display);
+	unlink(path);
+	for (size_t n = 0; n < ARRAY_LEN(sockets); n++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		snprintf(name, sizeof name, sockets[n], display);
+#pragma GCC diagnostic pop
+		snprintf(path, sizeof path, "%s/sockdir/%s", i->run, name);
+		unlink(path);
+	}
+}

@@ -1,0 +1,132 @@
+#include "host/ports.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "host/fs.h"
+#include "host/instance.h"
+#include "lucid/str.h"
+
+static bool can_bind(int family, const struct sockaddr *sa, socklen_t len)
+{
+	_cleanup_(closep) int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1, off = 0;
+	if (fd < 0)
+		return errno == EAFNOSUPPORT; /* nobody can have it then */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+	return bind(fd, sa, len) == 0 || (errno != EADDRINUSE && errno != EACCES);
+}
+
+static bool free_at(int port, struct in6_addr six, in_addr_t four)
+{
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_addr = six, .sin6_port = htons((uint16_t)port) };
+	struct sockaddr_in b = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(four) };
+	return can_bind(AF_INET6, (struct sockaddr *)&a, sizeof a) && can_bind(AF_INET, (struct sockaddr *)&b, sizeof b);
+}
+
+bool port_is_free(int port)
+{
+	return free_at(port, (struct in6_addr)IN6ADDR_ANY_INIT, INADDR_ANY);
+}
+
+bool port_is_free_local(int port)
+{
+	return free_at(port, (struct in6_addr)IN6ADDR_LOOPBACK_INIT, INADDR_LOOPBACK);
+}
+
+static bool is_ours(struct host *h, int port)
+{
+	if (port >= h->set.port_start && port <= h->set.port_end)
+		return true;
+	for (const int *p = h->set.other_ports; p && *p; p++)
+		if (*p == port)
+			return true;
+	struct instance *i;
+	INSTANCE_FOREACH(i, h)
+		if (i->port == port || i->sesman_port == port)
+			return true;
+	return false;
+}
+
+/* A number of the host's own sesman.ini. */
+static int host_setting(struct host *h, const char *key, int otherwise)
+{
+	_cleanup_(xfreep) char *path = xasprintf("%s/sesman.ini", h->set.xrdp_config), *text = fs_read(path, 65536);
+	size_t len = strlen(key);
+	for (const char *p = text; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL)
+		if (strncasecmp(p, key, len) == 0 && p[len] == '=')
+			return atoi(p + len + 1);
+	return otherwise;
+}
+
+/* Ports that go with a display: Xvnc listens on 5900+N, and sesman passes over a display whose ports are taken. It makes
+ * their numbers by writing "59", "60" or "62" and N side by side, and cuts the result to 16 bits. */
+static void ports_of_display(int display, int ret[4])
+{
+	static const int prefixes[] = { 59, 60, 62 };
+	ret[0] = 5900 + display;
+	for (size_t n = 0; n < ARRAY_LEN(prefixes); n++) {
+		char text[32];
+		snprintf(text, sizeof text, "%d%02d", prefixes[n], display);
+		ret[n + 1] = atoi(text) & 0xffff;
+	}
+}
+
+static bool display_is_free(struct host *h, int display)
+{
+	char path[64];
+	int ports[4];
+	ports_of_display(display, ports);
+	for (size_t n = 0; n < ARRAY_LEN(ports); n++)
+		if (is_ours(h, ports[n]))
+			return false;
+	snprintf(path, sizeof path, "/tmp/.X11-unix/X%d", display);
+	if (access(path, F_OK) == 0)
+		return false;
+	snprintf(path, sizeof path, "/tmp/.X%d-lock", display);
+	return access(path, F_OK) != 0;
+}
+
+static bool overlaps(int first, int count, int other, int others)
+{
+	return first < other + others && other < first + count;
+}
+
+/* First display of the block that stands in the way of [first, first+count), or 0. */
+static int block_taken(struct host *h, int first, int host_first, int host_count)
+{
+	if (overlaps(first, PORTS_DISPLAYS, host_first, host_count))
+		return host_first + host_count;
+	struct instance *i;
+	INSTANCE_FOREACH(i, h)
+		if (i->display_count && overlaps(first, PORTS_DISPLAYS, i->display_first, i->display_count))
+			return i->display_first + i->display_count;
+	for (int n = first + PORTS_DISPLAYS - 1; n >= first; n--)
+		if (!display_is_free(h, n))
+			return n + 1;
+	return 0;
+}
+
+int ports_choose(struct host *h, int *ret_sesman_port, int *ret_display_first)
+{
+	enum { FIRST_DISPLAY = 1000, LAST_DISPLAY = 59000, FIRST_PORT = 21000, LAST_PORT = 29999 };
+	int host_first = host_setting(h, "X11DisplayOffset", 10);
+	int host_sessions = host_setting(h, "MaxSessions", 50);
+	int host_count = host_sessions > 0 && host_sessions < 10000 ? host_sessions + 1 : 1000;
+	int host_port = host_setting(h, "ListenPort", 3350);
+	int port = FIRST_PORT, display = FIRST_DISPLAY, next;
+	while (port <= LAST_PORT && (port == host_port || is_ours(h, port) || !port_is_free_local(port)))
+		port++;
+	while (display <= LAST_DISPLAY && (next = block_taken(h, display, host_first, host_count)))
+		display = next;
+	if (port > LAST_PORT || display > LAST_DISPLAY)
+		return -ERR_NO_PORT;
+	*ret_sesman_port = port;
+	*ret_display_first = display;
+	return 0;
+}

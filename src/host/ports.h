@@ -1,0 +1,18 @@
+/* ports: what is free on this host. Floor F3, supervisor only; a bind or a stat each, nothing waits. */
+#ifndef HOST_PORTS_H
+#define HOST_PORTS_H
+
+#include "host/core.h"
+
+/* A real bind as xrdp does it (all addresses, both families, SO_REUSEADDR). */
+bool port_is_free(int port);
+/* The same on loopback, as sesman does it; false also means: somebody listens there. */
+bool port_is_free_local(int port);
+
+#define PORTS_DISPLAYS 52 /* width of a block: the most max_sessions can be, and room for two that are skipped */
+
+/* A sesman port and a block of displays that nobody has: not the host's sesman, no instance, no X server, and none of the
+ * ports that go with a display hits one of ours. 0 or -ERR_NO_PORT. */
+int ports_choose(struct host *h, int *ret_sesman_port, int *ret_display_first);
+
+#endif

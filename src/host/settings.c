@@ -1,0 +1,109 @@
+#include "host/settings.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "host/ini.h"
+#include "lucid/str.h"
+
+static char *self_path(void)
+{
+	char buf[4096];
+	ssize_t n = readlink("/proc/self/exe", buf, sizeof buf - 1);
+	if (n <= 0)
+		return xstrdup("/usr/local/bin/lucid-rdp");
+	buf[n] = '\0';
+	/* a program that was replaced while it runs: the new one stands at the same path */
+	char *deleted = strstr(buf, " (deleted)");
+	if (deleted)
+		*deleted = '\0';
+	return xstrdup(buf);
+}
+
+static char *find_program(const char *name)
+{
+	static const char *const dirs[] = { "/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin", "/opt/xrdp/sbin" };
+	for (size_t n = 0; n < ARRAY_LEN(dirs); n++) {
+		char *path = xasprintf("%s/%s", dirs[n], name);
+		if (access(path, X_OK) == 0)
+			return path;
+		free(path);
+	}
+	return xasprintf("%s/%s", dirs[0], name);
+}
+
+static const char *given(const char *s, const char *otherwise)
+{
+	return xstrdup(s && *s ? s : otherwise);
+}
+
+/* Debian's xrdp-keygen and daemons have no use for a host name that is not one. */
+static char *node_of(const char *node)
+{
+	char name[65] = "";
+	if (!node || !*node) {
+		gethostname(name, sizeof name - 1);
+		node = name;
+	}
+	size_t len = strspn(node, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-");
+	return len && len <= 63 && !node[len] ? xstrdup(node) : xstrdup("localhost");
+}
+
+void settings_copy(struct host_settings *dst, const struct host_settings *src)
+{
+	size_t n = 0;
+	*dst = *src;
+	dst->data_dir = given(src->data_dir, "/var/lib/lucid-rdp");
+	dst->log_dir = given(src->log_dir, "/var/log/lucid-rdp");
+	dst->runtime_dir = given(src->runtime_dir, "/run/lucid-rdp");
+	dst->xrdp = src->xrdp && *src->xrdp ? xstrdup(src->xrdp) : find_program("xrdp");
+	dst->sesman = src->sesman && *src->sesman ? xstrdup(src->sesman) : find_program("xrdp-sesman");
+	dst->xrdp_config = given(src->xrdp_config, "/etc/xrdp");
+	dst->cert_file = given(src->cert_file, "");
+	dst->key_file = given(src->key_file, "");
+	dst->program = src->program && *src->program ? xstrdup(src->program) : self_path();
+	dst->desktop_default = given(src->desktop_default, "");
+	dst->node = node_of(src->node);
+	if (src->desktop_profiles) {
+		while (src->desktop_profiles[n])
+			n++;
+		char **list = xcalloc(n + 1, sizeof *list);
+		for (size_t k = 0; k < n; k++)
+			list[k] = xstrdup(src->desktop_profiles[k]);
+		dst->desktop_profiles = (const char *const *)list;
+	}
+	if (src->other_ports) {
+		for (n = 0; src->other_ports[n];)
+			n++;
+		int *ports = xcalloc(n + 1, sizeof *ports);
+		memcpy(ports, src->other_ports, n * sizeof *ports);
+		dst->other_ports = ports;
+	}
+}
+
+void settings_done(struct host_settings *s)
+{
+	const char *const text[] = { s->data_dir, s->log_dir,	s->runtime_dir, s->xrdp,	    s->sesman, s->xrdp_config,
+				     s->cert_file, s->key_file, s->program,	s->desktop_default, s->node };
+	for (size_t n = 0; n < ARRAY_LEN(text); n++)
+		free((void *)(uintptr_t)text[n]);
+	for (size_t n = 0; s->desktop_profiles && s->desktop_profiles[n]; n++)
+		free((void *)(uintptr_t)s->desktop_profiles[n]);
+	free((void *)(uintptr_t)s->desktop_profiles);
+	free((void *)(uintptr_t)s->other_ports);
+}
+
+const char *settings_fault(const struct host_settings *s)
+{
+	if (!ini_path_ok(s->data_dir))
+		return "DATA_DIR must be an absolute path of letters, digits and ._/+@:=,- for instances to be started from it";
+	if (!ini_path_ok(s->log_dir))
+		return "LOG_DIR must be an absolute path of letters, digits and ._/+@:=,- for instances to log there";
+	if (!ini_path_ok(s->runtime_dir))
+		return "RUNTIME_DIR must be an absolute path of letters, digits and ._/+@:=,- to stand in a PAM file";
+	if (!ini_path_ok(s->program))
+		return "this program must lie at a path of letters, digits and ._/+@:=,- to stand in a PAM file";
+	if (!*s->cert_file != !*s->key_file)
+		return "XRDP_CERT_FILE and XRDP_KEY_FILE must be given together";
+	return NULL;
+}

@@ -1,0 +1,334 @@
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "host/launch.h"
+#include "host/ports.h"
+#include "host/prepare.h"
+#include "host/profiles.h"
+#include "host/ready.h"
+#include "host/run.h"
+#include "host/watch.h"
+#include "lucid/clock.h"
+#include "lucid/log.h"
+#include "lucid/shape.h"
+#include "lucid/str.h"
+
+/* How long a start may take: files (with keys that have to be made), then daemons. Together below the call's deadline. */
+#define PREPARE_MS 10000
+#define READY_MS 10000
+#define SESMAN_POLL_MS 3
+
+/* What the shape cannot know: this host's cores, memory and desktops. */
+static json_t *check_spec(struct host *h, const json_t *spec)
+{
+	struct faults f = { 0 };
+	int64_t cpu = json_integer_value(doc_get(spec, "limits.cpu_percent"));
+	int64_t memory = json_integer_value(doc_get(spec, "limits.memory_mb"));
+	const char *name = json_string_value(doc_get(spec, "desktop.profile"));
+	const struct profile *p = profiles_find(h->profiles, name);
+	if (cpu > h->cores * 100)
+		faults_add(&f, "limits.cpu_percent", "at most %d: this host has %d cores", h->cores * 100, h->cores);
+	if (memory > h->memory_mb)
+		faults_add(&f, "limits.memory_mb", "at most %lld: that is this host's memory", (long long)h->memory_mb);
+	if (!h->can_isolate)
+		return faults_take(&f);
+	if (!p && name && *name)
+		faults_add(&f, "desktop.profile", "not a configured profile; GET /api/v1/xrdp/desktops lists them");
+	else if (!p)
+		faults_add(&f, "desktop.profile", "no desktop is installed on this host; install one (openbox, xfce4 …) or set "
+						  "DESKTOP_PROFILES");
+	else if (!p->installed)
+		faults_add(&f, "desktop.profile", "profile %s is not installed on this host", p->name);
+	return faults_take(&f);
+}
+
+static void give_up(struct instance *i, const char *static_reason)
+{
+	loop_timer_free(i->timer);
+	i->timer = NULL;
+	ready_cancel(i->ready);
+	i->ready = NULL;
+	json_decref(i->next_spec);
+	i->next_spec = NULL;
+	/* nobody can have logged in to what never ran: it goes at once. A replaced one keeps its desktops. */
+	if (!i->replacing) {
+		stop_kill(i);
+		fd_close(&i->ns_fd);
+		i->ns_inode = 0;
+	}
+	i->replacing = false;
+	log_warn("host", "server %s did not start: %s", i->id, static_reason);
+	instance_enter(i, INSTANCE_FAILED, static_reason);
+	_cleanup_(doc_unrefp) json_t *doc = instance_doc(i);
+	waiters_answer(i, true, ERR_OK, NULL, doc);
+}
+
+void start_abandon(struct instance *i)
+{
+	job_cancel(i->job);
+	i->job = NULL;
+	ready_cancel(i->ready);
+	i->ready = NULL;
+	loop_timer_free(i->timer);
+	i->timer = NULL;
+	i->replacing = false;
+	json_decref(i->next_spec);
+	i->next_spec = NULL;
+	waiters_answer(i, true, ERR_CONFLICT, "the server was stopped while it was starting", NULL);
+}
+
+/* What the daemons could not say themselves. */
+static void obituary_of_prepare(struct instance *i, const char *text)
+{
+	char now[CLOCK_ISO_SIZE];
+	json_decref(i->last_exit);
+	i->last_exit = json_object();
+	doc_set_str(i->last_exit, "process", "prepare");
+	doc_set_str(i->last_exit, "at", clock_iso(now, clock_wall_ms()));
+	json_t *lines = json_array();
+	json_t *line = json_string(text);
+	json_array_append_new(lines, line ? line : json_string("unreadable"));
+	doc_set(i->last_exit, "lines", lines);
+}
+
+static void settle(struct instance *i)
+{
+	loop_timer_free(i->timer);
+	i->timer = NULL;
+	if (i->replacing && i->state == INSTANCE_RUNNING)
+		record_write(i);
+	else
+		instance_enter(i, INSTANCE_RUNNING, NULL);
+	i->replacing = false;
+	if (i->host->hooks.opened)
+		i->host->hooks.opened(i);
+	_cleanup_(doc_unrefp) json_t *doc = instance_doc(i);
+	waiters_answer(i, true, ERR_OK, NULL, doc);
+}
+
+/* xrdp answers; sesman must be bound as well, or the first login would find nobody. */
+static void on_sesman_poll(void *arg)
+{
+	struct instance *i = arg;
+	if (i->shared || !port_is_free_local(i->sesman_port))
+		settle(i);
+	else if (clock_mono_ms() >= i->until_ms)
+		give_up(i, "sesman_mute");
+	else
+		loop_timer_set(i->timer, SESMAN_POLL_MS);
+}
+
+static void on_ready(void *arg, bool answers)
+{
+	struct instance *i = arg;
+	i->ready = NULL;
+	if (!answers) {
+		give_up(i, "xrdp_mute");
+		return;
+	}
+	loop_timer_free(i->timer);
+	i->timer = loop_timer_new(i->host->loop, on_sesman_poll, i);
+	on_sesman_poll(i);
+}
+
+static void await_ready(struct instance *i)
+{
+	i->until_ms = clock_mono_ms() + READY_MS;
+	i->ready = ready_start(i->host, i->port, READY_MS, on_ready, i);
+}
+
+void start_daemon_died(struct instance *i, const char *static_reason)
+{
+	/* a stranger that took the port between our look and xrdp's */
+	if (str_eq(static_reason, "xrdp_exited") && !port_is_free(i->port))
+		static_reason = "port_in_use";
+	give_up(i, static_reason);
+}
+
+void start_apply_limits(struct instance *i)
+{
+	const json_t *l = doc_get(i->spec, "limits");
+	struct cgroup_limits want = { .cpu_percent = doc_int(l, "cpu_percent", 0),
+				      .memory_mb = doc_int(l, "memory_mb", 0),
+				      .tasks = doc_int(l, "tasks", 0) };
+	cgroup_limit(i->cgroup, &want, &i->enforced);
+}
+
+static void take_spec(struct instance *i)
+{
+	if (!i->next_spec)
+		return;
+	json_decref(i->spec);
+	i->spec = TAKE_PTR(i->next_spec);
+	i->port = (int)doc_int(i->spec, "port", 0);
+	free(i->user_id);
+	i->user_id = xstrdup(doc_str(i->spec, "user_id", ""));
+}
+
+/* The new files are there: a new listener, and sesman reads its own again. What was connected stays connected. */
+static void replace_daemons(struct instance *i)
+{
+	take_spec(i);
+	start_apply_limits(i);
+	if (i->sesman.watch)
+		watch_signal(i->sesman.watch, SIGHUP);
+	else if (!i->shared && launch(i, &i->sesman) < 0) {
+		give_up(i, "fork");
+		return;
+	}
+	if (i->xrdp.watch)
+		watch_signal(i->xrdp.watch, SIGTERM);
+	else
+		replace_listener_gone(i);
+}
+
+void replace_listener_gone(struct instance *i)
+{
+	if (!port_is_free(i->port))
+		give_up(i, "port_in_use");
+	else if (launch(i, &i->xrdp) < 0)
+		give_up(i, "fork");
+	else
+		await_ready(i);
+}
+
+static void on_prepared(void *arg, int code, const char *text, UNUSED size_t len)
+{
+	struct instance *i = arg;
+	static const char mark[] = "fingerprint ";
+	i->job = NULL;
+	free(i->spare);
+	i->spare = NULL;
+	spares_fill(i->host->spares);
+	if (code != PREPARE_OK) {
+		obituary_of_prepare(i, code < 0 ? err_text(-code) : text);
+		give_up(i, code == PREPARE_NAMESPACE ? "no_namespace" :
+			   code == -ERR_DEADLINE     ? "prepare_slow" :
+						       "files_unwritable");
+		return;
+	}
+	const char *print = strstr(text, mark);
+	if (print)
+		str_copy(i->fingerprint, sizeof i->fingerprint, print + strlen(mark));
+	if (i->replacing) {
+		replace_daemons(i);
+		return;
+	}
+	i->ns_fd = job_take_fd(i->host);
+	i->ns_inode = i->ns_fd >= 0 ? ns_inode(i->ns_fd) : 0;
+	if ((!i->shared && (i->ns_fd < 0 || launch(i, &i->sesman) < 0)) || launch(i, &i->xrdp) < 0) {
+		give_up(i, "fork");
+		return;
+	}
+	record_write(i);
+	await_ready(i);
+}
+
+static void prepare(struct instance *i, const json_t *spec, bool make_ns)
+{
+	struct host *h = i->host;
+	const struct profile *p = profiles_find(h->profiles, json_string_value(doc_get(spec, "desktop.profile")));
+	/* borrowed by the child's copy of our memory, so locals will do */
+	struct prepare_in in = { .host = h,
+				 .instance = i,
+				 .spec = spec,
+				 .command = p ? p->command : "xterm",
+				 .make_ns = make_ns };
+	if (!i->spare)
+		i->spare = spares_take(h->spares);
+	i->job = job_start(h, prepare_run, &in, PREPARE_MS, on_prepared, i);
+}
+
+static void begin(struct instance *i)
+{
+	struct host *h = i->host;
+	record_write(i);
+	if (!i->display_count && !i->shared) {
+		if (ports_choose(h, &i->sesman_port, &i->display_first) < 0) {
+			give_up(i, "no_displays");
+			return;
+		}
+		i->display_count = PORTS_DISPLAYS;
+	}
+	if (!port_is_free(i->port)) {
+		give_up(i, "port_in_use");
+		return;
+	}
+	if (!i->cgroup)
+		i->cgroup = cgroup_make(h->cgroups, i->id);
+	if (!i->daemons)
+		i->daemons = cgroup_sub(i->cgroup, "daemons");
+	start_apply_limits(i);
+	prepare(i, i->spec, !i->shared);
+}
+
+static void replace(struct instance *i, const json_t *spec)
+{
+	i->replacing = true;
+	json_decref(i->next_spec);
+	i->next_spec = json_deep_copy(spec);
+	prepare(i, i->next_spec, false);
+}
+
+/* A failed one: what still has its namespace (desktops live in it) is mended, the rest starts from nothing. */
+static void start_failed(struct instance *i, const json_t *spec)
+{
+	loop_timer_free(i->sesman.again);
+	loop_timer_free(i->xrdp.again);
+	i->sesman.again = i->xrdp.again = NULL;
+	i->sesman.failures = i->xrdp.failures = 0;
+	if (i->ns_fd >= 0 || (i->shared && i->xrdp.watch)) {
+		replace(i, spec);
+		return;
+	}
+	i->next_spec = json_deep_copy(spec);
+	take_spec(i);
+	instance_enter(i, INSTANCE_STARTING, NULL);
+	begin(i);
+}
+
+void host_instance_start(struct host *h, const json_t *in, host_done done, void *arg)
+{
+	const json_t *spec = json_object_get(in, "spec");
+	if (h->why_not) {
+		host_answer(h, done, arg, ERR_XRDP_CONFIG, h->why_not, NULL);
+		return;
+	}
+	if (access(h->set.xrdp, X_OK) < 0 || access(h->set.sesman, X_OK) < 0) {
+		host_answer(h, done, arg, ERR_NO_XRDP, NULL, NULL);
+		return;
+	}
+	json_t *faults = check_spec(h, spec);
+	if (faults) {
+		host_answer(h, done, arg, ERR_INVALID, NULL, faults);
+		return;
+	}
+	struct instance *i = instance_find(h, doc_str(spec, "server_id", "")), *other = instance_of_port(h, (int)doc_int(spec, "port", 0));
+	if (other && other != i) {
+		host_answer(h, done, arg, ERR_CONFLICT, "another server of this host has that port", NULL);
+		return;
+	}
+	if (i && i->state == INSTANCE_STOPPING) {
+		host_answer(h, done, arg, ERR_CONFLICT, "the server is being stopped; start it when that is done", NULL);
+		return;
+	}
+	if (i && i->state == INSTANCE_RUNNING && !i->replacing && !doc_bool(in, "replace", false)) {
+		host_answer(h, done, arg, ERR_OK, NULL, instance_doc(i));
+		return;
+	}
+	if (i && (i->state == INSTANCE_STARTING || i->replacing)) {
+		waiter_add(i, true, done, arg);
+		return;
+	}
+	bool is_new = !i;
+	if (is_new)
+		i = instance_new(h, spec);
+	waiter_add(i, true, done, arg);
+	if (is_new)
+		begin(i);
+	else if (i->state == INSTANCE_RUNNING)
+		replace(i, spec);
+	else
+		start_failed(i, spec);
+}

@@ -1,0 +1,55 @@
+/*
+ * http_client: ask another HTTP server, without waiting. Floor F2, loop thread only, never blocks: literal addresses are
+ * dialled at once, names go through evdns (resolv.conf, hosts). Built on libevent's evhttp; connections are kept and used
+ * again, one request at a time on each.
+ * Only http:// is spoken; https://, unix: and user:password@ are refused with ERR_INVALID. Redirects are not followed, nothing
+ * is tried twice: whether trying again is safe is the caller's to know, and the outcome says what it needs for that.
+ */
+#ifndef NET_HTTP_CLIENT_H
+#define NET_HTTP_CLIENT_H
+
+#include "net/http.h"
+
+struct http_client;
+struct http_call;
+struct http_result;
+
+enum http_outcome {
+	HTTP_ANSWERED,	 /* status, headers and body are there, whatever the status */
+	HTTP_NEVER_SENT, /* not one byte left: no address, refused, timed out while dialling; safe to try again */
+	HTTP_UNCERTAIN,	 /* lost or timed out after bytes had left, or the answer was unusable; it may have been done */
+};
+
+struct http_ask {
+	enum http_method method; /* not HTTP_OTHER */
+	const char *url;	 /* http://host[:port][/path][?query] */
+	const struct http_header *headers;
+	size_t n_headers;
+	const void *body; /* copied */
+	size_t body_len;
+	int64_t timeout_ms; /* for all of it; 0: 30 s */
+	size_t max_body;    /* of the answer; 0: 1 MiB */
+};
+
+/* At most max_in_flight calls at one time. Free ends those under way: their callbacks come with NEVER_SENT or UNCERTAIN. */
+struct http_client *http_client_new(struct loop *l, unsigned max_in_flight);
+void http_client_free(struct http_client *c); /* takes NULL; not from a callback */
+
+/* Called exactly once, never from within http_client_ask; res and all it returns is borrowed until it comes back. */
+typedef void (*http_client_cb)(const struct http_result *res, void *arg);
+
+/* 0, -ERR_INVALID (URL, method or header, ret_why says which) or -ERR_UNAVAILABLE (too many in flight); then there is no
+ * callback. ret_why and ret_call may be NULL; the call is valid until its callback. */
+int http_client_ask(struct http_client *c, const struct http_ask *ask, http_client_cb cb, void *arg, const char **ret_why,
+		    struct http_call **ret_call);
+/* Give it up: no callback comes. */
+void http_client_cancel(struct http_call *call);
+unsigned http_client_in_flight(const struct http_client *c);
+
+enum http_outcome http_result_outcome(const struct http_result *r);
+int http_result_status(const struct http_result *r);	    /* 0 unless answered */
+const char *http_result_why(const struct http_result *r);   /* for people, "" when answered */
+const char *http_result_body(const struct http_result *r, size_t *ret_len); /* contiguous; NULL when empty */
+const char *http_result_header(const struct http_result *r, const char *name); /* NULL when absent or not answered */
+
+#endif

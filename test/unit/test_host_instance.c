@@ -1,0 +1,569 @@
+/* Instances with the real xrdp: start, answer, list, limits, deaths, adoption, stop. As root; the host's own xrdp may run
+ * beside it or not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/fs.h"
+#include "host/instance.h"
+#include "host/ports.h"
+#include "host/watch.h"
+#include "lucid/clock.h"
+#include "lucid/str.h"
+
+#define PATIENCE_MS 25000
+
+static char dir[64];
+static struct loop *loop;
+static struct host *host;
+
+struct answer {
+	bool come;
+	int err;
+	char message[200];
+	json_t *out;
+};
+static unsigned started_events, exited_events;
+
+static void on_event(void *arg, const char *topic, const char *server_id, const char *user_id, json_t *consume_data)
+{
+	started_events += str_eq(topic, "xrdp.instance.started");
+	exited_events += str_eq(topic, "xrdp.instance.exited");
+	assert_true(id_is_uuid(server_id));
+	assert_true(json_is_object(consume_data));
+	json_decref(consume_data);
+}
+
+static void on_done(void *arg, int err, const char *message, json_t *consume_out)
+{
+	struct answer *a = arg;
+	assert_false(a->come);
+	a->come = true;
+	a->err = err;
+	snprintf(a->message, sizeof a->message, "%s", message ? message : "");
+	a->out = consume_out;
+	loop_stop(loop);
+}
+
+static void on_time(void *arg)
+{
+	loop_stop(loop);
+}
+
+/* Run the loop until `f` holds or patience ends. */
+static bool wait_for(bool (*f)(void *), void *arg)
+{
+	struct loop_timer *t = loop_timer_new(loop, on_time, NULL);
+	int64_t until = clock_mono_ms() + PATIENCE_MS;
+	bool ok;
+	while (!(ok = f(arg)) && clock_mono_ms() < until) {
+		loop_timer_set(t, 10);
+		loop_run(loop);
+	}
+	loop_timer_free(t);
+	return ok;
+}
+
+static bool has_come(void *arg)
+{
+	return ((struct answer *)arg)->come;
+}
+
+static host_fn entry(const char *op)
+{
+	for (size_t n = 0; n < host_entries_n; n++)
+		if (str_eq(host_entries[n].op, op))
+			return host_entries[n].fn;
+	fail_msg("no entry %s", op);
+	return NULL;
+}
+
+static struct answer ask(const char *op, json_t *in)
+{
+	struct answer a = { 0 };
+	assert_non_null(in);
+	entry(op)(host, in, on_done, &a);
+	assert_false(a.come); /* never inside the call */
+	assert_true(wait_for(has_come, &a));
+	json_decref(in);
+	return a;
+}
+
+static struct host *open_host(const char *data)
+{
+	_cleanup_(xfreep) char *d = xasprintf("%s/%s", dir, data), *logs = xasprintf("%s/log", dir),
+			       *run = xasprintf("%s/run", dir);
+	const struct host_settings s = { .data_dir = d,
+					 .log_dir = logs,
+					 .runtime_dir = run,
+					 .program = "/bin/true",
+					 .desktop_profiles = (const char *const[]){ "test=sleep 1000", NULL },
+					 .port_start = 13389,
+					 .port_end = 14389 };
+	struct host *h = host_new_with(loop, &s, on_event, NULL);
+	host_adopt(h);
+	return h;
+}
+
+static int free_port(void)
+{
+	for (int tries = 0; tries < 200; tries++) {
+		unsigned char r[2];
+		id_random(r, sizeof r);
+		int port = 15000 + (r[0] << 8 | r[1]) % 5000;
+		if (port_is_free(port))
+			return port;
+	}
+	fail_msg("no free port");
+	return 0;
+}
+
+static json_t *spec_of(const char *id, int port)
+{
+	json_t *spec = json_pack("{s:s,s:s,s:s,s:i,s:{s:i},s:{s:s,s:i},s:{s:s,s:s,s:s,s:[],s:[]},s:{s:i,s:i,s:i},s:s}",
+				 "server_id", id, "name", "test", "user_id", "alice", "port", port, "display", "color_depth",
+				 24, "desktop", "session", "xorg", "max_sessions", 5, "security", "layer", "negotiate",
+				 "min_tls", "1.2", "crypt_level", "high", "allowed_users", "allowed_groups", "limits",
+				 "cpu_percent", 50, "memory_mb", 256, "tasks", 64, "restart_policy", "on-failure");
+	assert_non_null(spec);
+	return spec;
+}
+
+static struct answer start_spec(json_t *spec, bool replace)
+{
+	return ask("host.instance.start", json_pack("{s:o,s:b}", "spec", spec, "replace", replace));
+}
+
+static struct answer start(const char *id, int port, bool replace)
+{
+	return start_spec(spec_of(id, port), replace);
+}
+
+static struct answer stop(const char *id, bool remove)
+{
+	return ask("host.instance.stop", json_pack("{s:s,s:b,s:b}", "server_id", id, "force", 0, "remove", remove));
+}
+
+/* A client's first packet, answered by a connection confirm; the socket, or -1. */
+static int rdp_open(int port)
+{
+	static const unsigned char hello[] = { 3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0, 1, 0, 8, 0, 1, 0, 0, 0 };
+	unsigned char answer[32];
+	_cleanup_(closep) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = htons((uint16_t)port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct timeval tv = { .tv_sec = 5 };
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
+	if (connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0 && send(fd, hello, sizeof hello, MSG_NOSIGNAL) > 0 &&
+	    recv(fd, answer, sizeof answer, 0) >= 11 && answer[5] == 0xd0)
+		return TAKE_FD(fd);
+	return -1;
+}
+
+static bool speaks_rdp(int port)
+{
+	_cleanup_(closep) int fd = rdp_open(port);
+	return fd >= 0;
+}
+
+static bool answers_now(void *arg)
+{
+	return speaks_rdp(*(int *)arg);
+}
+
+/* The other end has not hung up. */
+static bool is_open(int fd)
+{
+	char c;
+	return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+static pid_t pid_in(const json_t *doc, const char *which)
+{
+	return (pid_t)json_integer_value(json_object_get(json_object_get(doc, "pids"), which));
+}
+
+static void must_run(const struct answer *a)
+{
+	if (a->err || !str_eq(doc_str(a->out, "status", ""), "running")) {
+		_cleanup_(xfreep) char *text = doc_text(a->out);
+		fail_msg("error %s, %s: %s", err_name(a->err), a->message, text);
+	}
+}
+
+static void done_with(struct answer *a)
+{
+	json_decref(a->out);
+	a->out = NULL;
+}
+
+static size_t mounts_of_ours(void)
+{
+	_cleanup_(xfreep) char *text = fs_read("/proc/self/mountinfo", 1 << 20);
+	size_t n = 0;
+	for (const char *p = text; p && (p = strstr(p, dir)); p++)
+		n++;
+	return n;
+}
+
+/* --- */
+
+static void test_life(void **state)
+{
+	char id[ID_UUID_SIZE];
+	id_uuid(id);
+	int port = free_port();
+	unsigned before = started_events, gone = exited_events;
+	struct answer a = start(id, port, false);
+	must_run(&a);
+	assert_string_equal(doc_str(a.out, "isolation", ""), "private");
+	assert_int_equal(strlen(doc_str(a.out, "certificate_fingerprint", "")), 64);
+	assert_true(speaks_rdp(port));
+	assert_int_equal(started_events, before + 1);
+	pid_t xrdp = pid_in(a.out, "xrdp"), sesman = pid_in(a.out, "sesman");
+	struct instance *i = instance_find(host, id);
+	assert_true(ns_inode_of(xrdp) == i->ns_inode && ns_inode_of(sesman) == i->ns_inode);
+	assert_true(i->ns_inode != ns_inode_of(getpid()));
+	assert_ptr_equal(instance_of_pid(host, sesman), i);
+	assert_null(instance_of_pid(host, getpid()));
+	struct stat st;
+	char proc[64];
+	snprintf(proc, sizeof proc, "/proc/%d", xrdp);
+	assert_int_equal(stat(proc, &st), 0);
+	assert_int_equal(st.st_uid, host->xrdp_uid);
+	snprintf(proc, sizeof proc, "/proc/%d/root/run/xrdp", xrdp);
+	struct stat seen;
+	assert_int_equal(stat(proc, &seen) | stat(i->run, &st), 0);
+	assert_true(seen.st_ino == st.st_ino && seen.st_dev == st.st_dev);
+	assert_int_equal(mounts_of_ours(), 0); /* none of it shows on the host */
+	done_with(&a);
+
+	/* again: the same one */
+	a = start(id, port, false);
+	assert_int_equal(pid_in(a.out, "xrdp"), xrdp);
+	done_with(&a);
+
+	_cleanup_(xfreep) char *log = xstrdup(i->log), *own = xstrdup(i->dir);
+	_cleanup_(doc_unrefp) json_t *groups = cgroup_record(i->cgroup);
+	int display = i->display_first;
+	a = stop(id, true);
+	assert_int_equal(a.err, 0);
+	done_with(&a);
+	a = ask("host.instance.get", json_pack("{s:s}", "server_id", id));
+	assert_int_equal(a.err, ERR_INSTANCE_NOT_FOUND);
+	assert_int_equal(proc_start(xrdp), 0);
+	assert_int_equal(proc_start(sesman), 0);
+	assert_true(port_is_free(port));
+	assert_int_equal(access(own, F_OK), -1);
+	assert_int_equal(access(log, F_OK), -1);
+	assert_true(display >= 1000);
+	assert_int_equal(exited_events, gone + 1);
+	const char *key;
+	json_t *group;
+	json_object_foreach(groups, key, group)
+		assert_int_equal(access(json_string_value(group), F_OK), -1);
+	a = stop(id, true); /* once more is no fault */
+	assert_int_equal(a.err, 0);
+	done_with(&a);
+}
+
+static bool holds(const char *group, const char *file, const char *text)
+{
+	_cleanup_(xfreep) char *path = xasprintf("%s/%s", group, file), *is = fs_read(path, 4096);
+	return is && strncmp(is, text, strlen(text)) == 0;
+}
+
+static void test_two_and_limits(void **state)
+{
+	char id[2][ID_UUID_SIZE];
+	int port[2];
+	for (int n = 0; n < 2; n++) {
+		id_uuid(id[n]);
+		port[n] = free_port();
+		struct answer a = start(id[n], port[n], false);
+		must_run(&a);
+		done_with(&a);
+	}
+	struct instance *i = instance_find(host, id[0]), *j = instance_find(host, id[1]);
+	assert_true(i->sesman_port != j->sesman_port);
+	assert_true(i->display_first + i->display_count <= j->display_first || j->display_first + j->display_count <= i->display_first);
+	assert_true(i->ns_inode != j->ns_inode);
+	struct answer a = ask("host.instance.list", json_object());
+	assert_int_equal(json_array_size(json_object_get(a.out, "instances")), 2);
+	done_with(&a);
+	_cleanup_(doc_unrefp) json_t *g = cgroup_record(i->cgroup);
+	if (i->enforced.memory)
+		assert_true(holds(doc_str(g, "memory", doc_str(g, "unified", "")), doc_str(g, "memory", NULL) ? "memory.limit_in_bytes" : "memory.max",
+				  "268435456"));
+	if (i->enforced.tasks)
+		assert_true(holds(doc_str(g, "pids", doc_str(g, "unified", "")), "pids.max", "64"));
+	if (strcmp(cgroups_mode(host->cgroups), "none") != 0)
+		assert_true(i->enforced.cpu && i->enforced.memory && i->enforced.tasks);
+
+	/* another server cannot have the port; a stranger's port fails with its reason */
+	char third[ID_UUID_SIZE];
+	id_uuid(third);
+	a = start(third, port[0], false);
+	assert_int_equal(a.err, ERR_CONFLICT);
+	_cleanup_(closep) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof sa;
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof sa) | listen(fd, 1), 0);
+	getsockname(fd, (struct sockaddr *)&sa, &len);
+	a = start(third, ntohs(sa.sin_port), false);
+	assert_int_equal(a.err, 0);
+	assert_string_equal(doc_str(a.out, "status", ""), "failed");
+	assert_string_equal(doc_str(a.out, "reason", ""), "port_in_use");
+	done_with(&a);
+	a = ask("host.ports.check", json_pack("{s:[i]}", "ports", (int)ntohs(sa.sin_port)));
+	assert_int_equal(json_array_size(json_object_get(a.out, "blocked")), 1);
+	done_with(&a);
+	fd_close(&fd);
+	a = start(third, ntohs(sa.sin_port), false); /* the stranger has gone */
+	must_run(&a);
+	done_with(&a);
+	a = stop(third, true);
+	done_with(&a);
+	for (int n = 0; n < 2; n++) {
+		a = stop(id[n], true);
+		assert_int_equal(a.err, 0);
+		done_with(&a);
+	}
+}
+
+struct new_pid {
+	struct daemon *d;
+	pid_t old;
+};
+static bool is_new(void *arg)
+{
+	const struct new_pid *p = arg;
+	return p->d->pid && p->d->pid != p->old;
+}
+
+static bool is_inside(void *arg)
+{
+	const struct daemon *d = arg;
+	return ns_inode_of(d->pid) == d->of->ns_inode;
+}
+
+static void test_deaths(void **state)
+{
+	char id[ID_UUID_SIZE];
+	id_uuid(id);
+	int port = free_port();
+	struct answer a = start(id, port, false);
+	must_run(&a);
+	done_with(&a);
+	struct instance *i = instance_find(host, id);
+	_cleanup_(closep) int client = rdp_open(port);
+	assert_true(client >= 0);
+	struct new_pid p = { &i->xrdp, i->xrdp.pid };
+	kill(i->xrdp.pid, SIGKILL);
+	assert_true(wait_for(is_new, &p));
+	assert_true(wait_for(answers_now, &port));
+	assert_true(is_open(client)); /* who was connected stays so */
+	assert_int_equal(i->state, INSTANCE_RUNNING);
+	assert_int_equal(json_integer_value(json_object_get(i->last_exit, "signal")), SIGKILL);
+	assert_true(ns_inode_of(i->xrdp.pid) == i->ns_inode);
+
+	struct new_pid s = { &i->sesman, i->sesman.pid };
+	kill(i->sesman.pid, SIGKILL);
+	assert_true(wait_for(is_new, &s));
+	assert_true(wait_for(is_inside, &i->sesman)); /* the new pid is known before it has gone in */
+	assert_int_equal(i->state, INSTANCE_RUNNING);
+	assert_int_equal(i->restarts, 2);
+
+	/* replaced: sesman stays, the listener is new, who was connected stays so */
+	pid_t xrdp = i->xrdp.pid, sesman = i->sesman.pid;
+	json_t *spec = spec_of(id, port);
+	json_object_set_new(json_object_get(spec, "display"), "color_depth", json_integer(16));
+	a = start_spec(spec, true);
+	must_run(&a);
+	assert_true(pid_in(a.out, "xrdp") != xrdp);
+	assert_int_equal(pid_in(a.out, "sesman"), sesman);
+	done_with(&a);
+	assert_true(is_open(client));
+	assert_true(speaks_rdp(port));
+	_cleanup_(xfreep) char *path = xasprintf("%s/xrdp.ini", i->etc), *ini = fs_read(path, 65536);
+	assert_non_null(strstr(ini, "max_bpp=16\n"));
+	a = stop(id, true);
+	assert_int_equal(a.err, 0);
+	done_with(&a);
+	assert_false(is_open(client));
+}
+
+static void test_adoption(void **state)
+{
+	char id[ID_UUID_SIZE];
+	id_uuid(id);
+	int port = free_port();
+	struct answer a = start(id, port, false);
+	must_run(&a);
+	pid_t xrdp = pid_in(a.out, "xrdp"), sesman = pid_in(a.out, "sesman");
+	done_with(&a);
+	ino_t ns = instance_find(host, id)->ns_inode;
+	int display = instance_find(host, id)->display_first;
+
+	host_free(host);
+	host = open_host("data");
+	a = ask("host.instance.get", json_pack("{s:s}", "server_id", id));
+	must_run(&a);
+	assert_int_equal(pid_in(a.out, "xrdp"), xrdp);
+	assert_int_equal(pid_in(a.out, "sesman"), sesman);
+	done_with(&a);
+	struct instance *i = instance_find(host, id);
+	assert_true(i->ns_inode == ns && i->ns_fd >= 0 && i->display_first == display);
+	a = start(id, port, false);
+	assert_int_equal(pid_in(a.out, "xrdp"), xrdp);
+	done_with(&a);
+
+	/* not forgotten how to mend what was adopted */
+	struct new_pid p = { &i->xrdp, xrdp };
+	kill(xrdp, SIGKILL);
+	assert_true(wait_for(is_new, &p));
+	assert_true(wait_for(answers_now, &port));
+
+	/* the listener dies while nobody watches */
+	xrdp = i->xrdp.pid;
+	host_free(host);
+	kill(xrdp, SIGKILL);
+	while (proc_start(xrdp))
+		usleep(1000);
+	host = open_host("data");
+	i = instance_find(host, id);
+	assert_non_null(i);
+	assert_int_equal(i->sesman.pid, sesman);
+	assert_true(wait_for(answers_now, &port));
+
+	/* a record of an earlier boot is not taken up */
+	_cleanup_(xfreep) char *path = xasprintf("%s/instance.json", i->dir), *text = fs_read(path, 65536);
+	struct stat st;
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	a = stop(id, false);
+	assert_int_equal(a.err, 0);
+	done_with(&a);
+	_cleanup_(doc_unrefp) json_t *record = doc_parse(text, strlen(text), NULL, 0);
+	doc_set_str(record, "boot_id", "00000000-0000-4000-8000-000000000000");
+	_cleanup_(xfreep) char *stale = doc_text(record), *own = xstrdup(path);
+	*strrchr(own, '/') = '\0';
+	assert_int_equal(fs_mkdirs(own, 0755) | fs_write(path, stale, 0600, 0), 0);
+	host_free(host);
+	host = open_host("data");
+	assert_null(instance_find(host, id));
+	a = stop(id, true);
+	assert_int_equal(a.err, 0);
+	done_with(&a);
+	assert_int_equal(access(own, F_OK), -1);
+}
+
+static bool is_bound(void *arg)
+{
+	const struct instance *i = arg;
+	char path[64];
+	struct stat own, seen;
+	snprintf(path, sizeof path, "/proc/%d/root/run/xrdp", i->xrdp.pid);
+	return stat(path, &seen) == 0 && stat(i->run, &own) == 0 && seen.st_ino == own.st_ino && seen.st_dev == own.st_dev;
+}
+
+/* What `systemctl stop xrdp` does to us: the bind goes with the directory it stood on. */
+static void test_heal(void **state)
+{
+	char id[ID_UUID_SIZE];
+	id_uuid(id);
+	if (access("/run/xrdp/xrdp.pid", F_OK) == 0)
+		skip(); /* the host's own service runs: its directory is not ours to remove */
+	struct answer a = start(id, free_port(), false);
+	must_run(&a);
+	done_with(&a);
+	struct instance *i = instance_find(host, id);
+	assert_true(is_bound(i));
+	if (rmdir("/run/xrdp") < 0) {
+		a = stop(id, true);
+		done_with(&a);
+		skip(); /* somebody else uses it */
+	}
+	assert_false(is_bound(i));
+	assert_true(wait_for(is_bound, i));
+	a = stop(id, true);
+	assert_int_equal(a.err, 0);
+	done_with(&a);
+}
+
+static void test_refusals(void **state)
+{
+	char id[ID_UUID_SIZE];
+	id_uuid(id);
+	int port = free_port();
+	json_t *spec = spec_of(id, port);
+	json_object_set_new(json_object_get(spec, "limits"), "cpu_percent", json_integer(102400));
+	json_object_set_new(json_object_get(spec, "desktop"), "profile", json_string("nobody-has-this"));
+	struct answer a = start_spec(spec, false);
+	assert_int_equal(a.err, ERR_INVALID);
+	assert_int_equal(json_array_size(a.out), 2);
+	done_with(&a);
+	assert_null(instance_find(host, id));
+
+	/* what no shape would have let through */
+	static const char evil[] = "x\n[Globals]\nport=1\n; $(touch /tmp/lrdp-evil)";
+	spec = spec_of(id, port);
+	json_object_set_new(spec, "name", json_string(evil));
+	json_object_set_new(json_object_get(spec, "security"), "layer", json_string(evil));
+	json_object_set_new(json_object_get(spec, "security"), "allowed_users", json_pack("[s,s]", evil, "alice"));
+	a = start_spec(spec, false);
+	must_run(&a);
+	done_with(&a);
+	struct instance *i = instance_find(host, id);
+	_cleanup_(xfreep) char *names = xasprintf("%s/allowed_users", i->etc), *text = fs_read(names, 4096);
+	assert_string_equal(text, "alice\n");
+	a = stop(id, true);
+	done_with(&a);
+
+	/* a data directory that takes nothing */
+	host_free(host);
+	_cleanup_(xfreep) char *file = xasprintf("%s/full", dir);
+	assert_int_equal(fs_write(file, "", 0600, 0), 0);
+	host = open_host("full/data");
+	a = start(id, port, false);
+	assert_int_equal(a.err, 0);
+	assert_string_equal(doc_str(a.out, "reason", ""), "files_unwritable");
+	assert_non_null(json_object_get(a.out, "last_exit"));
+	done_with(&a);
+	a = stop(id, false);
+	done_with(&a);
+	host_free(host);
+	host = open_host("data");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_life),	 cmocka_unit_test(test_two_and_limits), cmocka_unit_test(test_deaths),
+		cmocka_unit_test(test_adoption), cmocka_unit_test(test_heal),		cmocka_unit_test(test_refusals),
+	};
+	snprintf(dir, sizeof dir, "/tmp/lrdp-host-%d", getpid());
+	if (geteuid() != 0 || fs_mkdirs(dir, 0755) < 0) {
+		fprintf(stderr, "instances need root\n");
+		return 1;
+	}
+	loop = loop_new();
+	host = open_host("data");
+	int r = cmocka_run_group_tests(tests, NULL, NULL);
+	host_free(host);
+	loop_free(loop);
+	fs_remove_tree(dir);
+	return r;
+}

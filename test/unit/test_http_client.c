@@ -1,0 +1,338 @@
+/* http_client: against our own server, and against servers that misbehave. The client's loop is this thread's. */
+#include "test/lib/http_rig.h"
+
+#include "lucid/errs.h"
+#include "net/http_client.h"
+
+static struct rig *g;
+static struct loop *l;
+static struct http_client *client;
+static unsigned got, want;
+static struct seen {
+	enum http_outcome outcome;
+	int status;
+	size_t len;
+	char body[300], why[100], rig[8];
+} last;
+
+static void on_result(const struct http_result *r, void *arg)
+{
+	const char *h = http_result_header(r, "x-rig");
+	const char *body = http_result_body(r, &last.len);
+	last.outcome = http_result_outcome(r);
+	last.status = http_result_status(r);
+	snprintf(last.body, sizeof last.body, "%.*s", (int)MIN(last.len, sizeof last.body - 1), body ? body : "");
+	snprintf(last.why, sizeof last.why, "%s", http_result_why(r));
+	snprintf(last.rig, sizeof last.rig, "%s", h ? h : "");
+	if (arg)
+		++*(unsigned *)arg;
+	if (++got == want)
+		loop_stop(l);
+}
+
+static void on_too_long(UNUSED void *arg)
+{
+	fail_msg("no result came");
+}
+
+static void run_until(unsigned n)
+{
+	struct loop_timer *guard = loop_timer_new(l, on_too_long, NULL);
+	loop_timer_set(guard, 20000);
+	want = n;
+	if (got < want)
+		loop_run(l);
+	loop_timer_free(guard);
+}
+
+static int setup(UNUSED void **state)
+{
+	g = rig_new(NULL);
+	l = loop_new();
+	client = http_client_new(l, 8);
+	got = want = 0;
+	return 0;
+}
+
+static void stop_soon(void *arg)
+{
+	loop_stop(arg);
+}
+
+static int teardown(UNUSED void **state)
+{
+	http_client_free(client);
+	struct loop_timer *t = loop_timer_new(l, stop_soon, l); /* libevent lets go of what it put off */
+	loop_timer_set(t, 5);
+	loop_run(l);
+	loop_timer_free(t);
+	loop_free(l);
+	rig_free(g);
+	return 0;
+}
+
+static const char *url(const char *host, uint16_t port, const char *rest)
+{
+	static char text[200];
+	snprintf(text, sizeof text, "http://%s:%u%s", host, port, rest);
+	return text;
+}
+
+static void ask(const struct http_ask *a)
+{
+	const char *why = NULL;
+	int r = http_client_ask(client, a, on_result, NULL, &why, NULL);
+	if (r)
+		fail_msg("refused: %s", why);
+	run_until(got + 1);
+}
+
+static void expect_failure(enum http_outcome outcome)
+{
+	assert_int_equal(last.outcome, outcome);
+	assert_int_equal(last.status, 0);
+	assert_int_equal(last.len, 0);
+	assert_true(strlen(last.why) > 5);
+}
+
+static void answers(void **state)
+{
+	const struct http_header h[] = { { "Authorization", "Bearer x" }, { "X-More", "1" } };
+	ask(&(struct http_ask){ .method = HTTP_GET, .url = url("127.0.0.1", g->port, "/p?q=1") });
+	assert_int_equal(last.outcome, HTTP_ANSWERED);
+	assert_int_equal(last.status, 200);
+	assert_string_equal(last.body, "GET|/p|q=1|-|0|0|127.0.0.1|7");
+	assert_string_equal(last.rig, "1");
+	assert_string_equal(last.why, "");
+	for (enum http_method m = HTTP_POST; m <= HTTP_DELETE; m++) {
+		char start[60];
+		ask(&(struct http_ask){ .method = m, .url = url("127.0.0.1", g->port, "/x"), .headers = h, .n_headers = 2,
+					.body = "abc", .body_len = 3 });
+		snprintf(start, sizeof start, "%s|/x|-|Bearer x|3|", http_method_name(m));
+		assert_int_equal(strncmp(last.body, start, strlen(start)), 0);
+	}
+	ask(&(struct http_ask){ .method = HTTP_HEAD, .url = url("127.0.0.1", g->port, "") });
+	assert_true(last.outcome == HTTP_ANSWERED && last.status == 200 && last.len == 0);
+	ask(&(struct http_ask){ .method = HTTP_GET, .url = url("127.0.0.1", g->port, "?a=b") });
+	assert_int_equal(strncmp(last.body, "GET|/|a=b|", 10), 0);
+	ask(&(struct http_ask){ .method = HTTP_GET, .url = url("127.0.0.1", g->port, "/status/503") });
+	assert_true(last.outcome == HTTP_ANSWERED && last.status == 503);
+	assert_int_equal(rig_look(g)->accepted, 1); /* all on one connection */
+}
+
+static void names_are_resolved(void **state)
+{
+	ask(&(struct http_ask){ .method = HTTP_GET, .url = url("localhost", g->port, "/n") });
+	assert_int_equal(last.outcome, HTTP_ANSWERED);
+	assert_int_equal(strncmp(last.body, "GET|/n|", 7), 0);
+}
+
+static void urls_and_headers_are_checked(void **state)
+{
+	static const char *const bad[] = {
+		"https://a/",	 "unix:/x",	   "http://",	     "http:///x",	   "http://u:p@a/",
+		"http://a:0/",	 "http://a:65536/", "http://a:/",     "http://a:1x/",	   "http://[::1/",
+		"http://[::1]x/", "http://a/b c",  "http://a/\r\nX: y", "http://a/#f", "ftp://a/", "HTTP://a/",
+	};
+	static const struct http_header evil = { "X", "a\r\nb: c" };
+	const char *why;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		why = NULL;
+		assert_int_equal(http_client_ask(client, &(struct http_ask){ .url = bad[i] }, on_result, NULL, &why, NULL),
+				 -ERR_INVALID);
+		assert_non_null(why);
+	}
+	struct http_ask a = { .url = url("127.0.0.1", g->port, "/"), .headers = &evil, .n_headers = 1 };
+	assert_int_equal(http_client_ask(client, &a, on_result, NULL, &why, NULL), -ERR_INVALID);
+	a.n_headers = 0;
+	a.method = HTTP_OTHER;
+	assert_int_equal(http_client_ask(client, &a, on_result, NULL, NULL, NULL), -ERR_INVALID);
+	assert_int_equal(http_client_in_flight(client), 0);
+}
+
+static void never_sent(void **state)
+{
+	uint16_t port;
+	int fd = rig_listener(&port), fill[4];
+	/* bound and not listening: refused */
+	ask(&(struct http_ask){ .method = HTTP_POST, .url = url("127.0.0.1", port, "/"), .body = "x", .body_len = 1 });
+	expect_failure(HTTP_NEVER_SENT);
+	/* listening with a full backlog: the connection never comes about */
+	assert_int_equal(listen(fd, 0), 0);
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	for (int i = 0; i < 4; i++) {
+		fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		(void)connect(fill[i], (struct sockaddr *)&sa, sizeof sa);
+	}
+	ask(&(struct http_ask){ .method = HTTP_POST, .url = url("127.0.0.1", port, "/"), .timeout_ms = 200 });
+	expect_failure(HTTP_NEVER_SENT);
+	for (int i = 0; i < 4; i++)
+		close(fill[i]);
+	close(fd);
+}
+
+/* A server of one connection: reads a little, says `text`, and closes unless told to stay. */
+struct crook {
+	int fd;
+	uint16_t port;
+	const char *text;
+	bool stay;
+	pthread_t thread;
+};
+
+static void *crook_run(void *arg)
+{
+	struct crook *k = arg;
+	char in[4096];
+	int fd = accept4(k->fd, NULL, NULL, SOCK_CLOEXEC);
+	if (recv(fd, in, sizeof in, 0) > 0) {
+		rig_puts(fd, k->text);
+		if (k->stay)
+			while (recv(fd, in, sizeof in, 0) > 0)
+				;
+	}
+	close(fd);
+	return NULL;
+}
+
+static void ask_crook(const char *text, bool stay, size_t max_body)
+{
+	struct crook k = { .text = text, .stay = stay };
+	k.fd = rig_listener(&k.port);
+	listen(k.fd, 5);
+	pthread_create(&k.thread, NULL, crook_run, &k);
+	ask(&(struct http_ask){ .method = HTTP_POST, .url = url("127.0.0.1", k.port, "/"), .timeout_ms = 400, .body = "hello",
+				.body_len = 5, .max_body = max_body });
+	struct loop_timer *t = loop_timer_new(l, stop_soon, l); /* let the link go, so that the crook sees the end */
+	loop_timer_set(t, 5);
+	loop_run(l);
+	loop_timer_free(t);
+	if (last.outcome == HTTP_ANSWERED) { /* kept for the next call */
+		http_client_free(client);
+		client = http_client_new(l, 8);
+	}
+	pthread_join(k.thread, NULL);
+	close(k.fd);
+}
+
+static void uncertain(void **state)
+{
+	static const struct {
+		const char *text;
+		bool stay;
+		size_t max_body;
+	} rows[] = {
+		{ "", false, 0 },						     /* closes without a word */
+		{ "", true, 0 },						     /* is silent */
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", false, 0 },   /* closes half-way */
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", true, 0 },    /* stops half-way */
+		{ "this is not HTTP\r\n\r\n", true, 0 },			     /* something else */
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789", true, 5 }, /* more than is allowed */
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		ask_crook(rows[i].text, rows[i].stay, rows[i].max_body);
+		expect_failure(HTTP_UNCERTAIN);
+	}
+	ask_crook("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", true, 0);
+	assert_int_equal(last.outcome, HTTP_ANSWERED);
+	assert_string_equal(last.body, "abcde");
+	ask_crook("HTTP/1.0 200 OK\r\n\r\nto the end", false, 0);
+	assert_int_equal(last.outcome, HTTP_ANSWERED);
+	assert_string_equal(last.body, "to the end");
+}
+
+static void in_flight_is_bounded(void **state)
+{
+	struct http_ask a = { .method = HTTP_GET, .url = url("127.0.0.1", g->port, "/later") };
+	unsigned mine = 0;
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(http_client_ask(client, &a, on_result, &mine, NULL, NULL), 0);
+	assert_int_equal(http_client_ask(client, &a, on_result, &mine, NULL, NULL), -ERR_UNAVAILABLE);
+	assert_int_equal(http_client_in_flight(client), 8);
+	assert_int_equal(mine, 0);
+	run_until(8);
+	assert_int_equal(mine, 8);
+	assert_int_equal(http_client_in_flight(client), 0);
+	assert_int_equal(rig_look(g)->accepted, 8);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(http_client_ask(client, &a, on_result, &mine, NULL, NULL), 0);
+	run_until(16);
+	assert_int_equal(rig_look(g)->accepted, 8); /* used again */
+}
+
+static void cancelled_calls_are_silent(void **state)
+{
+	struct http_ask a = { .method = HTTP_GET, .url = url("127.0.0.1", g->port, "/later") };
+	struct http_call *call;
+	unsigned cancelled = 0, other = 0;
+	assert_int_equal(http_client_ask(client, &a, on_result, &cancelled, NULL, &call), 0);
+	assert_int_equal(http_client_ask(client, &a, on_result, &other, NULL, NULL), 0);
+	http_client_cancel(call);
+	run_until(1);
+	assert_true(cancelled == 0 && other == 1);
+}
+
+static void ask_again(const struct http_result *r, void *arg)
+{
+	struct http_ask a = { .method = HTTP_GET, .url = url("127.0.0.1", g->port, "/again") };
+	assert_int_equal(http_result_outcome(r), HTTP_ANSWERED);
+	assert_int_equal(http_client_ask(client, &a, on_result, arg, NULL, NULL), 0);
+}
+
+static void asking_from_a_callback(void **state)
+{
+	struct http_ask a = { .method = HTTP_GET, .url = url("127.0.0.1", g->port, "/") };
+	assert_int_equal(http_client_ask(client, &a, ask_again, NULL, NULL, NULL), 0);
+	run_until(1);
+	assert_int_equal(strncmp(last.body, "GET|/again|", 11), 0);
+}
+
+static void the_server_goes_between_calls(void **state)
+{
+	struct http_ask a = { .method = HTTP_GET, .url = url("127.0.0.1", g->port, "/") };
+	ask(&a);
+	assert_int_equal(last.outcome, HTTP_ANSWERED);
+	rig_free(g);
+	struct loop_timer *t = loop_timer_new(l, stop_soon, l); /* it sees the end of the idle connection */
+	loop_timer_set(t, 20);
+	loop_run(l);
+	loop_timer_free(t);
+	ask(&a);
+	expect_failure(HTTP_NEVER_SENT);
+	g = rig_new(NULL);
+}
+
+static void free_ends_calls(void **state)
+{
+	struct http_ask a = { .method = HTTP_GET, .url = url("127.0.0.1", g->port, "/hold") };
+	unsigned mine = 0;
+	assert_int_equal(http_client_ask(client, &a, on_result, &mine, NULL, NULL), 0);
+	struct loop_timer *t = loop_timer_new(l, stop_soon, l);
+	for (int i = 0; i < 1000 && rig_look(g)->held == 0; i++) {
+		loop_timer_set(t, 5);
+		loop_run(l);
+	}
+	loop_timer_free(t);
+	assert_int_equal(http_client_ask(client, &a, on_result, &mine, NULL, NULL), 0);
+	http_client_free(client);
+	client = NULL;
+	assert_int_equal(mine, 2);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(answers),
+		CASE(names_are_resolved),
+		CASE(urls_and_headers_are_checked),
+		CASE(never_sent),
+		CASE(uncertain),
+		CASE(in_flight_is_bounded),
+		CASE(cancelled_calls_are_silent),
+		CASE(asking_from_a_callback),
+		CASE(the_server_goes_between_calls),
+		CASE(free_ends_calls),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
