@@ -34,6 +34,7 @@ typedef void (*api_check)(void *arg, api_check_done done, void *token); /* calls
 void api_add_check(struct api *a, const char *name, bool essential, api_check check, void *arg);
 
 void api_drain(struct api *a, int64_t grace_ms, void (*done)(void *arg), void *arg);
-void api_free(struct api *a); /* drained */
+/* After the drain and before the bus goes; who still waits is answered 503. Takes NULL. */
+void api_free(struct api *a);
 
 #endif

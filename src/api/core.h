@@ -10,7 +10,7 @@
 #include "net/http.h"
 
 #define API_METHODS (HTTP_OTHER + 1)
-#define API_LISTENERS 16
+#define API_LISTENERS 48
 #define API_REQUEST_ID 24
 
 struct request;
