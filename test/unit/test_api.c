@@ -37,7 +37,7 @@ static struct {
 	struct api *api;
 	int fds[3], ports[3]; /* of the manager, of the controller, Prometheus */
 	char *user, *admin, *service;
-	struct loop_timer *later;
+	struct loop_timer *later, *stop;
 	struct call *held;
 } t;
 
@@ -62,6 +62,9 @@ static void answer_later(UNUSED void *arg)
 	doc_set_str(doc, "user_id", call_caller(c)->sub);
 	doc_set_str(doc, "request_id", call_request_id(c));
 	doc_set_str(doc, "address", call_caller(c)->address);
+	struct call_args onward = { 0 };
+	call_onward(c, &onward);
+	doc_set_str(doc, "trace", onward.trace);
 	call_set_version(c, 1);
 	call_set_location(c, "/api/v1/rdp/servers/" KNOWN);
 	call_ok(c, doc);
@@ -89,6 +92,11 @@ static void on_delete(struct call *c, UNUSED void *ctx)
 static void on_file(struct call *c, UNUSED void *ctx)
 {
 	call_ok_blob(c, blob_new("full address:s:x\r\n", 18), "application/x-rdp");
+}
+
+static void on_hold(struct call *c, UNUSED void *ctx)
+{
+	t.held = c;
 }
 
 static void on_busy(struct call *c, UNUSED void *ctx)
@@ -252,6 +260,11 @@ static struct config *load(const char *const *set)
 	return c;
 }
 
+static void drained(UNUSED void *arg)
+{
+	loop_stop(t.loop);
+}
+
 static const char *const usual[] = { "RATE_LIMIT_ENABLED=false", "AUTH_SERVICE_URL=https://auth.example", NULL };
 
 static int set_up(UNUSED void **state)
@@ -262,6 +275,7 @@ static int set_up(UNUSED void **state)
 	t.loop = loop_new();
 	t.bus = bus_new(t.loop);
 	t.later = loop_timer_new(t.loop, answer_later, NULL);
+	t.stop = loop_timer_new(t.loop, drained, NULL);
 	t.config = load(usual);
 	t.keys = token_keys_new(&(struct token_options){ .secret = SECRET, .lifetime_s = 3600 });
 	t.user = token_mint(t.keys, "ann", NULL, true, 0);
@@ -273,6 +287,7 @@ static int set_up(UNUSED void **state)
 	serve("rdp.servers.delete", on_delete);
 	serve("rdp.servers.rdp_file", on_file);
 	serve("rdp.servers.logs", on_busy);
+	serve("rdp.servers.status", on_hold);
 	serve("rdp.nodes.list", on_list);
 	t.api = api_new(&(struct api_env){
 		.loop = t.loop, .bus = t.bus, .config = t.config, .keys = t.keys, .roles = here, .all_roles = all });
@@ -283,19 +298,12 @@ static int set_up(UNUSED void **state)
 	return 0;
 }
 
-static void drained(UNUSED void *arg)
-{
-	loop_stop(t.loop);
-}
-
 static int tear_down(UNUSED void **state)
 {
-	api_drain(t.api, 1000, drained, NULL);
-	loop_run(t.loop);
-	api_free(t.api);
 	for (size_t i = 0; i < 3; i++)
 		close(t.fds[i]);
 	loop_timer_free(t.later);
+	loop_timer_free(t.stop);
 	bus_free(t.bus);
 	token_keys_free(t.keys);
 	config_free(t.config);
@@ -341,6 +349,7 @@ static void test_pages(UNUSED void **state)
 	answer_done(&a);
 	REFUSED(404, "LUCID_ERR_0006", 2, "GET /api/v1/rdp/servers\nAuthorization: Bearer %s", t.user);
 	REFUSED(404, "LUCID_ERR_0006", 2, "GET /openapi.json");
+	REFUSED(422, "LUCID_ERR_0005", 0, "GET /health?verbose=1");
 }
 
 static void test_methods(UNUSED void **state)
@@ -646,6 +655,60 @@ static void test_metrics(UNUSED void **state)
 	reload(usual);
 }
 
+static const char *traced(const char *value)
+{
+	static char trace[64];
+	struct answer a = ask(0, "POST /servers\nAuthorization: Bearer %s\nContent-Type: application/json\ntraceparent: %s\n\n{\"name\":\"d\"}",
+			      t.user, value);
+	assert_int_equal(a.status, 201);
+	str_copy(trace, sizeof trace, doc_str(a.doc, "trace", ""));
+	answer_done(&a);
+	return trace;
+}
+
+static void test_trace(UNUSED void **state)
+{
+#define TRACE "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	assert_string_equal(traced(TRACE), TRACE);
+	assert_string_equal(traced(TRACE "-x"), "");
+	assert_string_equal(traced("00-00000000000000000000000000000000-b7ad6b7169203331-01"), "");
+	assert_string_equal(traced("00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01"), "");
+	assert_string_equal(traced("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), "");
+}
+
+static const char *address_seen(const char *heads)
+{
+	static char address[64];
+	struct answer a = ask(0, "POST /servers\nAuthorization: Bearer %s\nContent-Type: application/json\n%s\n\n{\"name\":\"d\"}",
+			      t.user, heads);
+	str_copy(address, sizeof address, doc_str(a.doc, "address", ""));
+	answer_done(&a);
+	return address;
+}
+
+static void test_proxies(UNUSED void **state)
+{
+	assert_string_equal(address_seen("X-Forwarded-For: 192.0.2.9"), "127.0.0.1"); /* nobody is trusted by default */
+	reload((const char *const[]){ "RATE_LIMIT_ENABLED=false", "TRUSTED_PROXIES=127.0.0.0/8,10.0.0.0/8,fd00::/8", NULL });
+	static const struct {
+		const char *heads, *want;
+	} rows[] = {
+		{ "X: y", "127.0.0.1" },
+		{ "X-Forwarded-For: 192.0.2.9", "192.0.2.9" },
+		{ "X-Forwarded-For: 198.51.100.1, 192.0.2.9", "192.0.2.9" }, /* what a client claims itself is not believed */
+		{ "X-Forwarded-For: 192.0.2.9 , 10.1.2.3,fd00::7", "192.0.2.9" },
+		{ "X-Forwarded-For: 2001:db8::1", "2001:db8::1" },
+		{ "X-Forwarded-For: nonsense", "127.0.0.1" },
+		{ "X-Forwarded-For: nonsense, 10.1.2.3", "10.1.2.3" },
+		{ "X-Forwarded-For: 192.0.2.9,", "127.0.0.1" },
+		{ "X-Forwarded-For: 10.9.9.9", "10.9.9.9" },
+		{ "X-Forwarded-For: 192.0.2.9\nX-Forwarded-For: 192.0.2.8", "127.0.0.1" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_string_equal(address_seen(rows[i].heads), rows[i].want);
+	reload(usual);
+}
+
 static void test_hosts(UNUSED void **state)
 {
 	reload((const char *const[]){ "ALLOWED_HOSTS=rdp.example,*.lab.example,[::1]", NULL });
@@ -733,7 +796,7 @@ static void check_xrdp(UNUSED void *arg, api_check_done done, void *token)
 static int ready(bool want_degraded)
 {
 	struct answer a = ask(0, "GET /health/ready");
-	assert_true(json_is_object(a.doc));
+	assert_string_equal(doc_str(a.doc, "auth_service_url", ""), "https://auth.example");
 	assert_int_equal(doc_bool(a.doc, "degraded", !want_degraded), want_degraded);
 	assert_int_equal(doc_bool(a.doc, "ready", a.status != 200), a.status == 200);
 	answer_done(&a);
@@ -790,6 +853,30 @@ static void test_ready_hangs(UNUSED void **state)
 	assert_int_equal(xrdp_check.asked, asked + 1);
 }
 
+/* Who outstays the drain is answered, and nothing of it is left: the sanitizers see to that. */
+static void test_outstayed(UNUSED void **state)
+{
+	static const char held[] = "GET /api/v1/rdp/servers/" KNOWN "/status HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ";
+	struct strbuf raw = { 0 };
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)t.ports[0]), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+	strbuf_printf(&raw, "%s%s\r\n\r\n", held, t.user);
+	assert_int_equal(send(fd, raw.s, raw.len, 0), raw.len);
+	strbuf_done(&raw);
+	while (!t.held) { /* until its handler has it */
+		struct answer a = ask(0, "GET /health");
+		answer_done(&a);
+	}
+	api_drain(t.api, 10, drained, NULL);
+	loop_run(t.loop);
+	api_free(TAKE_PTR(t.api));
+	call_ok(TAKE_PTR(t.held), NULL); /* the late answer is nobody's */
+	close(fd);
+	loop_timer_set(t.stop, 10);
+	loop_run(t.loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -797,7 +884,9 @@ int main(void)
 		cmocka_unit_test(test_tokens),	cmocka_unit_test(test_bodies),	cmocka_unit_test(test_query),
 		cmocka_unit_test(test_etags),	cmocka_unit_test(test_errors),	cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_rates),	cmocka_unit_test(test_metrics), cmocka_unit_test(test_hosts),
+		cmocka_unit_test(test_trace),	cmocka_unit_test(test_proxies),
 		cmocka_unit_test(test_openapi), cmocka_unit_test(test_ready),	cmocka_unit_test(test_ready_hangs),
+		cmocka_unit_test(test_outstayed),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
