@@ -50,17 +50,16 @@ static void away(struct task *t, const struct reply *r)
 	bool began = r->err == ERR_UNCERTAIN || r->err == ERR_DEADLINE;
 	if (t->call && !t->fresh && !began) {
 		task_go_back(t);
-		task_fail(t, ERR_UNAVAILABLE, "the host's agent is away; start xrdp-integration on %s, or try again later",
-			  doc_str(t->s->doc, "node", "it"));
+		task_refuse(t, ERR_UNAVAILABLE, NULL,
+			    "the host's agent is away; start xrdp-integration on %s, or try again later",
+			    doc_str(t->s->doc, "node", "it"));
 		return;
 	}
 	server_touch(t->s, "status_reason", json_string(began ? "agent_silent" : "agent_away"));
-	if (t->fresh || !t->call) {
-		task_answer(t, 201);
-		task_end(t);
-	} else {
-		task_fail(t, r->err, "the host's agent did not answer in time; look at the server's status");
-	}
+	if (t->fresh || !t->call)
+		server_wait(t->s, finished, t);
+	else
+		task_refuse(t, r->err, NULL, "the host's agent did not answer in time; look at the server's status");
 }
 
 static void running(struct task *t, const json_t *instance)
@@ -119,7 +118,7 @@ static void ask(struct task *t)
 static void accepted(int err, void *arg)
 {
 	struct task *t = arg;
-	if (!t->call || t->wait)
+	if (!t->call || t->wait || t->refusal.err)
 		return;
 	if (err)
 		store_fail(TAKE_PTR(t->call), err, ERR_SERVER_START);

@@ -161,13 +161,20 @@ struct task {
 	bool port_asked; /* by whoever created it: never moved */
 	bool checked;	 /* live desktops were looked for */
 	unsigned tries;
-	int err;
+	int err; /* of a start that failed */
+	struct {
+		int err; /* 0: not refused */
+		char *message;
+		json_t *details;
+	} refusal;
 };
 struct task *task_new(struct call *c, void (*run)(struct task *t));
 /* Queue and run in turn. A full strand answers 409. */
 void task_queue(struct server *s, struct task *t);
 void task_end(struct task *t);
 void task_fail(struct task *t, int err, const char *fmt, ...) PRINTF(3, 4); /* answers if somebody waits, and ends it */
+/* The same, but only when what was entered on the way back is durable. `details` is consumed, may be NULL. */
+void task_refuse(struct task *t, int err, json_t *details, const char *fmt, ...) PRINTF(4, 5);
 /* Keep what the server is, to go back to it when the agent cannot be asked or refuses. */
 void task_remember(struct task *t);
 void task_go_back(struct task *t);

@@ -233,8 +233,8 @@ void server_touch(struct server *s, const char *key, json_t *consume)
 
 void server_wait(struct server *s, server_durable done, void *arg)
 {
-	if (s->stored_version == s->version) {
-		done(0, arg);
+	if (s->gone || s->stored_version == s->version) {
+		done(s->gone ? -ERR_SERVER_NOT_FOUND : 0, arg);
 		return;
 	}
 	struct waiter *w = XNEW(struct waiter);

@@ -32,18 +32,14 @@ static json_t *name_desktops(const json_t *desktops)
 
 static void refuse(struct task *t, json_t *consume_details)
 {
-	if (t->call)
-		call_fail_details(TAKE_PTR(t->call), ERR_CONFLICT, consume_details,
-				  "people are on this server; ask again with force=true to end their desktops");
-	else
-		json_decref(consume_details);
-	task_end(t);
+	task_refuse(t, ERR_CONFLICT, consume_details,
+		    "people are on this server; ask again with force=true to end their desktops");
 }
 
 static void fail_away(struct task *t, const struct reply *r)
 {
-	task_fail(t, r->err, "the host's agent does not answer; start xrdp-integration on %s, or try again later",
-		  doc_str(t->s->doc, "node", "it"));
+	task_refuse(t, r->err, NULL, "the host's agent does not answer; start xrdp-integration on %s, or try again later",
+		    doc_str(t->s->doc, "node", "it"));
 }
 
 static void stopped_durable(int err, void *arg)
@@ -80,14 +76,14 @@ static void asked(const struct reply *r, void *arg)
 	else if (agent_away(r))
 		fail_away(t, r);
 	else
-		task_fail(t, t->remove ? ERR_SERVER_DELETE : ERR_SERVER_STOP, "the host's agent did not stop it: %s",
-			  r->message);
+		task_refuse(t, t->remove ? ERR_SERVER_DELETE : ERR_SERVER_STOP, NULL, "the host's agent did not stop it: %s",
+			    r->message);
 }
 
 static void accepted(int err, void *arg)
 {
 	struct task *t = arg;
-	if (!t->call || t->wait || t->remove)
+	if (!t->call || t->wait || t->remove || t->refusal.err)
 		return;
 	if (err)
 		store_fail(TAKE_PTR(t->call), err, ERR_SERVER_STOP);

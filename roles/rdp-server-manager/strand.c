@@ -22,6 +22,8 @@ static void task_free(struct task *t)
 	loop_timer_free(t->timer);
 	json_decref(t->body);
 	json_decref(t->was);
+	free(t->refusal.message);
+	json_decref(t->refusal.details);
 	free(t);
 }
 
@@ -65,6 +67,25 @@ void task_answer(struct task *t, int status)
 {
 	if (t->call)
 		server_send(t->s, TAKE_PTR(t->call), status);
+}
+
+static void refused(int err, void *arg)
+{
+	struct task *t = arg;
+	if (t->call)
+		call_fail_details(TAKE_PTR(t->call), t->refusal.err, TAKE_PTR(t->refusal.details), "%s", t->refusal.message);
+	task_end(t);
+}
+
+void task_refuse(struct task *t, int err, json_t *details, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	t->refusal.message = xvasprintf(fmt, ap);
+	va_end(ap);
+	t->refusal.err = err;
+	t->refusal.details = details;
+	server_wait(t->s, refused, t);
 }
 
 void task_end(struct task *t)
@@ -195,7 +216,9 @@ void server_send(struct server *s, struct call *c, int status)
 
 void store_fail(struct call *c, int err, int code)
 {
-	if (store_unsure(err) || err == -ERR_UNAVAILABLE || err == -ERR_BUSY)
+	if (err == -ERR_SERVER_NOT_FOUND)
+		call_fail(c, -err, NULL);
+	else if (store_unsure(err) || err == -ERR_UNAVAILABLE || err == -ERR_BUSY)
 		call_fail(c, -err, "the store did not take it in time; try again as Retry-After says");
 	else
 		call_fail(c, err ? code : ERR_UNAVAILABLE, "the store failed (%s); the log has more", err_text(err));

@@ -157,12 +157,18 @@ static void agent_desktops(struct call *c, void *arg)
 
 static void agent_config(struct call *c, void *arg)
 {
-	call_ok(c, json_pack("{s:s, s:s}", "xrdp_ini", "[Globals]\n", "sesman_ini", doc_str(call_body(c), "name", "")));
+	if (((struct rig *)arg)->away)
+		call_fail(c, ((struct rig *)arg)->away, NULL);
+	else
+		call_ok(c, json_pack("{s:s, s:s}", "xrdp_ini", "[Globals]\n", "sesman_ini", doc_str(call_body(c), "name", "")));
 }
 
 static void agent_logs(struct call *c, void *arg)
 {
-	call_ok(c, json_pack("{s:[s]}", "lines", "one line"));
+	if (((struct rig *)arg)->away)
+		call_fail(c, ((struct rig *)arg)->away, NULL);
+	else
+		call_ok(c, json_pack("{s:[s]}", "lines", "one line"));
 }
 
 static void heard(const struct event *e, void *arg)
