@@ -14,7 +14,8 @@ struct store_options {
 /* Returns at once; the file is opened, checked and migrated on the writer's thread, and on_open tells how that went
  * (err 0, or a negated code with a sentence that says what to do). What is asked before waits, within queue_limit. When the
  * opening failed everything answers STORE_FAILED and it is tried again every two seconds unless `why` is final (newer
- * schema, not a store). */
+ * schema, not a store); on_open tells each outcome that differs from the one before. A final one is -ERR_INVALID, all others
+ * -ERR_UNAVAILABLE. */
 struct store *store_open_embedded(struct loop *l, const struct store_options *o,
 				  void (*on_open)(int err, const char *why, void *arg), void *arg);
 /* Answers what is queued, checkpoints, ends the threads. Blocks for that; call after the drain. */

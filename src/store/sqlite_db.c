@@ -9,11 +9,12 @@
 
 int sqlite_settings(struct sqlite_db *db, bool writer)
 {
-	/* small caches: a document is cached above us, and an idle store should weigh nothing */
+	/* a batch of 64 touches several hundred pages, so that SQLite's own 1000 would fold the log back at every other commit.
+	 * Small caches: a document is cached above us, and an idle store should weigh nothing */
 	static const char both[] = "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"
 				   "PRAGMA cache_size=-512";
-	static const char writers[] = "PRAGMA synchronous=FULL; PRAGMA cache_size=-2048; PRAGMA journal_size_limit=4194304;"
-				      "PRAGMA wal_autocheckpoint=1000";
+	static const char writers[] = "PRAGMA synchronous=FULL; PRAGMA cache_size=-4096; PRAGMA journal_size_limit=4194304;"
+				      "PRAGMA wal_autocheckpoint=4000";
 	sqlite3_extended_result_codes(db->h, 1);
 	sqlite3_busy_timeout(db->h, BUSY_MS);
 	sqlite3_db_config(db->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
