@@ -239,6 +239,67 @@ static void two_do_not_share_a_file(UNUSED void **state)
 	file_close(c);
 }
 
+/* --- someone else's lock: a child takes the byte that SQLite's writers lock (wal.c, WAL_WRITE_LOCK) */
+
+static pid_t lock_holder(const char *path)
+{
+	_cleanup_(xfreep) char *shm = xasprintf("%s-shm", path);
+	int p[2];
+	char c = 0;
+	assert_int_equal(pipe(p), 0);
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		int fd = open(shm, O_RDWR | O_CLOEXEC);
+		struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 120, .l_len = 1 };
+		if (fd < 0 || fcntl(fd, F_SETLKW, &fl) < 0 || write(p[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(p[1]);
+	assert_int_equal(read(p[0], &c, 1), 1);
+	close(p[0]);
+	return pid;
+}
+
+static void a_locked_file_is_said_and_heals(UNUSED void **state)
+{
+	_cleanup_(xfreep) char *path = path_of("locked");
+	struct file f = { .path = path };
+	struct suite_answer a;
+	json_t *doc = suite_doc("x", 2);
+	struct store_op op = { STORE_PUT, COL_SERVERS, "x", 0, doc };
+	f.l = loop_new();
+	f.s = store_open_embedded(f.l, &(struct store_options){ path, 4096, 300, 0 }, on_open, &f);
+	suite_until(f.l, &f.told);
+	assert_int_equal(put(&f, "x"), STORE_OK);
+	pid_t pid = lock_holder(path);
+	/* answered in its time, and as what did not happen: it was never begun */
+	suite_write(f.l, f.s, &op, 1, &a);
+	assert_int_equal(a.result, STORE_FAILED);
+	assert_int_equal(a.err, -ERR_DEADLINE);
+	assert_true(has(&f, "x")); /* reading goes on */
+	const char *why;
+	for (int i = 0; i < 20000 && store_healthy(f.s, &why); i++)
+		suite_turn(f.l, 1);
+	assert_false(store_healthy(f.s, &why));
+	assert_non_null(strstr(why, "locked"));
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	for (int i = 0; i < 20000 && !store_healthy(f.s, NULL); i++)
+		suite_turn(f.l, 1);
+	assert_true(store_healthy(f.s, NULL));
+	suite_get(f.l, f.s, COL_SERVERS, "x", &a);
+	assert_int_equal(a.version, 1); /* it did not happen later either */
+	free(a.text);
+	suite_write(f.l, f.s, &op, 1, &a);
+	assert_int_equal(a.result, STORE_OK);
+	json_decref(doc);
+	store_close(f.s);
+	loop_free(f.l);
+}
+
 /* --- kill -9 */
 
 struct child {
@@ -499,6 +560,7 @@ int main(void)
 		cmocka_unit_test(a_directory_is_no_store),
 		cmocka_unit_test(a_damaged_file_says_so),
 		cmocka_unit_test(two_do_not_share_a_file),
+		cmocka_unit_test(a_locked_file_is_said_and_heals),
 		cmocka_unit_test(nothing_acknowledged_is_lost_to_kill),
 		cmocka_unit_test(a_full_disk_is_said_and_heals),
 		cmocka_unit_test(a_read_only_disk_is_said_and_heals),
