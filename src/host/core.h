@@ -65,6 +65,7 @@ struct host {
 	struct list instances; /* struct instance, node */
 	struct list watches;   /* watch.h */
 	struct list answers;   /* host_answer */
+	struct list jobs;      /* watch.h */
 	int passed_fd;	       /* watch.c: what a job handed over, during its done */
 	struct cgroups *cgroups;
 	struct profiles *profiles;

@@ -109,6 +109,7 @@ struct host *host_new_with(struct loop *l, const struct host_settings *s, host_e
 	list_init(&h->instances);
 	list_init(&h->watches);
 	list_init(&h->answers);
+	list_init(&h->jobs);
 	settings_copy(&h->set, s);
 	h->why_not = settings_fault(&h->set);
 	h->hook_socket = xasprintf("%s/xrdp/hook.sock", h->set.runtime_dir);
@@ -187,6 +188,7 @@ void host_free(struct host *h)
 		n = h->instances.next;
 		instance_free(CONTAINER_OF(n, struct instance, node));
 	}
+	jobs_cancel_all(h);
 	while (!list_empty(&h->answers))
 		answer_free(CONTAINER_OF(h->answers.next, struct answer, node));
 	while (!list_empty(&h->watches))

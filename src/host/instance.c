@@ -138,7 +138,7 @@ void instance_free(struct instance *i)
 	json_decref(i->next_spec);
 	json_decref(i->last_exit);
 	json_decref(i->ended);
-	char *const text[] = { i->user_id, i->dir, i->etc, i->run, i->pam, i->log, i->spare };
+	char *const text[] = { i->user_id, i->dir, i->etc, i->run, i->pam, i->log };
 	for (size_t n = 0; n < ARRAY_LEN(text); n++)
 		free(text[n]);
 	free(i);

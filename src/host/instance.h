@@ -77,7 +77,6 @@ struct instance {
 	bool ending;		  /* stopping: desktops are being ended */
 	json_t *ended;		  /* stopping: desktops that were */
 	json_t *next_spec;	  /* replacing: what comes */
-	char *spare;		  /* rsakeys.ini made ahead, taken for this start */
 	struct loop_task reap;
 };
 

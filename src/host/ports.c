@@ -112,14 +112,15 @@ static int block_taken(struct host *h, int first, int host_first, int host_count
 	return 0;
 }
 
-int ports_choose(struct host *h, int *ret_sesman_port, int *ret_display_first)
+int ports_choose(struct host *h, const char *server_id, int *ret_sesman_port, int *ret_display_first)
 {
-	enum { FIRST_DISPLAY = 1000, LAST_DISPLAY = 59000, FIRST_PORT = 21000, LAST_PORT = 29999 };
+	enum { FIRST_DISPLAY = 1000, LAST_DISPLAY = 59000, FIRST_PORT = 21000, LAST_PORT = 29999, SPREAD = 20 };
+	unsigned spread = (unsigned)strtoul(server_id, NULL, 16) % SPREAD; /* the first group of a UUID */
 	int host_first = host_setting(h, "X11DisplayOffset", 10);
 	int host_sessions = host_setting(h, "MaxSessions", 50);
 	int host_count = host_sessions > 0 && host_sessions < 10000 ? host_sessions + 1 : 1000;
 	int host_port = host_setting(h, "ListenPort", 3350);
-	int port = FIRST_PORT, display = FIRST_DISPLAY, next;
+	int port = FIRST_PORT, display = FIRST_DISPLAY + (int)spread * PORTS_DISPLAYS, next;
 	while (port <= LAST_PORT && (port == host_port || is_ours(h, port) || !port_is_free_local(port)))
 		port++;
 	while (display <= LAST_DISPLAY && (next = block_taken(h, display, host_first, host_count)))

@@ -12,7 +12,8 @@ bool port_is_free_local(int port);
 #define PORTS_DISPLAYS 52 /* width of a block: the most max_sessions can be, and room for two that are skipped */
 
 /* A sesman port and a block of displays that nobody has: not the host's sesman, no instance, no X server, and none of the
- * ports that go with a display hits one of ours. 0 or -ERR_NO_PORT. */
-int ports_choose(struct host *h, int *ret_sesman_port, int *ret_display_first);
+ * ports that go with a display hits one of ours. Where the search begins depends on `server_id`, so that two daemons on one
+ * host do not meet. 0 or -ERR_NO_PORT. */
+int ports_choose(struct host *h, const char *server_id, int *ret_sesman_port, int *ret_display_first);
 
 #endif

@@ -101,8 +101,8 @@ static int keygen(const char *to)
 /* rsakeys.ini for the classic RDP layer: kept from the last start, else one made ahead, else made now, else the host's. */
 static bool rsa_keys(struct fault *f, struct host *h, const struct instance *i)
 {
-	_cleanup_(xfreep) char *path = xasprintf("%s/rsakeys.ini", i->etc);
-	if (access(path, F_OK) != 0 && !(i->spare && rename(i->spare, path) == 0) && keygen(path) < 0) {
+	_cleanup_(xfreep) char *path = xasprintf("%s/rsakeys.ini", i->etc), *spare = xasprintf("%s/rsakeys.spare", i->dir);
+	if (access(path, F_OK) != 0 && rename(spare, path) < 0 && keygen(path) < 0) {
 		_cleanup_(xfreep) char *hosts = xasprintf("%s/rsakeys.ini", h->set.xrdp_config);
 		if (!note(f, fs_copy(hosts, path, 0640, h->xrdp_gid), hosts))
 			return false;

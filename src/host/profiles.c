@@ -6,6 +6,7 @@
 #include "lucid/str.h"
 
 #define PROFILES_MAX 32
+#define NAME "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
 struct profiles {
 	struct profile p[PROFILES_MAX];
@@ -47,7 +48,7 @@ static bool is_installed(const char *command)
 static void add(struct profiles *ps, const char *name, size_t len, const char *command)
 {
 	struct profile *p = &ps->p[ps->n];
-	if (ps->n == PROFILES_MAX || len == 0 || len >= sizeof p->name || !*command || str_has_control(command, false))
+	if (ps->n == PROFILES_MAX || len == 0 || len >= sizeof p->name || !*command || strspn(name, NAME) < len || str_has_control(command, false))
 		return;
 	memcpy(p->name, name, len);
 	p->name[len] = '\0';

@@ -143,15 +143,22 @@ static void mourn(struct instance *i)
 		daemon_died(&i->sesman, 0, false, 0);
 }
 
+/* Reasons are static text. */
+static const char *reason_of(const json_t *d)
+{
+	static const char *const reasons[] = { "sesman_exited", "xrdp_exited", "port_in_use", "xrdp_mute", "sesman_mute", "fork" };
+	const char *s = doc_str(d, "reason", "");
+	for (size_t n = 0; n < ARRAY_LEN(reasons); n++)
+		if (str_eq(reasons[n], s))
+			return reasons[n];
+	return "found_failed";
+}
+
 static void adopt(struct host *h, const json_t *d)
 {
 	const char *state = doc_str(d, "state", "");
 	struct instance *i = from_record(h, d);
 	bool lives = i->xrdp.watch || i->sesman.watch || i->ns_fd >= 0;
-	if (str_eq(state, "failed") && !lives) {
-		instance_free(i);
-		return;
-	}
 	if (str_eq(state, "stopping") || str_eq(state, "starting") || !lives) {
 		/* half a start, half a stop, or all dead: nothing to keep; what is left of it goes */
 		stop_begin(i, i->remove);
@@ -160,7 +167,7 @@ static void adopt(struct host *h, const json_t *d)
 	start_apply_limits(i);
 	if (str_eq(state, "failed")) {
 		i->state = INSTANCE_FAILED;
-		i->reason = "sesman_exited";
+		i->reason = reason_of(d);
 	} else {
 		i->state = INSTANCE_FAILED; /* the way in: failed may become running */
 		int64_t since = i->since_ms;

@@ -48,6 +48,6 @@ void record_adopt_all(struct host *h);
 struct spares *spares_new(struct host *h);
 void spares_free(struct spares *s); /* takes NULL; the files stay for the next time */
 void spares_fill(struct spares *s);
-char *spares_take(struct spares *s); /* a path to rename away, the caller's text; NULL: there is none yet */
+bool spares_take(struct spares *s, const char *to); /* moved there; false: there is none yet */
 
 #endif

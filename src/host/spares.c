@@ -83,16 +83,13 @@ void spares_fill(struct spares *s)
 		}
 }
 
-char *spares_take(struct spares *s)
+bool spares_take(struct spares *s, const char *to)
 {
 	for (size_t n = 0; s && n < KEEP; n++)
 		if (s->ready[n]) {
 			s->ready[n] = false;
-			/* out of the way of the next one made here, before that begins */
-			char *own = xasprintf("%s.taken-%u", s->path[n], ++s->host->ticks);
-			if (rename(s->path[n], own) == 0)
-				return own;
-			free(own);
+			if (rename(s->path[n], to) == 0)
+				return true;
 		}
-	return NULL;
+	return false;
 }

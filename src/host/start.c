@@ -198,8 +198,6 @@ static void on_prepared(void *arg, int code, const char *text, UNUSED size_t len
 	struct instance *i = arg;
 	static const char mark[] = "fingerprint ";
 	i->job = NULL;
-	free(i->spare);
-	i->spare = NULL;
 	spares_fill(i->host->spares);
 	if (code != PREPARE_OK) {
 		obituary_of_prepare(i, code < 0 ? err_text(-code) : text);
@@ -235,8 +233,9 @@ static void prepare(struct instance *i, const json_t *spec, bool make_ns)
 				 .spec = spec,
 				 .command = p ? p->command : "xterm",
 				 .make_ns = make_ns };
-	if (!i->spare)
-		i->spare = spares_take(h->spares);
+	_cleanup_(xfreep) char *keys = xasprintf("%s/rsakeys.ini", i->etc), *spare = xasprintf("%s/rsakeys.spare", i->dir);
+	if (!i->shared && access(keys, F_OK) < 0)
+		spares_take(h->spares, spare);
 	i->job = job_start(h, prepare_run, &in, PREPARE_MS, on_prepared, i);
 }
 
@@ -245,7 +244,7 @@ static void begin(struct instance *i)
 	struct host *h = i->host;
 	record_write(i);
 	if (!i->display_count && !i->shared) {
-		if (ports_choose(h, &i->sesman_port, &i->display_first) < 0) {
+		if (ports_choose(h, i->id, &i->sesman_port, &i->display_first) < 0) {
 			give_up(i, "no_displays");
 			return;
 		}

@@ -144,6 +144,7 @@ bool watch_told(struct host *h, pid_t pid, int status)
 /* --- jobs */
 
 struct job {
+	struct list node;
 	struct host *host;
 	struct watch *watch;
 	struct loop_timer *deadline;
@@ -158,6 +159,7 @@ struct job {
 
 static void job_free(struct job *j)
 {
+	list_remove(&j->node);
 	watch_free(j->watch);
 	loop_timer_free(j->deadline);
 	loop_io_free(j->io);
@@ -271,6 +273,7 @@ struct job *job_start(struct host *h, job_fn fn, void *in, unsigned deadline_ms,
 	j->done = done;
 	j->arg = arg;
 	j->text.max = JOB_MAX_OUT;
+	list_append(&h->jobs, &j->node);
 	loop_task_init(&j->failed, on_job_failed);
 	int sv[2] = { -1, -1 };
 	pid_t pid = -1;
@@ -309,6 +312,12 @@ void job_cancel(struct job *j)
 		j->watch = NULL; /* stays in the list until the process is gone */
 	}
 	job_free(j);
+}
+
+void jobs_cancel_all(struct host *h)
+{
+	while (!list_empty(&h->jobs))
+		job_cancel(CONTAINER_OF(h->jobs.next, struct job, node));
 }
 
 bool job_pass_fd(int out, int fd)

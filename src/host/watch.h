@@ -37,6 +37,7 @@ typedef void (*job_done)(void *arg, int code, const char *text, size_t len);
 struct job;
 struct job *job_start(struct host *h, job_fn fn, void *in, unsigned deadline_ms, job_done done, void *arg);
 void job_cancel(struct job *j); /* takes NULL; killed, done is not called */
+void jobs_cancel_all(struct host *h);
 /* In the job: hand one descriptor to the parent (a newline goes along as text). In done: take it; -1 if none came. */
 bool job_pass_fd(int out, int fd);
 int job_take_fd(struct host *h);

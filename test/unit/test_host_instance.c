@@ -491,6 +491,7 @@ static void test_heal(void **state)
 	done_with(&a);
 	struct instance *i = instance_find(host, id);
 	assert_true(is_bound(i));
+	rmdir("/run/xrdp/sockdir");
 	if (rmdir("/run/xrdp") < 0) {
 		a = stop(id, true);
 		done_with(&a);
@@ -501,6 +502,89 @@ static void test_heal(void **state)
 	a = stop(id, true);
 	assert_int_equal(a.err, 0);
 	done_with(&a);
+}
+
+/* Desktops as the other half would tell of them. */
+static size_t fake_live;
+static size_t live(struct instance *i)
+{
+	return fake_live;
+}
+static json_t *list(struct instance *i)
+{
+	return json_pack("[{s:i,s:s}]", "display", i->display_first, "server_id", i->id);
+}
+static struct {
+	void (*done)(void *arg, json_t *consume_ended);
+	void *arg;
+	struct instance *i;
+	struct loop_timer *timer;
+} ending;
+static void on_ended(void *arg)
+{
+	fake_live = 0;
+	ending.done(ending.arg, list(ending.i));
+}
+static void end_all(struct instance *i, void (*done)(void *arg, json_t *consume_ended), void *arg)
+{
+	ending.done = done;
+	ending.arg = arg;
+	ending.i = i;
+	loop_timer_set(ending.timer, 20);
+}
+
+static void test_live_desktops(void **state)
+{
+	char id[ID_UUID_SIZE];
+	id_uuid(id);
+	struct instance_hooks kept = host->hooks;
+	host->hooks = (struct instance_hooks){ .desktops_live = live, .desktops_list = list, .desktops_end_all = end_all };
+	ending.timer = loop_timer_new(loop, on_ended, NULL);
+	struct answer a = start(id, free_port(), false);
+	must_run(&a);
+	done_with(&a);
+	fake_live = 1;
+	a = stop(id, false);
+	assert_int_equal(a.err, ERR_CONFLICT);
+	assert_string_equal(doc_str(json_array_get(a.out, 0), "server_id", ""), id);
+	done_with(&a);
+	assert_int_equal(instance_find(host, id)->state, INSTANCE_RUNNING);
+	a = ask("host.instance.stop", json_pack("{s:s,s:b,s:b}", "server_id", id, "force", 1, "remove", 1));
+	assert_int_equal(a.err, 0);
+	assert_int_equal(json_array_size(json_object_get(a.out, "ended")), 1);
+	done_with(&a);
+	loop_timer_free(ending.timer);
+	host->hooks = kept;
+}
+
+/* Half a start and half a stop are cleared away by the next supervisor. */
+static void test_half_done(void **state)
+{
+	char id[ID_UUID_SIZE];
+	id_uuid(id);
+	int port = free_port();
+	json_t *in = json_pack("{s:o,s:b}", "spec", spec_of(id, port), "replace", 0);
+	struct answer a = { 0 };
+	entry("host.instance.start")(host, in, on_done, &a);
+	struct instance *i = instance_find(host, id);
+	while (!i->xrdp.pid) {
+		struct loop_timer *t = loop_timer_new(loop, on_time, NULL);
+		loop_timer_set(t, 1);
+		loop_run(loop);
+		loop_timer_free(t);
+	}
+	json_decref(in);
+	pid_t xrdp = i->xrdp.pid, sesman = i->sesman.pid;
+	host_free(host);
+	host = open_host("data");
+	struct answer got = ask("host.instance.list", json_object());
+	done_with(&got);
+	got = stop(id, true);
+	assert_int_equal(got.err, 0);
+	done_with(&got);
+	assert_int_equal(proc_start(xrdp), 0);
+	assert_int_equal(proc_start(sesman), 0);
+	assert_true(port_is_free(port));
 }
 
 static void test_refusals(void **state)
@@ -553,6 +637,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_life),	 cmocka_unit_test(test_two_and_limits), cmocka_unit_test(test_deaths),
 		cmocka_unit_test(test_adoption), cmocka_unit_test(test_heal),		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_live_desktops), cmocka_unit_test(test_half_done),
 	};
 	snprintf(dir, sizeof dir, "/tmp/lrdp-host-%d", getpid());
 	if (geteuid() != 0 || fs_mkdirs(dir, 0755) < 0) {

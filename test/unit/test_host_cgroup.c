@@ -1,0 +1,182 @@
+/* Control groups as this host has them: made, limited, filled, killed, removed. Where none can be written there is nothing
+ * to test but that everything takes NULL. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host/cgroup.h"
+#include "lucid/str.h"
+
+static struct cgroups *all;
+static char name[64];
+
+static void test_none(void **state)
+{
+	struct cgroup_enforced e;
+	struct cgroup_usage u;
+	const struct cgroup_limits l = { .cpu_percent = 50 };
+	cgroup_limit(NULL, &l, &e);
+	assert_false(e.cpu || e.memory || e.tasks);
+	assert_int_equal(cgroup_kill(NULL), 0);
+	assert_int_equal(cgroup_pids(NULL, NULL, 0), 0);
+	assert_false(cgroup_populated(NULL));
+	assert_true(cgroup_remove(NULL));
+	assert_string_equal(cgroup_path(NULL), "");
+	assert_null(cgroup_sub(NULL, "x"));
+	assert_true(cgroup_attach(NULL, getpid()) < 0);
+	cgroup_usage(NULL, &u);
+	assert_int_equal(u.tasks, -1);
+	cgroup_free(NULL);
+}
+
+static void test_limits(void **state)
+{
+	struct cgroup *c = cgroup_make(all, name);
+	if (!c)
+		skip();
+	struct cgroup_enforced e;
+	struct cgroup_limits l = { .cpu_percent = 50, .memory_mb = 128, .tasks = 40 };
+	cgroup_limit(c, &l, &e);
+	assert_true(e.cpu && e.memory && e.tasks);
+	l = (struct cgroup_limits){ .tasks = 50 };
+	cgroup_limit(c, &l, &e); /* taken away again, one raised */
+	assert_true(!e.cpu && !e.memory && e.tasks);
+	json_t *record = cgroup_record(c);
+	struct cgroup *again = cgroup_reopen(all, record);
+	assert_non_null(again);
+	assert_string_equal(strrchr(cgroup_path(again), '/') + 1, name);
+	cgroup_free(again);
+	assert_true(cgroup_remove(c));
+	assert_null(cgroup_reopen(all, record));
+	json_decref(record);
+	cgroup_free(c);
+}
+
+/* A process that forks another which leaves its session and ignores what can be ignored. */
+static pid_t escaper(struct cgroup *c)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		cgroup_attach(c, getpid());
+		if (fork() == 0) {
+			setsid();
+			signal(SIGTERM, SIG_IGN);
+		}
+		for (;;)
+			pause();
+	}
+	return pid;
+}
+
+static void settle(const struct cgroup *c, bool populated, size_t processes)
+{
+	for (int n = 0; n < 2000; n++) {
+		if (cgroup_populated(c) == populated && cgroup_pids(c, NULL, 0) == processes)
+			return;
+		usleep(1000);
+	}
+	fail_msg("the group does not come to %zu processes, it has %zu", processes, cgroup_pids(c, NULL, 0));
+}
+
+static void test_kill(void **state)
+{
+	struct cgroup *c = cgroup_make(all, name);
+	if (!c)
+		skip();
+	struct cgroup *leaf = cgroup_sub(c, "daemons"), *other = cgroup_sub(c, "desktop-7");
+	assert_non_null(leaf);
+	assert_false(cgroup_populated(c));
+	pid_t a = escaper(leaf), b = escaper(other);
+	settle(c, true, 4);
+	settle(other, true, 2);
+	char path[4096];
+	assert_true(cgroup_path_of(all, b, path, sizeof path));
+	assert_string_equal(path, cgroup_path(other));
+	pid_t pids[4];
+	assert_int_equal(cgroup_pids(c, pids, 4), 4);
+	assert_false(cgroup_remove(c)); /* something lives there */
+	struct cgroup_usage u;
+	cgroup_usage(c, &u);
+	assert_true(u.tasks == -1 || u.tasks == 4);
+
+	assert_true(cgroup_kill(other) >= 2);
+	settle(other, false, 0);
+	assert_int_equal(cgroup_pids(leaf, NULL, 0), 2); /* the neighbour is not hit */
+	assert_true(cgroup_kill(c) >= 2);
+	settle(c, false, 0);
+	waitpid(a, NULL, 0);
+	waitpid(b, NULL, 0);
+	struct cgroup *found = cgroup_sub_open(c, "desktop-7");
+	assert_non_null(found);
+	cgroup_free(found);
+	assert_null(cgroup_sub_open(c, "desktop-8"));
+	assert_true(cgroup_remove(c));
+	cgroup_free(leaf);
+	cgroup_free(other);
+	cgroup_free(c);
+}
+
+static void test_task_limit_holds(void **state)
+{
+	struct cgroup *c = cgroup_make(all, name);
+	if (!c)
+		skip();
+	struct cgroup *leaf = cgroup_sub(c, "daemons");
+	struct cgroup_enforced e;
+	const struct cgroup_limits l = { .tasks = 10 };
+	cgroup_limit(c, &l, &e);
+	assert_true(e.tasks);
+	int p[2];
+	assert_int_equal(pipe(p), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		unsigned char made = 0;
+		cgroup_attach(leaf, getpid());
+		while (made < 50) {
+			pid_t child = fork();
+			if (child < 0)
+				break;
+			if (child == 0)
+				for (;;)
+					pause();
+			made++;
+		}
+		if (write(p[1], &made, 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	unsigned char made = 0;
+	assert_int_equal(read(p[0], &made, 1), 1);
+	assert_int_equal(made, 9);
+	cgroup_kill(c);
+	settle(c, false, 0);
+	waitpid(pid, NULL, 0);
+	close(p[0]);
+	close(p[1]);
+	assert_true(cgroup_remove(c));
+	cgroup_free(leaf);
+	cgroup_free(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_none),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_kill),
+		cmocka_unit_test(test_task_limit_holds),
+	};
+	snprintf(name, sizeof name, "lrdp-test-%d", getpid());
+	all = cgroups_new();
+	int r = cmocka_run_group_tests(tests, NULL, NULL);
+	cgroups_free(all);
+	return r;
+}
