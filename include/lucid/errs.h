@@ -20,5 +20,6 @@ int err_status(int err);	   /* HTTP */
 bool err_again(int err);	   /* the same request may succeed later */
 const char *err_text(int err);	   /* what to do about it */
 int err_from_name(const char *s);  /* the code, ERR_INTERNAL when unknown; for frames between processes */
+int err_from_code(const char *s);  /* the first row with this LUCID_ERR_…, ERR_INTERNAL when unknown; for answers over REST */
 
 #endif

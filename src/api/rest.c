@@ -2,6 +2,7 @@
 
 #include <strings.h>
 
+#include "bus/rest.h"
 #include "lucid/id.h"
 #include "lucid/log.h"
 
@@ -134,6 +135,14 @@ static int read_body(struct request *q, json_t **ret)
 	return -ERR_MALFORMED;
 }
 
+/* A number that another listener of ours sent along; 0 when there is none or it makes no sense. */
+static unsigned passed_on(struct request *q, const char *header, unsigned max)
+{
+	int64_t n = 0;
+	const char *text = http_req_header(q->http, header, NULL);
+	return text && str_int(text, 1, max, &n) ? (unsigned)n : 0;
+}
+
 static void begin_op(struct request *q, const char *const params[OP_MAX_PARAMS])
 {
 	const struct op *op = q->op;
@@ -145,6 +154,9 @@ static void begin_op(struct request *q, const char *const params[OP_MAX_PARAMS])
 		.request_id = q->id,
 		.deadline_ms = op->deadline_ms ? op->deadline_ms : q->api->deadline_ms,
 	};
+	unsigned left_ms = passed_on(q, REST_TIME_HEADER, args.deadline_ms);
+	args.deadline_ms = left_ms ? left_ms : args.deadline_ms;
+	args.hops = passed_on(q, REST_HOPS_HEADER, 1000);
 	const char *why;
 	int rc = op->flags & OP_IF_MATCH ? reply_if_match(q, &args.if_match, &why) : 0;
 	if (rc < 0) {

@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "app/checks_ready.h"
+#include "app/peers.h"
 #include "app/roles.h"
 #include "auth/token.h"
 #include "bus/pair.h"
@@ -28,6 +29,7 @@ struct server {
 	struct token_keys *keys;
 	struct store *store;
 	struct api *api;
+	struct peers *peers;
 	struct running_role roles[8];
 	size_t nroles, draining;
 	struct loop_signal *signals[3];
@@ -196,6 +198,7 @@ static int make_api(struct server *s)
 	struct api_env env = { s->loop, s->bus, s->env->config, s->keys, s->env->roles, all_roles };
 	s->api = api_new(&env);
 	checks_ready_add(s->api, s->store, s->bus, s->env->roles);
+	peers_add_checks(s->peers, s->api);
 	for (size_t i = 0; i < s->env->nlisteners; i++) {
 		int rc = api_listen(s->api, s->env->listeners[i].fd, s->env->listeners[i].role);
 		if (rc < 0)
@@ -223,6 +226,7 @@ static void unmake(struct server *s)
 	for (size_t i = s->nroles; i-- > 0;)
 		s->roles[i].role->free(s->roles[i].state);
 	store_close(s->store);
+	peers_free(s->peers);
 	api_free(s->api);
 	/* whoever still waited for an answer has lost its connection by now; what the bus holds goes with the process */
 	log_attach(NULL);
@@ -246,6 +250,7 @@ int server_run(const struct server_env *env, int pair_fd)
 	s.grace = loop_timer_new(s.loop, on_grace_over, &s);
 	s.keys = make_keys(env->config);
 	make_outside(&s, pair_fd);
+	s.peers = peers_new(s.loop, s.bus, env->config, s.keys, env->roles);
 	s.store = open_store(&s);
 	if (make_roles(&s) < 0 || make_api(&s) < 0)
 		return EXIT_FINAL;

@@ -52,3 +52,11 @@ int err_from_name(const char *s)
 			return i;
 	return ERR_INTERNAL;
 }
+
+int err_from_code(const char *s)
+{
+	for (int i = 1; i < ERR_COUNT; i++)
+		if (str_eq(rows[i].code, s))
+			return i;
+	return ERR_INTERNAL;
+}

@@ -1,0 +1,104 @@
+#include "app/peers.h"
+
+#include <stdio.h>
+
+#include "app/roles.h"
+#include "bus/rest.h"
+#include "lucid/str.h"
+#include "net/http_client.h"
+
+#define CALLS_MAX 1024 /* under way to all of them together */
+#define CHECK_MS 4500
+
+struct peer {
+	struct peers *peers;
+	const struct role *role;
+	char *url;
+	struct rest *rest;
+};
+
+struct peers {
+	struct http_client *client;
+	struct peer list[8];
+	size_t n;
+};
+
+static bool lives_here(const struct role *role, const struct role *const *roles)
+{
+	for (; *roles; roles++)
+		if (*roles == role)
+			return true;
+	return false;
+}
+
+struct peers *peers_new(struct loop *l, struct bus *b, const struct config *c, struct token_keys *keys,
+			const struct role *const *roles)
+{
+	struct peers *p = XNEW(struct peers);
+	for (const struct role *const *r = all_roles; *r; r++) {
+		const char *url = config_str(c, (*r)->url_option);
+		if (lives_here(*r, roles) || !*url)
+			continue;
+		if (!p->client)
+			p->client = http_client_new(l, CALLS_MAX);
+		struct peer *to = &p->list[p->n++];
+		size_t len = strlen(url);
+		*to = (struct peer){ p, *r, xstrndup(url, len - (url[len - 1] == '/')), NULL };
+		to->rest = rest_new(p->client, keys, to->url);
+		bus_route(b, (*r)->name, rest_transport(to->rest));
+	}
+	return p;
+}
+
+/* --- readiness: their own /health, which touches no dependency */
+
+struct asked {
+	api_check_done done;
+	void *token;
+};
+
+static void on_health(const struct http_result *res, void *arg)
+{
+	_cleanup_(xfreep) struct asked *a = arg;
+	char message[160];
+	if (http_result_outcome(res) != HTTP_ANSWERED)
+		a->done(a->token, API_UNHEALTHY, http_result_why(res));
+	else if (http_result_status(res) == 200)
+		a->done(a->token, API_HEALTHY, "");
+	else {
+		snprintf(message, sizeof message, "its /health answers %d", http_result_status(res));
+		a->done(a->token, API_UNHEALTHY, message);
+	}
+}
+
+static void check_peer(void *arg, api_check_done done, void *token)
+{
+	const struct peer *peer = arg;
+	_cleanup_(xfreep) char *url = xasprintf("%s/health", peer->url);
+	struct asked *a = XNEW(struct asked);
+	*a = (struct asked){ done, token };
+	struct http_ask ask = { .method = HTTP_GET, .url = url, .timeout_ms = CHECK_MS };
+	const char *why = "too many calls are under way";
+	if (http_client_ask(peer->peers->client, &ask, on_health, a, &why, NULL) == 0)
+		return;
+	free(a);
+	done(token, API_UNHEALTHY, why);
+}
+
+void peers_add_checks(struct peers *p, struct api *a)
+{
+	for (size_t i = 0; i < p->n; i++)
+		api_add_check(a, p->list[i].role->name, false, check_peer, &p->list[i]);
+}
+
+void peers_free(struct peers *p)
+{
+	if (!p)
+		return;
+	http_client_free(p->client);
+	for (size_t i = 0; i < p->n; i++) {
+		rest_free(p->list[i].rest);
+		free(p->list[i].url);
+	}
+	free(p);
+}
