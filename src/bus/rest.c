@@ -9,6 +9,7 @@
 #define TOKEN_LIFE_S 60
 #define ANSWER_MAX (8u << 20)
 #define HEADERS_MAX 8
+#define TIMEOUT_SLACK_MS 1000
 
 struct rest {
 	struct transport transport;
@@ -103,7 +104,9 @@ static void send_call(struct transport *t, struct call *c)
 		headers[n++] = (struct http_header){ "If-Match", match };
 	if (body)
 		headers[n++] = (struct http_header){ "Content-Type", "application/json" };
-	struct http_ask ask = { method_of(c->op), url, headers, n, body, body ? strlen(body) : 0, MAX(call_time_left_ms(c), 1), ANSWER_MAX };
+	/* a little longer than the call's own deadline, which is then what ends it */
+	int64_t timeout_ms = call_time_left_ms(c) + TIMEOUT_SLACK_MS;
+	struct http_ask ask = { method_of(c->op), url, headers, n, body, body ? strlen(body) : 0, timeout_ms, ANSWER_MAX };
 	struct asked *a = XNEW(struct asked);
 	a->call = c;
 	const char *why = NULL;
