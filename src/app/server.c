@@ -33,7 +33,8 @@ struct server {
 	struct running_role roles[8];
 	size_t nroles, draining;
 	struct loop_signal *signals[3];
-	struct loop_timer *grace;
+	struct loop_timer *grace, *beat;
+	int64_t beat_ms; /* for a service manager's watchdog; 0: there is none */
 	bool started, leaving;
 	int code;
 };
@@ -101,10 +102,28 @@ static void on_reload(UNUSED int signo, UNUSED void *arg)
 
 /* --- the supervisor */
 
-static void on_word(const char *word, UNUSED const json_t *doc, void *arg)
+static void on_beat(void *arg)
+{
+	struct server *s = arg;
+	if (s->pair)
+		pair_word(s->pair, "beat", NULL);
+	else
+		notify_watchdog();
+	loop_timer_set(s->beat, s->beat_ms);
+}
+
+static void beat_every(struct server *s, int64_t ms)
+{
+	s->beat_ms = MAX(ms, 10);
+	loop_timer_set(s->beat, 0);
+}
+
+static void on_word(const char *word, const json_t *doc, void *arg)
 {
 	if (!strcmp(word, "drain"))
 		drain(arg);
+	else if (!strcmp(word, "beat"))
+		beat_every(arg, doc_int(doc, "ms", 1000));
 }
 
 static void on_log(const char *line, size_t len, UNUSED void *arg)
@@ -219,6 +238,8 @@ static void make_outside(struct server *s, int pair_fd)
 	s->signals[0] = loop_signal_new(s->loop, SIGTERM, on_signal, s);
 	s->signals[1] = loop_signal_new(s->loop, SIGINT, on_signal, s);
 	s->signals[2] = loop_signal_new(s->loop, SIGHUP, on_reload, s);
+	if (notify_watchdog_us())
+		beat_every(s, (int64_t)(notify_watchdog_us() / 4000));
 }
 
 static void unmake(struct server *s)
@@ -238,6 +259,7 @@ static void unmake(struct server *s)
 	for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
 		loop_signal_free(s->signals[i]);
 	loop_timer_free(s->grace);
+	loop_timer_free(s->beat);
 	log_flush();
 }
 
@@ -248,6 +270,7 @@ int server_run(const struct server_env *env, int pair_fd)
 	log_attach(s.loop);
 	s.bus = bus_new(s.loop);
 	s.grace = loop_timer_new(s.loop, on_grace_over, &s);
+	s.beat = loop_timer_new(s.loop, on_beat, &s);
 	s.keys = make_keys(env->config);
 	make_outside(&s, pair_fd);
 	s.peers = peers_new(s.loop, s.bus, env->config, s.keys, env->roles);

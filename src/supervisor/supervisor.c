@@ -55,6 +55,8 @@ static void on_word(const char *word, const json_t *doc, void *arg)
 	struct supervisor *s = arg;
 	if (!strcmp(word, "ready") && s->life == RUNNING)
 		notify_ready(doc_str(doc, "status", "ready"));
+	else if (!strcmp(word, "beat"))
+		notify_watchdog();
 }
 
 /* The pair closes a moment before the process is gone; what follows comes with its exit. */
@@ -92,6 +94,12 @@ static void start_server(struct supervisor *s)
 	}
 	s->pair = pair_new(s->loop, s->bus, fd, &events, s);
 	bus_carry_events(s->bus, pair_transport(s->pair));
+	/* the watchdog hears of us only when both loops turn: the server beats, and it is passed on here */
+	uint64_t watchdog_us = notify_watchdog_us();
+	if (watchdog_us) {
+		_cleanup_(doc_unrefp) json_t *doc = json_pack("{s:I}", "ms", (json_int_t)(watchdog_us / 4000));
+		pair_word(s->pair, "beat", doc);
+	}
 }
 
 static void restart_server(struct supervisor *s)
