@@ -1,0 +1,108 @@
+#include "app/checks.h"
+
+#include "app/roles.h"
+#include "auth/token.h"
+
+static bool here(const struct role *const *roles, const struct role *r)
+{
+	for (; *roles; roles++)
+		if (*roles == r)
+			return true;
+	return false;
+}
+
+static void check_ports(const struct config *c, const struct role *const *roles, struct strbuf *faults)
+{
+	const char *names[10];
+	size_t n = 0;
+	int64_t start = config_int(c, "PORT_RANGE_START"), end = config_int(c, "PORT_RANGE_END");
+	if (start > end)
+		config_fault(c, "PORT_RANGE_START", faults, "past PORT_RANGE_END, which is %lld", (long long)end);
+	for (const struct role *const *r = roles; *r; r++)
+		names[n++] = (*r)->port_option;
+	if (config_bool(c, "PROMETHEUS_ENABLED"))
+		names[n++] = "PROMETHEUS_PORT";
+	for (size_t i = 0; i < n; i++) {
+		int64_t port = config_int(c, names[i]);
+		for (size_t j = 0; j < i; j++)
+			if (config_int(c, names[j]) == port)
+				config_fault(c, names[i], faults, "%s has the same port; each needs its own", names[j]);
+		if (port >= start && port <= end)
+			config_fault(c, names[i], faults, "within the RDP ports, PORT_RANGE_START to PORT_RANGE_END (%lld to %lld)",
+				     (long long)start, (long long)end);
+	}
+}
+
+static void check_single(const struct config *c, const struct role *const *roles, struct strbuf *faults)
+{
+	static const char *const names[] = { "SERVICE_NAME", "SERVICE_PORT" };
+	if (roles[0] && !roles[1])
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (config_given(c, names[i]))
+			config_fault(c, names[i], faults, "stands for one role, and this process runs several; leave it out or give --role");
+}
+
+static void check_secrets(const struct config *c, struct strbuf *faults)
+{
+	bool production = str_eq(config_str(c, "ENVIRONMENT"), "production");
+	const char *const *old = config_list(c, "JWT_SECRETS_OLD");
+	size_t n = 0;
+	if (production && !config_given(c, "JWT_SECRET"))
+		config_fault(c, "JWT_SECRET", faults, "must be given in production, with at least %d bytes", TOKEN_SECRET_MIN);
+	else if (config_given(c, "JWT_SECRET") && strlen(config_str(c, "JWT_SECRET")) < TOKEN_SECRET_MIN)
+		config_fault(c, "JWT_SECRET", faults, "too short, at least %d bytes", TOKEN_SECRET_MIN);
+	for (; old[n]; n++)
+		if (strlen(old[n]) < TOKEN_SECRET_MIN)
+			config_fault(c, "JWT_SECRETS_OLD", faults, "number %zu is too short, at least %d bytes each", n + 1,
+				     TOKEN_SECRET_MIN);
+	if (n >= TOKEN_SECRETS_MAX)
+		config_fault(c, "JWT_SECRETS_OLD", faults, "at most %d of them", TOKEN_SECRETS_MAX - 1);
+	if (config_given(c, "MASTER_KEY") && strlen(config_str(c, "MASTER_KEY")) < TOKEN_SECRET_MIN)
+		config_fault(c, "MASTER_KEY", faults, "too short, at least %d bytes", TOKEN_SECRET_MIN);
+	for (const char *const *o = config_list(c, "CORS_ORIGINS"); production && *o; o++)
+		if (str_eq(*o, "*"))
+			config_fault(c, "CORS_ORIGINS", faults, "production refuses *; name the origins");
+}
+
+/* A role elsewhere is known by its URL. Calls between processes carry tokens, so both must have the same secrets. */
+static void check_remote(const struct config *c, const struct role *const *roles, struct strbuf *faults,
+			 struct strbuf *warnings)
+{
+	bool remote = false;
+	for (const struct role *const *r = all_roles; *r; r++) {
+		if (here(roles, *r))
+			continue;
+		if (config_given(c, (*r)->url_option)) {
+			remote = true;
+			config_fault(c, (*r)->url_option, faults, "this program does not have calls to roles in other processes yet; "
+				     "leave %s out and run %s in this process", (*r)->url_option, (*r)->name);
+		} else {
+			strbuf_printf(warnings, "%s is not in this process: calls to it answer 503\n", (*r)->name);
+		}
+	}
+	if (remote && !config_given(c, "JWT_SECRET"))
+		config_fault(c, "JWT_SECRET", faults, "must be given where a role lives in another process, the same for all");
+	if (remote && !config_given(c, "MASTER_KEY"))
+		config_fault(c, "MASTER_KEY", faults, "must be given where a role lives in another process, the same for all");
+}
+
+static void check_parts(const struct config *c, struct strbuf *faults)
+{
+	if (str_eq(config_str(c, "JWT_ALGORITHM"), "RS256"))
+		config_fault(c, "JWT_ALGORITHM", faults, "this program does not have RS256 yet; use HS256");
+	if (str_eq(config_str(c, "XRDP_BACKEND"), "systemd"))
+		config_fault(c, "XRDP_BACKEND", faults, "this program does not have the systemd backend yet; use process or auto");
+	if (!*config_str(c, "XRDP_CERT_FILE") != !*config_str(c, "XRDP_KEY_FILE"))
+		config_fault(c, "XRDP_CERT_FILE", faults, "give XRDP_CERT_FILE and XRDP_KEY_FILE, or neither");
+}
+
+void checks_run(const struct config *c, const struct role *const *roles, struct strbuf *faults, struct strbuf *warnings)
+{
+	check_ports(c, roles, faults);
+	check_single(c, roles, faults);
+	check_secrets(c, faults);
+	check_remote(c, roles, faults, warnings);
+	check_parts(c, faults);
+	checks_values(c, faults);
+}
