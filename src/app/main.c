@@ -52,5 +52,5 @@ int main(int argc, char **argv)
 		fprintf(stderr, "lucid-rdp: %s\n", cli.why);
 		return 2;
 	}
-	return cli.command ? cli.command->run(&cli) : run_daemon(&cli);
+	return cli.command ? cli.command->run(&cli, cli.argc, cli.argv) : run_daemon(&cli);
 }
