@@ -12,11 +12,13 @@ static void next(struct load *w);
 
 static void loaded(struct manager *m)
 {
+	m->loading = false;
 	m->loaded = true;
 	servers_gauge(m);
 	log_info(SERVICE, "%zu servers, %zu of them not stopped", map_count(m->servers), servers_live(m));
 	manager_unpark(m);
 	manager_look(m);
+	manager_idle(m);
 }
 
 static void page(enum store_result result, struct blob *const *docs, size_t n, int64_t total, int err, void *arg)
@@ -26,8 +28,10 @@ static void page(enum store_result result, struct blob *const *docs, size_t n, i
 	if (result != STORE_OK) {
 		log_warn(SERVICE, "the servers cannot be read yet: %s", err_text(err));
 		free(w);
+		m->loading = false;
 		if (!m->draining)
 			loop_timer_set(m->load_timer, 1000);
+		manager_idle(m);
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -57,5 +61,6 @@ void manager_load(struct manager *m)
 {
 	struct load *w = XNEW(struct load);
 	w->m = m;
+	m->loading = true;
 	next(w);
 }

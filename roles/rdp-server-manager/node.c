@@ -108,6 +108,7 @@ static void next_beat(struct manager *m)
 	m->node_busy = false;
 	if (!m->draining)
 		loop_timer_set(m->heartbeat_timer, config_int(m->env.config, "HEALTH_CHECK_INTERVAL") * 1000);
+	manager_idle(m);
 }
 
 static void beaten(enum store_result result, size_t index, int err, void *arg)

@@ -85,12 +85,24 @@ static void start(void *role)
 	node_start(m);
 }
 
+/* What is under way has had its time. It is looked at again at the next start. */
+static void drain_over(void *arg)
+{
+	struct manager *m = arg;
+	void (*done)(void *) = m->drained;
+	m->drained = NULL;
+	if (done)
+		done(m->drained_arg);
+}
+
 static void drain(void *role, void (*done)(void *arg), void *arg)
 {
 	struct manager *m = role;
 	m->draining = true;
 	m->drained = done;
 	m->drained_arg = arg;
+	m->drain_timer = loop_timer_new(m->env.loop, drain_over, m);
+	loop_timer_set(m->drain_timer, DRAIN_MS);
 	manager_unpark(m); /* they are told that the program stops */
 	manager_idle(m);
 }
@@ -104,9 +116,12 @@ static void free_role(void *role)
 {
 	struct manager *m = role;
 	bus_unsubscribe(m->events);
+	loop_timer_free(m->drain_timer);
 	loop_timer_free(m->load_timer);
 	loop_timer_free(m->look_timer);
 	node_stop(m);
+	if (m->under_way || m->loading || m->looking || m->sweeping)
+		return; /* answers may still come while the store closes: what they point to stays until the end */
 	map_free(m->servers, free_server);
 	map_free(m->owners, free);
 	ports_free(m->ports);

@@ -22,6 +22,7 @@
 #define PORT_TRIES 64	      /* ports tried for one creation */
 #define SERVERS_MAX 1000000   /* records; far above any quota */
 #define WAIT_MS 30000	      /* ?wait at most */
+#define DRAIN_MS 5000	      /* what is under way may take this long when the program stops */
 #define NODE_STALE_MS 120000  /* an older heartbeat: unreachable */
 
 enum server_status {
@@ -82,12 +83,12 @@ struct manager {
 	bool loaded, draining;
 	struct list parked;
 	size_t nparked;
-	size_t under_way; /* tasks and creations */
+	size_t under_way; /* tasks, creations, writes owed: what a drain waits for, with the flags below */
 	void (*drained)(void *arg);
 	void *drained_arg;
 	struct subscription *events;
-	struct loop_timer *load_timer, *look_timer, *heartbeat_timer;
-	bool looking, sweeping, first_look_done;
+	struct loop_timer *load_timer, *look_timer, *heartbeat_timer, *drain_timer;
+	bool loading, looking, sweeping, first_look_done;
 	int64_t swept_ms;
 	/* this host as a node (node.c) */
 	json_t *node; /* its document, NULL until it was read */
@@ -186,7 +187,7 @@ void server_send(struct server *s, struct call *c, int status);
 struct server *server_of(struct manager *m, struct call *c, call_handler again);
 bool manager_ready(struct manager *m, struct call *c, call_handler again);
 void manager_unpark(struct manager *m);
-void manager_idle(struct manager *m); /* under_way went down */
+void manager_idle(struct manager *m); /* something came to an end: a drain may be over */
 /* The store's codes come negated. Unsure: it may have happened, or may yet. */
 static inline bool store_unsure(int err)
 {

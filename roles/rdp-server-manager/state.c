@@ -83,6 +83,7 @@ static void reread(enum store_result result, const struct store_doc *d, int err,
 {
 	struct server *s = arg;
 	json_t *theirs = result == STORE_OK ? doc_parse(d->text->data, d->text->len, NULL, 0) : NULL;
+	struct manager *m = s->m;
 	if (result == STORE_MISSING && !s->gone) {
 		log_warn(SERVICE, "server %s was deleted elsewhere", s->id);
 		s->stored_version = s->version;
@@ -90,12 +91,14 @@ static void reread(enum store_result result, const struct store_doc *d, int err,
 		server_drop(s);
 	}
 	s->writing = false;
+	m->under_way--;
 	if (!theirs || s->gone) {
 		json_decref(theirs);
 		if (s->gone)
 			server_let_go(s);
 		else
 			retry_later(s);
+		manager_idle(m);
 		return;
 	}
 	for (size_t i = 0; s->doc && i < ARRAY_LEN(ours); i++)
@@ -125,9 +128,12 @@ static void flushed(enum store_result result, size_t index, int err, void *arg)
 		settle(s);
 	}
 	s->writing = false;
+	s->m->under_way--;
 	if (result == STORE_OK)
 		flush(s);
+	struct manager *m = s->m;
 	server_let_go(s);
+	manager_idle(m);
 }
 
 static void flush(struct server *s)
@@ -135,6 +141,7 @@ static void flush(struct server *s)
 	if (s->writing || s->gone || !s->doc || s->stored_version == s->version)
 		return;
 	s->writing = true;
+	s->m->under_way++;
 	s->writing_version = s->version;
 	struct store_op op = { STORE_REPLACE, COL_SERVERS, s->id, s->stored_version, s->doc };
 	store_write(s->m->env.store, &op, 1, flushed, s);

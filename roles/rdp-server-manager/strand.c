@@ -300,7 +300,8 @@ struct server *server_of(struct manager *m, struct call *c, call_handler again)
 
 void manager_idle(struct manager *m)
 {
-	if (m->draining && !m->under_way && m->drained) {
+	bool busy = m->under_way || m->loading || m->looking || m->sweeping || m->node_busy;
+	if (m->draining && !busy && m->drained) {
 		void (*done)(void *) = m->drained;
 		m->drained = NULL;
 		done(m->drained_arg);

@@ -34,6 +34,7 @@ static void over(struct sweep *w)
 	free(w);
 	m->sweeping = false;
 	servers_gauge(m);
+	manager_idle(m);
 }
 
 static const char *claim_id(const struct sweep *w, const json_t *claim, char dst[CLAIM_ID_SIZE])
@@ -85,12 +86,16 @@ static void sought(enum store_result result, const struct store_doc *d, int err,
 	struct sweep *w = arg;
 	const json_t *claim = w->claims[w->at - 1];
 	_cleanup_(doc_unrefp) json_t *server = result == STORE_OK ? doc_parse(d->text->data, d->text->len, NULL, 0) : NULL;
-	if (result == STORE_FAILED || w->m->draining)
+	if (result == STORE_FAILED || w->m->draining) {
 		over(w);
-	else if (result == STORE_OK && (!server || held(w, claim, server)))
+	} else if (result == STORE_OK && (!server || held(w, claim, server))) {
+		/* made by another manager, or its answer was lost: it is looked after from now on */
+		if (server && !map_get(w->m->servers, doc_str(server, "server_id", "")))
+			server_add(w->m, server);
 		step(w);
-	else
+	} else {
 		give_back(w, claim);
+	}
 }
 
 /* Whether a claim deserves a look at the store: an old one that no record here explains. */

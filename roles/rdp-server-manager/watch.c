@@ -156,9 +156,11 @@ static void stray_sought(enum store_result result, const struct store_doc *d, in
 {
 	_cleanup_(xfreep) struct stray *w = arg;
 	struct manager *m = w->m;
+	m->under_way--;
 	if (result == STORE_MISSING && !map_get(m->servers, w->id) && !m->draining)
 		agent_call(m, m->agent.stop, w->id, json_pack("{s:b, s:b}", "force", 0, "remove", 1), NULL, NULL,
 			   stray_stopped, xstrdup(w->id));
+	manager_idle(m);
 }
 
 static void stray(struct manager *m, const char *id)
@@ -169,6 +171,7 @@ static void stray(struct manager *m, const char *id)
 		free(w);
 		return;
 	}
+	m->under_way++;
 	store_get(m->env.store, COL_SERVERS, w->id, stray_sought, w);
 }
 
@@ -217,11 +220,12 @@ static void listed(const struct reply *r, void *arg)
 		compare(m, instances, w->asked_us);
 		map_free(instances, NULL);
 		m->first_look_done = true;
-	} else if (r->err && !m->first_look_done) {
-		next = 2000;
+	} else if (r->err) {
+		next = MIN(next, 3000); /* servers may wait for it */
 	}
 	if (!m->draining)
 		loop_timer_set(m->look_timer, next);
+	manager_idle(m);
 }
 
 void manager_look(struct manager *m)

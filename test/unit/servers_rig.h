@@ -243,9 +243,9 @@ static void rig_stop(struct rig *t)
 	for (int i = 0; i < 1000 && !done; i++)
 		rig_run_ms(t, 5);
 	assert_true(done);
-	rig_run_ms(t, 20);
+	role_rdp_server_manager.free(t->role); /* in the program's order: nothing of it may be under way any more */
 	store_close(t->store);
-	role_rdp_server_manager.free(t->role);
+	rig_run_ms(t, 5);
 	bus_unsubscribe(t->sub);
 	bus_free(t->bus);
 	loop_free(t->loop);
