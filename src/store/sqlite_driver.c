@@ -121,16 +121,19 @@ static int run_read(struct sqlite_db *db, struct store_request *r)
 static void serve_read(struct store_driver *d, struct sqlite_db *db, struct store_request *r)
 {
 	char why[WHY_SIZE];
-	int rc = db->h ? SQLITE_OK : sqlite_open_reader(db, d->path);
 	if (!store_request_start(r))
 		return;
-	if (rc == SQLITE_OK)
+	bool opened = db->h != NULL;
+	int rc = opened ? SQLITE_OK : sqlite_open_reader(db, d->path);
+	if (rc == SQLITE_OK) {
+		opened = true;
 		rc = run_read(db, r);
+	}
 	if (rc == SQLITE_OK)
 		return;
 	store_request_fail(r, sqlite_fault(db, rc, why, sizeof why));
 	store_driver_report(d->store, r->err, why, false);
-	if (sqlite_fault_is_lasting(rc))
+	if (!opened || sqlite_fault_is_lasting(rc))
 		sqlite_db_close(db);
 	/* the writer finds out when it is well again */
 	pthread_mutex_lock(&d->lock);
