@@ -112,7 +112,7 @@ static const struct shape_field info[] = {
 	{ "cores", SH_INT },
 	{ "memory_mb", SH_INT },
 	{ "xrdp_version", SH_STRING, SH_NULLABLE, .help = "null: not installed" },
-	{ "isolation", SH_STRING, .help = "namespace, or shared where there are none" },
+	{ "isolation", SH_STRING, .help = "private, or shared where there are no mount namespaces" },
 	{ "backend", SH_STRING },
 };
 static const struct shape out_info = SHAPE("NodeInfo", info);
