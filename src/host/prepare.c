@@ -145,11 +145,20 @@ static bool log_files(struct fault *f, struct host *h, const struct instance *i)
 	return true;
 }
 
-static bool directories(struct fault *f, const struct instance *i)
+/* The sockets of a desktop belong to its user and, by the directory's set-gid bit, to the group of xrdp: else xrdp, which
+ * is not root, may not connect to them, and its client looks at a black screen. */
+static bool socket_directory(struct fault *f, const struct host *h, const char *path)
+{
+	if (!note(f, fs_mkdirs(path, 01777), path) || !h->is_root)
+		return !f->err;
+	return note(f, lchown(path, 0, h->xrdp_gid) < 0 || chmod(path, 03777) < 0 ? -errno : 0, path);
+}
+
+static bool directories(struct fault *f, const struct host *h, const struct instance *i)
 {
 	_cleanup_(xfreep) char *sock = xasprintf("%s/sockdir", i->run), *user = xasprintf("%s/user", i->run);
 	return note(f, fs_mkdirs(i->dir, 0755), i->dir) && note(f, fs_mkdirs(i->etc, 0755), i->etc) &&
-	       note(f, fs_mkdirs(i->run, 0755), i->run) && note(f, fs_mkdirs(sock, 01777), sock) &&
+	       note(f, fs_mkdirs(i->run, 0755), i->run) && socket_directory(f, h, sock) &&
 	       note(f, fs_mkdirs(user, 01777), user) && note(f, fs_mkdirs(i->log, 0755), i->log);
 }
 
@@ -174,7 +183,7 @@ static bool write_files(struct fault *f, const struct prepare_in *p, char finger
 		in.cert = own_cert;
 		in.key = own_key;
 	}
-	return directories(f, i) && share(f, h, i->etc) && log_files(f, h, i) && certificate(f, h, i, fingerprint) &&
+	return directories(f, h, i) && share(f, h, i->etc) && log_files(f, h, i) && certificate(f, h, i, fingerprint) &&
 	       (i->shared || rsa_keys(f, h, i)) && put(f, i->etc, "xrdp.ini", ini_xrdp(&in), 0644, 0) &&
 	       (i->shared || (put(f, i->etc, "sesman.ini", ini_sesman(&in), 0644, 0) &&
 			      put(f, i->etc, "startwm.sh", ini_startwm(p->command), 0755, 0) &&
