@@ -57,7 +57,7 @@ static int init(const struct role_env *env, void **ret)
 		.start = op_find("xrdp.instances.start"), .list = op_find("xrdp.instances.list"),
 		.get = op_find("xrdp.instances.get"), .stop = op_find("xrdp.instances.stop"),
 		.config = op_find("xrdp.instances.config"), .logs = op_find("xrdp.instances.logs"),
-		.desktops = op_find("xrdp.instances.desktops"),
+		.desktops = op_find("xrdp.instances.desktops"), .ports = op_find("xrdp.ports.check"),
 	};
 	m->servers = map_new(SERVERS_MAX);
 	m->owners = map_new(SERVERS_MAX);

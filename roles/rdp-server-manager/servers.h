@@ -69,7 +69,7 @@ struct server {
 };
 
 struct agent_ops {
-	const struct op *start, *list, *get, *stop, *config, *logs, *desktops;
+	const struct op *start, *list, *get, *stop, *config, *logs, *desktops, *ports;
 };
 
 struct manager {

@@ -138,6 +138,17 @@ static void test_ports(void **state)
 	assert_int_equal(doc_int(doc_get(one.doc, "counts"), "reserved", 0), 2);
 	assert_int_equal(doc_int(doc_get(one.doc, "counts"), "allocated", 0), 8);
 	assert_string_equal(doc_str(json_array_get(doc_get(one.doc, "ports"), 1), "status", ""), "reserved");
+	/* a stranger on a free port is seen by a real bind, and that port is not given out */
+	char id[ID_UUID_SIZE];
+	rig_call(&t, &one, &alice, "rdp.servers.list", NULL, NULL, NULL);
+	const json_t *any = json_array_get(doc_get(one.doc, "servers"), 0);
+	t.stranger = (int)doc_int(any, "port", 0);
+	str_copy(id, sizeof id, doc_str(any, "server_id", ""));
+	rig_call(&t, &one, &alice, "rdp.servers.delete", id, NULL, NULL);
+	rig_call(&t, &one, &admin, "rdp.ports.list", NULL, "{'limit':100}", NULL);
+	assert_int_equal(doc_int(doc_get(one.doc, "counts"), "blocked", 0), 1);
+	rig_call(&t, &one, &alice, "rdp.servers.create", NULL, NULL, "{'name':'more','auto_start':false}");
+	assert_int_equal(one.err, ERR_NO_PORT);
 	answer_clear(&one);
 	rig_close(&t);
 }
