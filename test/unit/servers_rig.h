@@ -182,6 +182,11 @@ static void agent_ports(struct call *c, void *arg)
 	call_ok(c, json_pack("{s:o}", "blocked", blocked));
 }
 
+static void agent_profiles(struct call *c, void *arg)
+{
+	call_ok(c, json_pack("{s:[{s:s, s:b}]}", "desktops", "name", "openbox", "installed", 1));
+}
+
 static void heard(const struct event *e, void *arg)
 {
 	struct rig *t = arg;
@@ -233,7 +238,8 @@ static void rig_start(struct rig *t)
 		     { "xrdp.instances.get", agent_get },     { "xrdp.instances.stop", agent_stop },
 		     { "xrdp.instances.desktops", agent_desktops }, { "xrdp.instances.config", agent_config },
 		     { "xrdp.instances.logs", agent_logs },
-		     { "xrdp.ports.check", agent_ports } };
+		     { "xrdp.ports.check", agent_ports },
+		     { "xrdp.desktops", agent_profiles } };
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		bus_serve(t->bus, op_find(rows[i].op), rows[i].fn, t);
 	t->sub = bus_subscribe(t->bus, "server.*", heard, t);

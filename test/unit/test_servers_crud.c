@@ -7,7 +7,7 @@ static void test_create(void **state)
 	struct answer a = { 0 };
 	rig_open(&t, NULL);
 	rig_call(&t, &a, &alice, "rdp.servers.create", NULL, NULL,
-		 "{'name':'one','auto_start':false,'display':{'width':800},'tags':['x'],'description':'a\\nb'}");
+		 "{'name':'one','auto_start':false,'display':{'width':800},'desktop':{'profile':'openbox'},'tags':['x'],'description':'a\\nb'}");
 	assert_int_equal(a.err, 0);
 	assert_int_equal(a.status, 201);
 	assert_int_equal(a.version, 1);
@@ -70,6 +70,7 @@ static void test_bad_input(void **state)
 		{ "{'name':'n','display':{'color_depth':17}}", "display.color_depth" },
 		{ "{'name':'n','desktop':{'max_sessions':51}}", "desktop.max_sessions" },
 		{ "{'name':'n','desktop':{'profile':'a b'}}", "desktop.profile" },
+		{ "{'name':'n','desktop':{'profile':'kde'}}", "desktop.profile" },
 		{ "{'name':'n','limits':{'memory_mb':63}}", "limits.memory_mb" },
 		{ "{'name':'n','limits':{'memory_mb':16777216}}", "limits.memory_mb" },
 		{ "{'name':'n','limits':{'cpu_percent':102400}}", "limits.cpu_percent" },
