@@ -14,6 +14,7 @@
 #include "host/prepare.h"
 #include "host/profiles.h"
 #include "host/run.h"
+#include "host/see.h"
 #include "host/settings.h"
 #include "host/watch.h"
 #include "lucid/log.h"
@@ -117,6 +118,7 @@ struct host *host_new_with(struct loop *l, const struct host_settings *s, host_e
 	h->cgroups = cgroups_new();
 	h->profiles = profiles_new(h->set.desktop_profiles, h->set.desktop_default);
 	h->spares = spares_new(h);
+	see_init(h);
 	supervise_start(h);
 	return h;
 }
@@ -183,6 +185,7 @@ void host_free(struct host *h)
 	supervise_stop(h);
 	job_cancel(h->version_job);
 	spares_free(h->spares);
+	see_free(h);
 	struct list *n;
 	while (!list_empty(&h->instances)) {
 		n = h->instances.next;
@@ -284,6 +287,15 @@ const struct host_entry host_entries[] = {
 	{ "host.instance.get", entry_get },
 	{ "host.instance.list", entry_list },
 	{ "host.instance.config", entry_config },
+	{ "host.connections", host_connections },
+	{ "host.connection.cut", host_connection_cut },
+	{ "host.desktops", host_desktops },
+	{ "host.desktop.end", host_desktop_end },
+	{ "host.stats", host_stats },
+	{ "host.instance.stats", host_instance_stats },
+	{ "host.logs", host_logs },
+	{ "host.profiles", host_profiles },
+	{ "host.service", host_service },
 	{ "host.info", entry_info },
 	{ "host.ports.check", entry_ports },
 };

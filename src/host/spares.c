@@ -11,12 +11,10 @@
 /* xrdp-keygen takes 200 to 400 ms: two files lie ready, the next are made as they are taken, one at a time. */
 #define KEEP 2
 #define KEYGEN_MS 20000
-#define AFTER_MS 1000 /* a start that took one has its processor to itself first */
 
 struct spares {
 	struct host *host;
 	struct job *job;
-	struct loop_timer *soon;
 	char *path[KEEP];
 	bool ready[KEEP];
 	size_t making;
@@ -39,7 +37,6 @@ void spares_free(struct spares *s)
 	if (!s)
 		return;
 	job_cancel(s->job);
-	loop_timer_free(s->soon);
 	for (size_t n = 0; n < KEEP; n++)
 		free(s->path[n]);
 	free(s);
@@ -65,21 +62,18 @@ static int make(void *arg, UNUSED int out)
 	return rename(tmp, s->path[s->making]) < 0;
 }
 
-static void on_soon(void *arg);
-
 static void on_made(void *arg, int code, UNUSED const char *text, UNUSED size_t len)
 {
 	struct spares *s = arg;
 	s->job = NULL;
 	s->broken = code != 0;
 	s->ready[s->making] = code == 0;
-	on_soon(s);
+	spares_fill(s);
 }
 
-static void on_soon(void *arg)
+void spares_fill(struct spares *s)
 {
-	struct spares *s = arg;
-	if (s->job || s->broken || !s->host->can_isolate)
+	if (!s || s->job || s->broken || !s->host->can_isolate)
 		return;
 	for (size_t n = 0; n < KEEP; n++)
 		if (!s->ready[n]) {
@@ -87,13 +81,6 @@ static void on_soon(void *arg)
 			s->job = job_start(s->host, make, s, KEYGEN_MS, on_made, s);
 			return;
 		}
-}
-
-void spares_fill(struct spares *s)
-{
-	if (!s->soon)
-		s->soon = loop_timer_new(s->host->loop, on_soon, s);
-	loop_timer_set(s->soon, AFTER_MS);
 }
 
 bool spares_take(struct spares *s, const char *to)

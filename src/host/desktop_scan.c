@@ -1,0 +1,181 @@
+#include <ctype.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "host/proc.h"
+#include "host/see_state.h"
+#include "lucid/clock.h"
+#include "lucid/log.h"
+#include "lucid/map.h"
+#include "lucid/str.h"
+
+/* The beginning of a process's environment, where DISPLAY stands: sesman sets it before anything else of the user's. */
+#define ENVIRON_MAX 8192
+
+static bool has_display(pid_t pid, int display)
+{
+	char path[40], text[ENVIRON_MAX], want[20];
+	snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return false;
+	size_t len = fread(text, 1, sizeof text - 1, f);
+	fclose(f);
+	text[len] = 0;
+	int n = snprintf(want, sizeof want, "DISPLAY=:%d", display);
+	for (const char *p = text; p < text + len; p += strlen(p) + 1)
+		if (strncmp(p, want, (size_t)n) == 0 && (p[n] == 0 || p[n] == '.'))
+			return true;
+	return false;
+}
+
+/* Every process of the host, where an instance has no group; those of other namespaces are left out. */
+static size_t all_pids(const struct instance *i, pid_t *dst, size_t max)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *e;
+	size_t n = 0;
+	while (dir && n < max && (e = readdir(dir))) {
+		pid_t pid = isdigit((unsigned char)e->d_name[0]) ? atoi(e->d_name) : 0;
+		if (pid > 0 && (!i->ns_inode || ns_inode_of(pid) == i->ns_inode))
+			dst[n++] = pid;
+	}
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* The pids of the group in which daemons, and logins that no hook told of, live. */
+static size_t daemon_pids(const struct instance *i, pid_t *dst, size_t max)
+{
+	if (!i->daemons)
+		return all_pids(i, dst, max);
+	return MIN(cgroup_pids(i->daemons, dst, max), max);
+}
+
+/* Of `all`, those that belong to a desktop: its leader and X server, what descends from them, and what carries its DISPLAY.
+ * They come first in the array afterwards; the number of them. */
+static size_t members(pid_t *all, size_t n, int display, pid_t leader, pid_t x_pid)
+{
+	size_t got = 0;
+	for (bool more = true; more;) {
+		more = false;
+		for (size_t k = got; k < n; k++) {
+			struct proc_stat s;
+			bool in = all[k] == leader || all[k] == x_pid;
+			if (!in && proc_stat(all[k], &s)) {
+				for (size_t m = 0; m < got && !in; m++)
+					in = all[m] == s.ppid;
+				in = in || has_display(all[k], display);
+			}
+			if (!in)
+				continue;
+			pid_t take = all[k];
+			all[k] = all[got];
+			all[got++] = take;
+			more = true;
+		}
+	}
+	return got;
+}
+
+size_t desktop_pids(const struct desktop *d, pid_t *dst, size_t max)
+{
+	if (d->cgroup)
+		return cgroup_pids(d->cgroup, dst, max);
+	return members(dst, all_pids(d->instance, dst, max), d->display, d->leader, d->x_pid);
+}
+
+bool desktop_alive(const struct desktop *d)
+{
+	return (d->leader && proc_alive(d->leader, d->leader_start)) || (d->x_pid && proc_alive(d->x_pid, d->x_start));
+}
+
+static bool is_x_of(pid_t pid, int *ret_display, bool *ret_vnc)
+{
+	char args[2048];
+	size_t len = proc_cmdline(pid, args, sizeof args);
+	return len && proc_is_x_server(args, len, ret_display, ret_vnc);
+}
+
+static void take_x(struct desktop *d, pid_t pid, bool vnc)
+{
+	struct proc_stat s;
+	if (!proc_stat(pid, &s) || !proc_uid(pid, &d->uid, &d->gid))
+		return;
+	d->x_pid = pid;
+	d->x_start = s.start_ticks;
+	d->vnc = vnc;
+}
+
+void desktop_find_x(struct desktop *d)
+{
+	static pid_t pids[DESKTOP_PIDS];
+	size_t n = MIN(desktop_pids(d, pids, DESKTOP_PIDS), (size_t)DESKTOP_PIDS);
+	int display;
+	bool vnc;
+	for (size_t k = 0; k < n; k++) {
+		if (is_x_of(pids[k], &display, &vnc) && display == d->display) {
+			take_x(d, pids[k], vnc);
+			return;
+		}
+	}
+}
+
+/* The leader is the X server's parent (a fork of sesman, xrdp-sesexec from 0.10 on); without it (sesman and leader were killed) there is none. */
+static pid_t leader_of_x(pid_t x_pid, struct proc_stat *ret)
+{
+	struct proc_stat x;
+	if (!proc_stat(x_pid, &x) || !proc_stat(x.ppid, ret) || !str_starts(ret->comm, "xrdp-ses"))
+		return 0;
+	return ret->pid;
+}
+
+static void adopt(struct instance *i, int display, pid_t x_pid, bool vnc, pid_t *all, size_t n)
+{
+	struct proc_stat leader = { 0 };
+	struct desktop *d = desktop_new(i, display);
+	d->leader = leader_of_x(x_pid, &leader);
+	d->leader_start = d->leader ? leader.start_ticks : 0;
+	take_x(d, x_pid, vnc);
+	d->started_ms = proc_start_wall_ms(d->x_start);
+	size_t got = d->cgroup ? members(all, n, display, d->leader, x_pid) : 0;
+	for (size_t k = 0; k < got; k++)
+		cgroup_attach(d->cgroup, all[k]);
+	log_info("host", "found desktop :%d of server %s, which had begun unannounced; %zu processes", display, i->id, got);
+}
+
+/* Processes of a known desktop that stayed behind while it was moved (they forked meanwhile). */
+static void gather(struct desktop *d, pid_t *all, size_t n)
+{
+	size_t got = d->cgroup ? members(all, n, d->display, d->leader, d->x_pid) : 0;
+	for (size_t k = 0; k < got; k++)
+		cgroup_attach(d->cgroup, all[k]);
+}
+
+void desktops_catch_up(struct instance *i)
+{
+	static pid_t pids[DESKTOP_PIDS];
+	size_t n = daemon_pids(i, pids, DESKTOP_PIDS);
+	uint64_t print = map_hash(pids, n * sizeof *pids);
+	int display;
+	bool vnc;
+	if (print == i->see->group_print)
+		return;
+	i->see->group_print = print;
+	for (size_t k = 0; k < n; k++) {
+		if (pids[k] == i->xrdp.pid || pids[k] == i->sesman.pid || !is_x_of(pids[k], &display, &vnc))
+			continue;
+		if (i->shared ? display <= 0 : instance_of_display(i->host, display) != i)
+			continue;
+		struct desktop *d = desktop_find(i, display);
+		static pid_t copy[DESKTOP_PIDS];
+		memcpy(copy, pids, n * sizeof *pids);
+		if (d)
+			gather(d, copy, n);
+		else
+			adopt(i, display, pids[k], vnc, copy, n);
+		i->see->group_print = 0; /* look again: some may have forked meanwhile */
+	}
+}

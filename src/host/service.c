@@ -1,0 +1,98 @@
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/proc.h"
+#include "host/see_state.h"
+#include "lucid/str.h"
+
+/* The host's own xrdp and sesman, as their pid files and /proc tell: where no system manager runs nothing else does, and where
+ * one runs it is the same. One of ours never counts: it lives in a namespace of its own. */
+
+struct part {
+	const char *name, *program, *pid_file, *unit;
+};
+
+static const char *const states[] = { "running", "stopped", "failed", "not-installed" };
+enum { RUNNING, STOPPED, FAILED, NOT_INSTALLED };
+
+static bool installed(const char *program)
+{
+	return program && *program && access(program, X_OK) == 0;
+}
+
+/* The state of one part; `why` says what was seen. */
+static int state_of(const struct part *p, struct proc_stat *ret, char *why, size_t size)
+{
+	char text[32];
+	int64_t pid = 0;
+	if (!installed(p->program)) {
+		snprintf(why, size, "%s: not installed", p->name);
+		return NOT_INSTALLED;
+	}
+	ssize_t n = proc_read_file(p->pid_file, text, sizeof text);
+	if (n <= 0) {
+		snprintf(why, size, "%s: no %s", p->name, p->pid_file);
+		return STOPPED;
+	}
+	text[strcspn(text, "\r\n ")] = 0;
+	if (!str_int(text, 1, 1 << 22, &pid)) {
+		snprintf(why, size, "%s: %s holds no process id", p->name, p->pid_file);
+		return FAILED;
+	}
+	if (!proc_stat((pid_t)pid, ret) || !str_starts(ret->comm, p->name)) {
+		snprintf(why, size, "%s: %s names process %lld, which is not there: it ended without cleaning up", p->name,
+			 p->pid_file, (long long)pid);
+		return FAILED;
+	}
+	snprintf(why, size, "%s: process %lld runs", p->name, (long long)pid);
+	return RUNNING;
+}
+
+static const char *unit_of(const struct part *p)
+{
+	static const char *const dirs[] = { "/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system" };
+	char path[128];
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		snprintf(path, sizeof path, "%s/%s", dirs[i], p->unit);
+		if (access(path, F_OK) == 0)
+			return p->unit;
+	}
+	return NULL;
+}
+
+static json_t *part_doc(const struct part *p, int *ret_state, char *why, size_t size)
+{
+	struct proc_stat s = { 0 };
+	json_t *doc = json_object();
+	int state = state_of(p, &s, why, size);
+	doc_set_str(doc, "status", states[state]);
+	doc_set(doc, "pid", state == RUNNING ? json_integer(s.pid) : NULL);
+	doc_set_time(doc, "since", state == RUNNING ? proc_start_wall_ms(s.start_ticks) : 0);
+	doc_set(doc, "memory_bytes", state == RUNNING ? json_integer(s.rss_bytes) : NULL);
+	doc_set_str(doc, "unit", unit_of(p));
+	*ret_state = state;
+	return doc;
+}
+
+void host_service(struct host *h, UNUSED const json_t *in, host_done done, void *arg)
+{
+	const struct part xrdp = { "xrdp", h->set.xrdp, "/run/xrdp/xrdp.pid", "xrdp.service" };
+	const struct part sesman = { "xrdp-sesman", h->set.sesman, "/run/xrdp/xrdp-sesman.pid", "xrdp-sesman.service" };
+	char why[2][256];
+	int state, sesman_state;
+	json_t *out = part_doc(&xrdp, &state, why[0], sizeof why[0]);
+	json_t *second = part_doc(&sesman, &sesman_state, why[1], sizeof why[1]);
+	/* one without the other is of no use to anybody */
+	if (state == RUNNING && sesman_state != RUNNING)
+		doc_set_str(out, "status", states[FAILED]);
+	_cleanup_(xfreep) char *raw = xasprintf("%s; %s", why[0], why[1]);
+	bool failed = str_eq(doc_str(out, "status", ""), states[FAILED]);
+	doc_set_str(out, "version", h->xrdp_version[0] ? h->xrdp_version : NULL);
+	doc_set(out, "memory", json_incref(json_object_get(out, "memory_bytes")));
+	json_object_del(out, "memory_bytes");
+	doc_set_str(out, "raw_output", raw);
+	doc_set_str(out, "error", failed ? (state == RUNNING ? why[1] : why[0]) : NULL);
+	json_decref(second);
+	host_answer(h, done, arg, 0, NULL, out);
+}

@@ -1,0 +1,679 @@
+/* Seeing a real instance: a real account logs in with a real client, and what the host says of it must be so. Needs root,
+ * xrdp, xorgxrdp, xfreerdp and Xvfb; without them it is skipped, and says so. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pwd.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "host/core.h"
+#include "host/instance.h"
+#include "host/proc.h"
+#include "lucid/clock.h"
+#include "lucid/str.h"
+
+#define PASSWORD "Lrdp-4-test"
+#define PATIENCE_MS 40000
+/* What a desktop of the test runs; the sleeper leaves its session, as daemons of users do. */
+#define SLEEPER "31536001"
+#define PROFILE "lrdp=setsid sleep " SLEEPER " & exec xterm"
+
+static struct loop *loop;
+static struct host *host;
+static char dir[64], user[32], id[ID_UUID_SIZE], program[4096];
+static char x_display[16];
+static pid_t xvfb, clients[4];
+static int port;
+static json_t *events; /* [{topic, data}] */
+
+/* --- plumbing */
+
+static void on_event(UNUSED void *arg, const char *topic, const char *server_id, UNUSED const char *user_id, json_t *data)
+{
+	json_t *e = json_object();
+	doc_set_str(e, "topic", topic);
+	doc_set_str(e, "server_id", server_id);
+	doc_set(e, "data", data);
+	json_array_append_new(events, e);
+}
+
+static json_t *event_of(const char *topic)
+{
+	json_t *e;
+	size_t n;
+	json_array_foreach(events, n, e)
+		if (str_eq(doc_str(e, "topic", ""), topic))
+			return json_object_get(e, "data");
+	return NULL;
+}
+
+struct turn {
+	bool (*cond)(void);
+	struct loop_timer *poll;
+	int64_t until;
+	bool met;
+};
+
+static void on_poll(void *arg)
+{
+	struct turn *t = arg;
+	t->met = t->cond && t->cond();
+	if (t->met || clock_mono_ms() > t->until)
+		loop_stop(loop);
+	else
+		loop_timer_set(t->poll, 10);
+}
+
+/* Run the loop until it is so. */
+static bool wait_until(bool (*cond)(void), int64_t ms)
+{
+	struct turn t = { .cond = cond, .until = clock_mono_ms() + ms };
+	t.poll = loop_timer_new(loop, on_poll, &t);
+	loop_timer_set(t.poll, 0);
+	loop_run(loop);
+	loop_timer_free(t.poll);
+	return t.met;
+}
+
+static struct {
+	bool done;
+	int err;
+	char message[300];
+	json_t *out;
+} answer;
+
+static void on_done(UNUSED void *arg, int err, const char *message, json_t *out)
+{
+	assert_false(answer.done);
+	answer.done = true;
+	answer.err = err;
+	snprintf(answer.message, sizeof answer.message, "%s", message ? message : "");
+	answer.out = out;
+}
+
+static bool is_done(void)
+{
+	return answer.done;
+}
+
+/* One operation, waited for; `in` is consumed, the answer borrowed until the next. */
+static json_t *call(const char *op, json_t *in)
+{
+	json_decref(answer.out);
+	memset(&answer, 0, sizeof answer);
+	for (size_t i = 0; i < host_entries_n; i++) {
+		if (!str_eq(host_entries[i].op, op))
+			continue;
+		host_entries[i].fn(host, in, on_done, NULL);
+		assert_true(wait_until(is_done, PATIENCE_MS));
+		json_decref(in);
+		return answer.out;
+	}
+	fail_msg("no entry %s", op);
+	return NULL;
+}
+
+static json_t *of_server(void)
+{
+	return json_pack("{s:s}", "server_id", id);
+}
+
+static json_t *desktops(void)
+{
+	json_t *out = call("host.desktops", of_server());
+	assert_int_equal(answer.err, 0);
+	return json_object_get(out, "desktops");
+}
+
+static json_t *connections(void)
+{
+	json_t *out = call("host.connections", of_server());
+	assert_int_equal(answer.err, 0);
+	return json_object_get(out, "connections");
+}
+
+static struct instance *instance(void)
+{
+	struct instance *i = instance_find(host, id);
+	assert_non_null(i);
+	return i;
+}
+
+static pid_t spawn(const char *const *argv, int keep_fd)
+{
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid)
+		return pid;
+	int null = open("/dev/null", O_RDWR);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (int i = 0; i < 3; i++)
+		dup2(null, i);
+	if (keep_fd >= 0)
+		dup2(keep_fd, 3);
+	close_range(keep_fd >= 0 ? 4 : 3, ~0U, 0);
+	setenv("DISPLAY", x_display, 1);
+	execvp(argv[0], (char *const *)(uintptr_t)argv);
+	_exit(127);
+}
+
+static int run(const char *command)
+{
+	const char *const argv[] = { "sh", "-c", command, NULL };
+	int status;
+	assert_int_equal(waitpid(spawn(argv, -1), &status, 0) > 0, 1);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void client_start(size_t n)
+{
+	_cleanup_(xfreep) char *v = xasprintf("/v:127.0.0.1:%d", port), *u = xasprintf("/u:%s", user);
+	const char *const argv[] = { "xfreerdp", v, u, "/p:" PASSWORD, "/cert:ignore", "/size:800x600", "+clipboard", NULL };
+	clients[n] = spawn(argv, -1);
+}
+
+static void client_stop(size_t n)
+{
+	if (!clients[n])
+		return;
+	kill(clients[n], SIGKILL);
+	waitpid(clients[n], NULL, 0);
+	clients[n] = 0;
+}
+
+/* How many processes of the account, or of the sleeper's kind, live. */
+static int processes(uid_t uid)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *e;
+	int n = 0;
+	while ((e = readdir(d))) {
+		pid_t pid = atoi(e->d_name);
+		uid_t owner;
+		n += pid > 0 && proc_alive(pid, 0) && proc_uid(pid, &owner, NULL) && owner == uid;
+	}
+	closedir(d);
+	return n;
+}
+
+static uid_t uid_of_user(void)
+{
+	struct passwd *p = getpwnam(user);
+	assert_non_null(p);
+	return p->pw_uid;
+}
+
+static bool has_sleeper(void)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *e;
+	bool found = false;
+	while (!found && (e = readdir(d))) {
+		char args[64];
+		size_t n = proc_cmdline(atoi(e->d_name), args, sizeof args);
+		found = n > 6 && str_eq(args, "sleep") && str_eq(args + 6, SLEEPER) && proc_alive(atoi(e->d_name), 0);
+	}
+	closedir(d);
+	return found;
+}
+
+/* --- setting up */
+
+static int free_port(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	socklen_t len = sizeof a;
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+	getsockname(fd, (struct sockaddr *)&a, &len);
+	close(fd);
+	return ntohs(a.sin_port);
+}
+
+static void host_begin(void)
+{
+	static const char *const profiles[] = { PROFILE, NULL };
+	char data[80], log[80], runtime[80];
+	snprintf(data, sizeof data, "%s/data", dir);
+	snprintf(log, sizeof log, "%s/log", dir);
+	snprintf(runtime, sizeof runtime, "%s/run", dir);
+	mkdir(data, 0755);
+	mkdir(log, 0755);
+	mkdir(runtime, 0755);
+	struct host_settings s = {
+		.data_dir = data, .log_dir = log, .runtime_dir = runtime, .program = program, .desktop_profiles = profiles,
+		.desktop_default = "lrdp", .node = "test", .port_start = port, .port_end = port,
+	};
+	host = host_new_with(loop, &s, on_event, NULL);
+	assert_non_null(host);
+	host_adopt(host);
+}
+
+static bool is_running(void)
+{
+	struct instance *i = instance_find(host, id);
+	return i && i->state == INSTANCE_RUNNING;
+}
+
+static json_t *spec(void)
+{
+	return json_pack("{s:s, s:s, s:s, s:i, s:{s:i,s:i,s:i}, s:{s:s,s:s,s:i,s:i,s:i,s:b}, s:{s:s,s:s,s:s,s:[],s:[]}, "
+			 "s:{s:b,s:b,s:b,s:b,s:b}, s:s}",
+			 "server_id", id, "name", "seen", "user_id", "", "port", port, "display", "width", 800, "height", 600,
+			 "color_depth", 24, "desktop", "session", "xorg", "profile", "lrdp", "max_sessions", 3, "idle_timeout", 0,
+			 "disconnected_timeout", 0, "kill_disconnected", 0, "security", "layer", "negotiate", "min_tls", "1.2",
+			 "crypt_level", "high", "allowed_users", "allowed_groups", "channels", "clipboard", 1, "drive", 1,
+			 "sound", 1, "rail", 1, "dynamic", 1, "restart_policy", "never");
+}
+
+static void instance_begin(void)
+{
+	call("host.instance.start", json_pack("{s:o, s:b}", "spec", spec(), "replace", 0));
+	if (answer.err)
+		print_error("start: %s\n", answer.message);
+	assert_int_equal(answer.err, 0);
+	if (!str_eq(doc_str(answer.out, "status", ""), "running")) {
+		_cleanup_(xfreep) char *text = doc_text(answer.out);
+		fail_msg("the instance does not run: %s", text);
+	}
+}
+
+static int setup(UNUSED void **state)
+{
+	int fds[2];
+	char digits[16] = "";
+	loop = loop_new();
+	events = json_array();
+	snprintf(dir, sizeof dir, "/tmp/lrdp-seeing-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	chmod(dir, 0755);
+	snprintf(user, sizeof user, "lrdps%d", (int)getpid());
+	_cleanup_(xfreep) char *add = xasprintf("useradd -m -s /bin/sh %s && echo %s:%s | chpasswd", user, user, PASSWORD);
+	assert_int_equal(run(add), 0);
+	assert_int_equal(pipe(fds), 0);
+	const char *const x[] = { "Xvfb", "-displayfd", "3", "-screen", "0", "1024x768x24", "-nolisten", "tcp", NULL };
+	xvfb = spawn(x, fds[1]);
+	close(fds[1]);
+	assert_true(read(fds[0], digits, sizeof digits - 1) > 0);
+	close(fds[0]);
+	snprintf(x_display, sizeof x_display, ":%d", atoi(digits));
+	id_uuid(id);
+	port = free_port();
+	host_begin();
+	instance_begin();
+	return 0;
+}
+
+static int teardown(UNUSED void **state)
+{
+	for (size_t n = 0; n < ARRAY_LEN(clients); n++)
+		client_stop(n);
+	if (host && instance_find(host, id)) {
+		call("host.instance.stop", json_pack("{s:s, s:b, s:b}", "server_id", id, "force", 1, "remove", 1));
+		if (answer.err)
+			print_error("stop: %s\n", answer.message);
+	}
+	host_free(host);
+	json_decref(answer.out);
+	json_decref(events);
+	if (xvfb) {
+		kill(xvfb, SIGTERM);
+		waitpid(xvfb, NULL, 0);
+	}
+	_cleanup_(xfreep) char *clean = xasprintf("userdel -r %s; rm -rf %s", user, dir);
+	run(clean);
+	loop_free(loop);
+	return 0;
+}
+
+/* --- what is waited for */
+
+static bool one_active(void)
+{
+	struct instance_sessions s;
+	host->hooks.sessions(instance(), &s);
+	return s.active == 1;
+}
+
+static bool one_disconnected(void)
+{
+	struct instance_sessions s;
+	host->hooks.sessions(instance(), &s);
+	return s.disconnected == 1 && s.active == 0;
+}
+
+static bool one_orphaned(void)
+{
+	struct instance_sessions s;
+	host->hooks.sessions(instance(), &s);
+	return s.orphaned == 1;
+}
+
+static bool none_left(void)
+{
+	struct instance_sessions s;
+	host->hooks.sessions(instance(), &s);
+	return s.active + s.disconnected + s.orphaned == 0;
+}
+
+static bool hook_told(void)
+{
+	return event_of("xrdp.desktop.started") != NULL;
+}
+
+static bool opened_told(void)
+{
+	return event_of("xrdp.connection.opened") != NULL;
+}
+
+static bool closed_told(void)
+{
+	return event_of("xrdp.connection.closed") != NULL;
+}
+
+static void events_forget(void)
+{
+	json_array_clear(events);
+}
+
+/* A desktop that is there, with everything on it. */
+static void log_in(size_t client)
+{
+	events_forget();
+	client_start(client);
+	assert_true(wait_until(one_active, PATIENCE_MS));
+	assert_true(wait_until(has_sleeper, PATIENCE_MS));
+}
+
+static void end_desktop(int display, bool expect)
+{
+	call("host.desktop.end", json_pack("{s:s, s:i}", "server_id", id, "display", display));
+	assert_int_equal(answer.err, expect ? 0 : -ERR_INSTANCE_NOT_FOUND);
+}
+
+static void assert_no_trace(int display)
+{
+	char path[3][4200];
+	snprintf(path[0], sizeof path[0], "/tmp/.X11-unix/X%d", display);
+	snprintf(path[1], sizeof path[1], "/tmp/.X%d-lock", display);
+	snprintf(path[2], sizeof path[2], "%s/sockdir/xrdp_display_%d", instance()->run, display);
+	for (size_t i = 0; i < 3; i++)
+		if (access(path[i], F_OK) == 0)
+			fail_msg("%s is still there", path[i]);
+	assert_false(has_sleeper());
+	assert_int_equal(processes(uid_of_user()), 0);
+}
+
+/* --- tests */
+
+static int display;
+
+static void test_hook_tells(UNUSED void **state)
+{
+	struct stat st;
+	assert_int_equal(stat(host->hook_socket, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	events_forget();
+	client_start(0);
+	assert_true(wait_until(hook_told, PATIENCE_MS));
+	json_t *d = event_of("xrdp.desktop.started");
+	assert_string_equal(doc_str(d, "username", ""), user);
+	display = (int)doc_int(d, "display", 0);
+	assert_ptr_equal(instance_of_display(host, display), instance());
+}
+
+static void test_desktop_listed(UNUSED void **state)
+{
+	assert_true(wait_until(one_active, PATIENCE_MS));
+	assert_true(wait_until(has_sleeper, PATIENCE_MS));
+	json_t *list = desktops(), *d = json_array_get(list, 0);
+	assert_int_equal(json_array_size(list), 1);
+	assert_string_equal(doc_str(d, "username", ""), user);
+	assert_int_equal(doc_int(d, "display", 0), display);
+	assert_string_equal(doc_str(d, "status", ""), "active");
+	assert_string_equal(doc_str(d, "session", ""), "xorg");
+	assert_string_equal(doc_str(d, "client_address", ""), "127.0.0.1");
+	assert_true(doc_int(d, "processes", 0) >= 4); /* leader, Xorg, xterm, its shell, chansrv, the sleeper */
+	assert_true(doc_int(d, "memory_bytes", 0) > 1024 * 1024);
+	assert_true(doc_int(d, "idle_seconds", -1) >= 0); /* the X server answered */
+}
+
+static void test_connection_listed(UNUSED void **state)
+{
+	assert_true(wait_until(opened_told, PATIENCE_MS));
+	json_t *c = json_array_get(connections(), 0);
+	char conn[32];
+	assert_string_equal(doc_str(c, "username", ""), user);
+	assert_int_equal(doc_int(c, "display", 0), display);
+	assert_string_equal(doc_str(c, "client_address", ""), "127.0.0.1");
+	assert_true(doc_int(c, "client_port", 0) > 0);
+	str_copy(conn, sizeof conn, doc_str(c, "id", ""));
+	int64_t in = doc_int(c, "bytes_in", 0), out = doc_int(c, "bytes_out", 0);
+	assert_true(in > 0 && out > 0);
+	/* something to draw: the desktop's background changes */
+	_cleanup_(xfreep) char *paint = xasprintf("su %s -c 'cd; DISPLAY=:%d xrandr >/dev/null; DISPLAY=:%d timeout 3 xterm -e true'",
+						  user, display, display);
+	run(paint);
+	c = json_array_get(connections(), 0);
+	assert_string_equal(doc_str(c, "id", ""), conn);
+	assert_true(doc_int(c, "bytes_out", 0) > out);
+	json_t *s = call("host.instance.stats", of_server());
+	assert_true(doc_int(s, "bytes_out", 0) > out);
+	assert_true(doc_int(s, "tasks", 0) > 4);
+	assert_true(doc_int(s, "memory_bytes", 0) > 0);
+}
+
+static void test_takeover(UNUSED void **state)
+{
+	events_forget();
+	assert_int_equal(json_array_size(desktops()), 1);
+	client_start(1);
+	assert_true(wait_until(closed_told, PATIENCE_MS)); /* the first is thrown out */
+	assert_true(wait_until(opened_told, PATIENCE_MS)); /* the second is on the same desktop */
+	assert_int_equal(doc_int(event_of("xrdp.connection.opened"), "display", 0), display);
+	assert_string_equal(doc_str(event_of("xrdp.connection.opened"), "username", ""), user);
+	assert_null(event_of("xrdp.desktop.started"));
+	assert_int_equal(json_array_size(desktops()), 1);
+	client_stop(0);
+}
+
+static void test_cut(UNUSED void **state)
+{
+	events_forget();
+	assert_true(wait_until(one_active, PATIENCE_MS));
+	json_t *c = json_array_get(connections(), 0);
+	call("host.connection.cut", json_pack("{s:s, s:s}", "server_id", id, "id", doc_str(c, "id", "")));
+	assert_int_equal(answer.err, 0);
+	assert_string_equal(doc_str(json_object_get(answer.out, "cut"), "username", ""), user);
+	assert_non_null(event_of("xrdp.connection.closed"));
+	assert_int_equal(json_array_size(connections()), 0);
+	assert_true(wait_until(one_disconnected, PATIENCE_MS));
+	assert_true(has_sleeper()); /* the desktop stays */
+	call("host.connection.cut", json_pack("{s:s, s:s}", "server_id", id, "id", "0123456789abcdef"));
+	assert_int_equal(answer.err, -ERR_INSTANCE_NOT_FOUND);
+	client_stop(1);
+}
+
+static void test_restart_finds_it(UNUSED void **state)
+{
+	host_free(host);
+	events_forget();
+	host_begin();
+	assert_true(wait_until(is_running, PATIENCE_MS));
+	json_t *list = desktops();
+	assert_int_equal(json_array_size(list), 1);
+	assert_int_equal(doc_int(json_array_get(list, 0), "display", 0), display);
+	assert_string_equal(doc_str(json_array_get(list, 0), "username", ""), user);
+	assert_string_equal(doc_str(json_array_get(list, 0), "status", ""), "disconnected");
+	assert_null(event_of("xrdp.desktop.started"));
+	client_start(0); /* and its user comes back to it */
+	assert_true(wait_until(one_active, PATIENCE_MS));
+	assert_int_equal(json_array_size(desktops()), 1);
+	client_stop(0);
+	assert_true(wait_until(one_disconnected, PATIENCE_MS));
+}
+
+static void test_end(UNUSED void **state)
+{
+	events_forget();
+	end_desktop(display, true);
+	assert_int_equal(doc_int(json_object_get(answer.out, "ended"), "display", 0), display);
+	assert_string_equal(doc_str(json_object_get(answer.out, "ended"), "username", ""), user);
+	assert_true(doc_int(answer.out, "processes", 0) >= 4);
+	assert_no_trace(display);
+	assert_non_null(event_of("xrdp.desktop.ended"));
+	assert_int_equal(json_array_size(desktops()), 0);
+	end_desktop(display, false);
+}
+
+static void test_display_used_again(UNUSED void **state)
+{
+	log_in(0);
+	assert_int_equal(doc_int(json_array_get(desktops(), 0), "display", 0), display);
+}
+
+static void test_stopped_x_server_hangs_nothing(UNUSED void **state)
+{
+	char args[512];
+	pid_t x = 0;
+	DIR *d = opendir("/proc");
+	struct dirent *e;
+	while ((e = readdir(d)) && !x) {
+		int n;
+		bool vnc;
+		size_t len = proc_cmdline(atoi(e->d_name), args, sizeof args);
+		if (len && proc_is_x_server(args, len, &n, &vnc) && n == display)
+			x = atoi(e->d_name);
+	}
+	closedir(d);
+	assert_true(x > 0);
+	kill(x, SIGSTOP);
+	wait_until(NULL, 1200); /* what was answered last is no longer fresh */
+	json_t *list = desktops();
+	assert_int_equal(json_array_size(list), 1);
+	assert_true(json_is_null(json_object_get(json_array_get(list, 0), "idle_seconds")));
+	/* and it can be ended as it is, by force */
+	end_desktop(display, true);
+	assert_true(doc_int(answer.out, "forced", 0) > 0);
+	assert_no_trace(display);
+	client_stop(0);
+}
+
+static void test_logout(UNUSED void **state)
+{
+	log_in(0);
+	display = (int)doc_int(json_array_get(desktops(), 0), "display", 0);
+	DIR *d = opendir("/proc");
+	struct dirent *e;
+	while ((e = readdir(d))) {
+		struct proc_stat s;
+		uid_t uid;
+		if (proc_stat(atoi(e->d_name), &s) && str_eq(s.comm, "xterm") && proc_uid(s.pid, &uid, NULL) &&
+		    uid == uid_of_user())
+			kill(s.pid, SIGTERM);
+	}
+	closedir(d);
+	assert_true(wait_until(none_left, PATIENCE_MS)); /* the sleeper is ended some seconds later */
+	assert_non_null(event_of("xrdp.desktop.ended"));
+	assert_no_trace(display);
+	client_stop(0);
+}
+
+static void test_nobody_listens(UNUSED void **state)
+{
+	host_free(host); /* a supervisor that is away */
+	host = NULL;
+	client_start(0);
+	int64_t until = clock_mono_ms() + PATIENCE_MS;
+	while (!has_sleeper() && clock_mono_ms() < until)
+		usleep(50000);
+	assert_true(has_sleeper()); /* the login went through */
+	events_forget();
+	host_begin();
+	assert_true(wait_until(hook_told, PATIENCE_MS));
+	assert_string_equal(doc_str(event_of("xrdp.desktop.started"), "username", ""), user);
+	assert_true(wait_until(one_active, PATIENCE_MS));
+	json_t *list = desktops();
+	assert_int_equal(json_array_size(list), 1);
+	assert_true(doc_int(json_array_get(list, 0), "processes", 0) >= 4);
+	display = (int)doc_int(json_array_get(list, 0), "display", 0);
+	end_desktop(display, true);
+	assert_no_trace(display);
+	client_stop(0);
+}
+
+static void test_orphan(UNUSED void **state)
+{
+	log_in(0);
+	pid_t sesman = instance()->sesman.pid;
+	assert_true(sesman > 0);
+	kill(sesman, SIGKILL);
+	assert_true(wait_until(one_orphaned, PATIENCE_MS));
+	json_t *list = desktops();
+	assert_string_equal(doc_str(json_array_get(list, 0), "status", ""), "orphaned");
+	assert_true(has_sleeper());
+	display = (int)doc_int(json_array_get(list, 0), "display", 0);
+	end_desktop(display, true);
+	assert_no_trace(display);
+	client_stop(0);
+}
+
+static void test_figures(UNUSED void **state)
+{
+	json_t *out = call("host.stats", json_object()), *h = json_object_get(out, "host");
+	assert_int_equal(answer.err, 0);
+	assert_int_equal(doc_int(h, "cores", 0), sysconf(_SC_NPROCESSORS_ONLN));
+	assert_true(doc_int(h, "memory_total_bytes", 0) > doc_int(h, "memory_used_bytes", 0));
+	assert_true(doc_int(json_object_get(h, "disk"), "total_bytes", 0) > 0);
+	assert_int_equal(json_array_size(json_object_get(h, "load")), 3);
+	assert_string_equal(doc_str(json_array_get(json_object_get(out, "instances"), 0), "server_id", ""), id);
+	out = call("host.logs", json_pack("{s:s, s:i}", "server_id", id, "lines", 5));
+	assert_int_equal(answer.err, 0);
+	assert_int_equal(json_array_size(json_object_get(out, "lines")), 5);
+	out = call("host.profiles", json_object());
+	assert_string_equal(doc_str(json_array_get(json_object_get(out, "desktops"), 0), "name", ""), "lrdp");
+	out = call("host.service", json_object());
+	assert_non_null(doc_str(out, "status", NULL));
+	assert_true(str_starts(doc_str(out, "version", ""), "0."));
+	call("host.connections", json_pack("{s:s}", "server_id", "00000000-0000-4000-8000-000000000000"));
+	assert_int_equal(answer.err, -ERR_INSTANCE_NOT_FOUND);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && str_eq(argv[1], "pam-hook"))
+		return host_pam_hook(argc - 2, argv + 2);
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hook_tells),
+		cmocka_unit_test(test_desktop_listed),
+		cmocka_unit_test(test_connection_listed),
+		cmocka_unit_test(test_takeover),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_restart_finds_it),
+		cmocka_unit_test(test_end),
+		cmocka_unit_test(test_display_used_again),
+		cmocka_unit_test(test_stopped_x_server_hangs_nothing),
+		cmocka_unit_test(test_logout),
+		cmocka_unit_test(test_nobody_listens),
+		cmocka_unit_test(test_figures),
+		cmocka_unit_test(test_orphan),
+	};
+	ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+	program[MAX(n, 0)] = 0;
+	if (geteuid() != 0 || access("/usr/sbin/xrdp", X_OK) < 0 || access("/usr/bin/xfreerdp", X_OK) < 0) {
+		printf("skipped: needs root, xrdp and xfreerdp\n");
+		return 0;
+	}
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
