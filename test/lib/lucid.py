@@ -133,6 +133,7 @@ class Daemon:
         self.dir = tempfile.mkdtemp(prefix="lrdp-")
         os.chmod(self.dir, 0o755)  # the server and the desktops run as others
         self.args = list(args)
+        self.wrap = []  # a command that ends by exec of what follows it
         first = free_ports(4 + range_size)
         self.ports = dict(zip(ROLES, range(first, first + 4)))
         self.range = (first + 4, first + 3 + range_size)
@@ -167,7 +168,7 @@ class Daemon:
 
     def spawn(self):
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([BIN, *self.args], env=self.env, cwd=self.dir, stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen([*self.wrap, BIN, *self.args], env=self.env, cwd=self.dir, stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, start_new_session=True)
 
     def start(self):
@@ -216,14 +217,15 @@ class Daemon:
 
     # --- its end
     def stop(self, expect=0):
-        """SIGTERM, and the exit code."""
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(30)
-            if self.process.poll() is None:
-                raise AssertionError(f"SIGTERM did not end it in 30 s: {self.log()[-3000:]}")
-        if self.process and expect is not None:
+        """SIGTERM, and the exit code; nothing where it has left already."""
+        if not self.process or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(30)
+        if self.process.poll() is None:
+            raise AssertionError(f"SIGTERM did not end it in 30 s: {self.log()[-3000:]}")
+        if expect is not None:
             assert self.process.returncode == expect, f"exit code {self.process.returncode}: {self.log()[-3000:]}"
 
     def remove_servers(self):
