@@ -17,4 +17,8 @@ void id_hex(char *dst, size_t n);
 /* A request id taken from outside is sane: 1 to 64 of [A-Za-z0-9._-]. */
 bool id_is_request(const char *s);
 
+#define ID_DIGEST_SIZE 65
+/* SHA-256 of n bytes in lower-case hex: a short name for a long one. */
+void id_digest(char dst[ID_DIGEST_SIZE], const void *data, size_t n);
+
 #endif

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
+#include "lucid/id.h"
 #include "lucid/str.h"
-#include "roles/rdp-server-manager/sha256.h"
 
 char *claim_port_id(char dst[CLAIM_ID_SIZE], const char *node, int port)
 {
@@ -26,7 +26,7 @@ char *claim_name_id(char dst[CLAIM_ID_SIZE], const char *owner, const char *name
 		memcpy(dst, b.s, b.len + 1);
 	} else {
 		memcpy(dst, "%%", 2);
-		sha256_hex(dst + 2, b.s, b.len);
+		id_digest(dst + 2, b.s, b.len);
 	}
 	strbuf_done(&b);
 	return dst;

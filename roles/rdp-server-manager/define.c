@@ -49,6 +49,25 @@ json_t *server_define(struct manager *m, const char *id, const char *user, const
 	return doc;
 }
 
+/* Only what the agent says it has; while it was never asked, it says so itself when the server starts. */
+static void check_profile(struct manager *m, const json_t *doc, struct faults *f)
+{
+	const char *wanted = doc_str(json_object_get(doc, "desktop"), "profile", NULL);
+	struct strbuf known = { 0 };
+	json_t *profile;
+	size_t i;
+	bool found = !wanted || !json_array_size(m->profiles);
+	json_array_foreach(m->profiles, i, profile)
+	{
+		const char *name = doc_str(profile, "name", "");
+		found |= wanted && str_eq(name, wanted);
+		strbuf_printf(&known, "%s%s", i ? ", " : "", name);
+	}
+	if (!found)
+		faults_add(f, "desktop.profile", "must be one of: %s", known.s);
+	strbuf_done(&known);
+}
+
 void server_check(struct manager *m, const json_t *doc, struct faults *f)
 {
 	int64_t cores, memory_mb;
@@ -62,6 +81,7 @@ void server_check(struct manager *m, const json_t *doc, struct faults *f)
 			   (long long)(100 * cores), (long long)cores);
 	if (doc_int(limits, "memory_mb", 64) > memory_mb)
 		faults_add(f, "limits.memory_mb", "must be at most %lld, the host's memory", (long long)memory_mb);
+	check_profile(m, doc, f);
 	int64_t port = doc_int(doc, "port", ports_first(m->ports));
 	if (port < ports_first(m->ports) || port > ports_last(m->ports))
 		faults_add(f, "port", "must be from %d to %d, the configured range", ports_first(m->ports),

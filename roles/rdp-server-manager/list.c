@@ -1,8 +1,6 @@
 #include "roles/rdp-server-manager/servers.h"
 
-#include <stdio.h>
-
-/* Lists: servers with their live counts, and ports. */
+/* The list of servers, with live counts of those that run. */
 
 bool paging(struct call *c, size_t *ret_limit, size_t *ret_offset)
 {
@@ -115,51 +113,4 @@ void op_list(struct call *c, void *ctx)
 	if (!caller_is_admin(caller))
 		filter(&q, "user_id", STORE_EQ, caller->sub);
 	store_list(m->env.store, COL_SERVERS, &q, listed, w);
-}
-
-/* --- ports */
-
-static json_t *port_doc(struct manager *m, int port, enum port_state state, const struct map *holders)
-{
-	char key[8];
-	snprintf(key, sizeof key, "%d", port);
-	const struct server *s = map_get(holders, key);
-	json_t *doc = json_object();
-	doc_set_int(doc, "port", port);
-	doc_set_str(doc, "status", port_state_to_string(state));
-	doc_set_str(doc, "server_id", s ? s->id : NULL);
-	return doc;
-}
-
-void op_ports(struct call *c, void *ctx)
-{
-	struct manager *m = ctx;
-	const char *wanted = doc_str(call_query(c), "status", NULL);
-	size_t limit, offset, matching = 0;
-	if (!manager_ready(m, c, op_ports) || !paging(c, &limit, &offset))
-		return;
-	struct map *holders = map_new(65536);
-	struct map_pos pos = { 0 };
-	struct server *s;
-	while (map_next(m->servers, &pos, NULL, (void **)&s)) {
-		char key[8];
-		snprintf(key, sizeof key, "%d", s->port & 0xffff);
-		map_put(holders, key, s, NULL);
-	}
-	json_t *ports = json_array(), *counts = json_object();
-	for (int port = ports_first(m->ports); port <= ports_last(m->ports); port++) {
-		enum port_state state = ports_get(m->ports, port);
-		if (wanted && !str_eq(wanted, port_state_to_string(state)))
-			continue;
-		if (matching >= offset && matching < offset + limit)
-			json_array_append_new(ports, port_doc(m, port, state, holders));
-		matching++;
-	}
-	map_free(holders, NULL);
-	for (int i = PORT_AVAILABLE; i <= PORT_BLOCKED; i++)
-		doc_set_int(counts, port_state_to_string((enum port_state)i),
-			    (int64_t)ports_count(m->ports, (enum port_state)i));
-	call_ok(c, json_pack("{s:s, s:{s:i, s:i}, s:o, s:o, s:o}", "node", m->env.node, "range", "start",
-			     ports_first(m->ports), "end", ports_last(m->ports), "counts", counts, "ports", ports,
-			     "pagination", pagination((int64_t)matching, limit, offset)));
 }

@@ -89,8 +89,8 @@ static bool agent_failed(struct reading *w, const struct reply *r)
 	if (!r->err)
 		return false;
 	if (agent_away(r))
-		call_fail(w->call, r->err, "the host's agent does not answer; start xrdp-integration on %s, or try again later",
-			  doc_str(w->doc, "node", "it"));
+		call_fail(w->call, r->err, "the host's agent does not answer (%s); start xrdp-integration on %s, or try again later",
+			  r->message, doc_str(w->doc, "node", "it"));
 	else
 		call_fail_reply(w->call, r);
 	reading_free(w);

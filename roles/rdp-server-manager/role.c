@@ -57,7 +57,8 @@ static int init(const struct role_env *env, void **ret)
 		.start = op_find("xrdp.instances.start"), .list = op_find("xrdp.instances.list"),
 		.get = op_find("xrdp.instances.get"), .stop = op_find("xrdp.instances.stop"),
 		.config = op_find("xrdp.instances.config"), .logs = op_find("xrdp.instances.logs"),
-		.desktops = op_find("xrdp.instances.desktops"),
+		.desktops = op_find("xrdp.instances.desktops"), .ports = op_find("xrdp.ports.check"),
+		.profiles = op_find("xrdp.desktops"),
 	};
 	m->servers = map_new(SERVERS_MAX);
 	m->owners = map_new(SERVERS_MAX);
@@ -125,6 +126,7 @@ static void free_role(void *role)
 	map_free(m->servers, free_server);
 	map_free(m->owners, free);
 	ports_free(m->ports);
+	json_decref(m->profiles);
 	free(m);
 }
 

@@ -69,7 +69,7 @@ struct server {
 };
 
 struct agent_ops {
-	const struct op *start, *list, *get, *stop, *config, *logs, *desktops;
+	const struct op *start, *list, *get, *stop, *config, *logs, *desktops, *ports, *profiles;
 };
 
 struct manager {
@@ -90,6 +90,7 @@ struct manager {
 	struct loop_timer *load_timer, *look_timer, *heartbeat_timer, *drain_timer;
 	bool loading, looking, sweeping, first_look_done;
 	int64_t swept_ms;
+	json_t *profiles; /* window managers that the agent knows, as it lists them; NULL until it was asked */
 	/* this host as a node (node.c) */
 	json_t *node; /* its document, NULL until it was read */
 	bool node_busy;

@@ -38,7 +38,7 @@ static void refuse(struct task *t, json_t *consume_details)
 
 static void fail_away(struct task *t, const struct reply *r)
 {
-	task_refuse(t, r->err, NULL, "the host's agent does not answer; start xrdp-integration on %s, or try again later",
+	task_refuse(t, r->err, NULL, "the host's agent does not answer (%s); start xrdp-integration on %s, or try again later", r->message,
 		    doc_str(t->s->doc, "node", "it"));
 }
 

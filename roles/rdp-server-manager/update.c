@@ -123,6 +123,18 @@ static void write_it(struct update *w)
 	store_write(s->m->env.store, ops, n, written, w);
 }
 
+/* What is changed, as it will be: what stands there already is not held against a change of something else, though the
+ * host or the range may be another by now. */
+static json_t *changed(const json_t *doc, const json_t *patch)
+{
+	json_t *out = json_object(), *value;
+	const char *key;
+	json_object_foreach((json_t *)patch, key, value)
+		if (json_object_get(doc, key))
+			json_object_set(out, key, json_object_get(doc, key));
+	return out;
+}
+
 /* Whether the change may be made; false when it was answered. */
 static bool allowed(struct task *t, const json_t *doc)
 {
@@ -133,7 +145,8 @@ static bool allowed(struct task *t, const json_t *doc)
 		return false;
 	}
 	server_check_admin(call_caller(t->call), t->body, &f);
-	server_check(s->m, doc, &f);
+	_cleanup_(doc_unrefp) json_t *now = changed(doc, t->body);
+	server_check(s->m, now, &f);
 	if (faults_any(&f)) {
 		call_fail_details(TAKE_PTR(t->call), ERR_INVALID, faults_take(&f), NULL);
 		task_end(t);

@@ -228,6 +228,17 @@ static void listed(const struct reply *r, void *arg)
 	manager_idle(m);
 }
 
+static void profiles_listed(const struct reply *r, void *arg)
+{
+	struct manager *m = arg;
+	m->under_way--;
+	if (!r->err) {
+		json_decref(m->profiles);
+		m->profiles = json_incref(json_object_get(r->doc, "desktops"));
+	}
+	manager_idle(m);
+}
+
 void manager_look(struct manager *m)
 {
 	if (m->looking || m->draining)
@@ -236,5 +247,7 @@ void manager_look(struct manager *m)
 	struct look *w = XNEW(struct look);
 	*w = (struct look){ m, clock_mono_us() };
 	agent_call(m, m->agent.list, NULL, NULL, NULL, NULL, listed, w);
+	m->under_way++;
+	agent_call(m, m->agent.profiles, NULL, NULL, NULL, NULL, profiles_listed, m);
 	manager_sweep(m);
 }

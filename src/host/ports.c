@@ -1,6 +1,8 @@
 #include "host/ports.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -112,22 +114,78 @@ static int block_taken(struct host *h, int first, int host_first, int host_count
 	return 0;
 }
 
+/* Only root can bind below 1024, so nobody else can sit down where a dead sesman was and be told passwords. Ports that
+ * /etc/services knows are left to their services. */
+static int choose_sesman_port(struct host *h, unsigned spread)
+{
+	enum { PRIVILEGED = 660, PRIVILEGED_N = 330, FIRST = 21000, LAST = 29999 };
+	int host_port = host_setting(h, "ListenPort", 3350);
+	for (int n = 0; n < PRIVILEGED_N; n++) {
+		int port = PRIVILEGED + (int)((spread + (unsigned)n) % PRIVILEGED_N);
+		if (port != host_port && !is_ours(h, port) && port_is_free_local(port) &&
+		    !getservbyport(htons((uint16_t)port), "tcp"))
+			return port;
+	}
+	for (int port = FIRST + (int)(spread % 1000); port <= LAST; port++)
+		if (port != host_port && !is_ours(h, port) && port_is_free_local(port))
+			return port;
+	return 0;
+}
+
 int ports_choose(struct host *h, const char *server_id, int *ret_sesman_port, int *ret_display_first)
 {
-	enum { FIRST_DISPLAY = 1000, LAST_DISPLAY = 59000, FIRST_PORT = 21000, LAST_PORT = 29999, SPREAD = 20 };
-	unsigned spread = (unsigned)strtoul(server_id, NULL, 16) % SPREAD; /* the first group of a UUID */
+	enum { FIRST_DISPLAY = 1000, LAST_DISPLAY = 59000, SPREAD = 20 };
+	unsigned spread = (unsigned)strtoul(server_id, NULL, 16); /* the first group of a UUID */
 	int host_first = host_setting(h, "X11DisplayOffset", 10);
 	int host_sessions = host_setting(h, "MaxSessions", 50);
 	int host_count = host_sessions > 0 && host_sessions < 10000 ? host_sessions + 1 : 1000;
-	int host_port = host_setting(h, "ListenPort", 3350);
-	int port = FIRST_PORT, display = FIRST_DISPLAY + (int)spread * PORTS_DISPLAYS, next;
-	while (port <= LAST_PORT && (port == host_port || is_ours(h, port) || !port_is_free_local(port)))
-		port++;
+	int port = choose_sesman_port(h, spread), display = FIRST_DISPLAY + (int)(spread % SPREAD) * PORTS_DISPLAYS, next;
 	while (display <= LAST_DISPLAY && (next = block_taken(h, display, host_first, host_count)))
 		display = next;
-	if (port > LAST_PORT || display > LAST_DISPLAY)
+	if (!port || display > LAST_DISPLAY)
 		return -ERR_NO_PORT;
 	*ret_sesman_port = port;
 	*ret_display_first = display;
 	return 0;
+}
+
+/* Inodes of listening sockets with this local port. */
+static size_t listeners(const char *table, int port, unsigned long *dst, size_t max)
+{
+	_cleanup_(xfreep) char *text = fs_read(table, 8 << 20);
+	size_t n = 0;
+	for (const char *p = text ? strchr(text, '\n') : NULL; p && n < max; p = strchr(p, '\n')) {
+		unsigned local, state;
+		unsigned long inode;
+		p++;
+		/* "0: address:port address:port state tx:rx tr:when retrnsmt uid timeout inode" */
+		if (sscanf(p, "%*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s %*u %*d %lu", &local, &state, &inode) == 3 &&
+		    (int)local == port && state == 0x0a)
+			dst[n++] = inode;
+	}
+	return n;
+}
+
+bool port_is_of(int port, pid_t pid)
+{
+	unsigned long inodes[8];
+	char path[64], link[64];
+	size_t n = listeners("/proc/net/tcp6", port, inodes, 4);
+	n += listeners("/proc/net/tcp", port, inodes + n, 4);
+	snprintf(path, sizeof path, "/proc/%d/fd", pid);
+	DIR *d = opendir(path);
+	struct dirent *e;
+	bool found = false;
+	while (d && !found && (e = readdir(d))) {
+		ssize_t len = readlinkat(dirfd(d), e->d_name, link, sizeof link - 1);
+		unsigned long inode;
+		link[MAX(len, 0)] = '\0';
+		if (sscanf(link, "socket:[%lu]", &inode) != 1)
+			continue;
+		for (size_t k = 0; k < n; k++)
+			found |= inodes[k] == inode;
+	}
+	if (d)
+		closedir(d);
+	return found;
 }

@@ -2,12 +2,17 @@
 #ifndef HOST_PORTS_H
 #define HOST_PORTS_H
 
+#include <sys/types.h>
+
 #include "host/core.h"
 
 /* A real bind as xrdp does it (all addresses, both families, SO_REUSEADDR). */
 bool port_is_free(int port);
 /* The same on loopback, as sesman does it; false also means: somebody listens there. */
 bool port_is_free_local(int port);
+
+/* Does this process listen on it? Somebody else there would be told passwords. */
+bool port_is_of(int port, pid_t pid);
 
 #define PORTS_DISPLAYS 52 /* width of a block: the most max_sessions can be, and room for two that are skipped */
 

@@ -11,10 +11,12 @@
 /* xrdp-keygen takes 200 to 400 ms: two files lie ready, the next are made as they are taken, one at a time. */
 #define KEEP 2
 #define KEYGEN_MS 20000
+#define AFTER_MS 1000 /* a start that took one has its processor to itself first */
 
 struct spares {
 	struct host *host;
 	struct job *job;
+	struct loop_timer *soon;
 	char *path[KEEP];
 	bool ready[KEEP];
 	size_t making;
@@ -37,6 +39,7 @@ void spares_free(struct spares *s)
 	if (!s)
 		return;
 	job_cancel(s->job);
+	loop_timer_free(s->soon);
 	for (size_t n = 0; n < KEEP; n++)
 		free(s->path[n]);
 	free(s);
@@ -62,18 +65,21 @@ static int make(void *arg, UNUSED int out)
 	return rename(tmp, s->path[s->making]) < 0;
 }
 
+static void on_soon(void *arg);
+
 static void on_made(void *arg, int code, UNUSED const char *text, UNUSED size_t len)
 {
 	struct spares *s = arg;
 	s->job = NULL;
 	s->broken = code != 0;
 	s->ready[s->making] = code == 0;
-	spares_fill(s);
+	on_soon(s);
 }
 
-void spares_fill(struct spares *s)
+static void on_soon(void *arg)
 {
-	if (!s || s->job || s->broken || !s->host->can_isolate)
+	struct spares *s = arg;
+	if (s->job || s->broken || !s->host->can_isolate)
 		return;
 	for (size_t n = 0; n < KEEP; n++)
 		if (!s->ready[n]) {
@@ -81,6 +87,13 @@ void spares_fill(struct spares *s)
 			s->job = job_start(s->host, make, s, KEYGEN_MS, on_made, s);
 			return;
 		}
+}
+
+void spares_fill(struct spares *s)
+{
+	if (!s->soon)
+		s->soon = loop_timer_new(s->host->loop, on_soon, s);
+	loop_timer_set(s->soon, AFTER_MS);
 }
 
 bool spares_take(struct spares *s, const char *to)

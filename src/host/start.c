@@ -107,11 +107,11 @@ static void settle(struct instance *i)
 	waiters_answer(i, true, ERR_OK, NULL, doc);
 }
 
-/* xrdp answers; sesman must be bound as well, or the first login would find nobody. */
+/* xrdp answers; sesman must listen as well, and it must be ours: the first login would find nobody, or a stranger. */
 static void on_sesman_poll(void *arg)
 {
 	struct instance *i = arg;
-	if (i->shared || !port_is_free_local(i->sesman_port))
+	if (i->shared || (i->sesman.pid && !port_is_free_local(i->sesman_port) && port_is_of(i->sesman_port, i->sesman.pid)))
 		settle(i);
 	else if (clock_mono_ms() >= i->until_ms)
 		give_up(i, "sesman_mute");

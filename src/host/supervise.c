@@ -84,6 +84,9 @@ static void tell_restart(struct instance *i, const char *process)
 
 static void fail(struct instance *i, const char *static_reason)
 {
+	/* a listener without its sesman would hand passwords to whoever sits on that port; connections stay */
+	if (i->xrdp.watch && !i->sesman.watch && !i->shared)
+		watch_signal(i->xrdp.watch, SIGTERM);
 	if (i->state == INSTANCE_RUNNING)
 		instance_enter(i, INSTANCE_FAILED, static_reason);
 	else

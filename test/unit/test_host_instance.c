@@ -405,6 +405,41 @@ static void test_deaths(void **state)
 	assert_false(is_open(client));
 }
 
+static bool has_failed(void *arg)
+{
+	const struct instance *i = arg;
+	return i->state == INSTANCE_FAILED && !i->xrdp.pid;
+}
+
+/* By policy sesman stays dead: the server is failed, its listener goes, a start mends it. */
+static void test_policy(void **state)
+{
+	char id[ID_UUID_SIZE];
+	id_uuid(id);
+	int port = free_port();
+	json_t *spec = spec_of(id, port);
+	json_object_set_new(spec, "restart_policy", json_string("never"));
+	struct answer a = start_spec(spec, false);
+	must_run(&a);
+	done_with(&a);
+	struct instance *i = instance_find(host, id);
+	assert_true(port_is_of(i->sesman_port, i->sesman.pid));
+	assert_false(port_is_of(i->sesman_port, getpid()));
+	ino_t ns = i->ns_inode;
+	kill(i->sesman.pid, SIGKILL);
+	assert_true(wait_for(has_failed, i));
+	assert_string_equal(i->reason, "sesman_exited");
+	a = start(id, port, false);
+	must_run(&a);
+	assert_true(pid_in(a.out, "sesman") > 0);
+	done_with(&a);
+	assert_true(i->ns_inode == ns); /* what desktops there were are still in it */
+	assert_true(speaks_rdp(port));
+	a = stop(id, true);
+	assert_int_equal(a.err, 0);
+	done_with(&a);
+}
+
 static void test_adoption(void **state)
 {
 	char id[ID_UUID_SIZE];
@@ -637,7 +672,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_life),	 cmocka_unit_test(test_two_and_limits), cmocka_unit_test(test_deaths),
 		cmocka_unit_test(test_adoption), cmocka_unit_test(test_heal),		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_live_desktops), cmocka_unit_test(test_half_done),
+		cmocka_unit_test(test_policy), cmocka_unit_test(test_live_desktops), cmocka_unit_test(test_half_done),
 	};
 	snprintf(dir, sizeof dir, "/tmp/lrdp-host-%d", getpid());
 	if (geteuid() != 0 || fs_mkdirs(dir, 0755) < 0) {

@@ -7,7 +7,7 @@ static void test_create(void **state)
 	struct answer a = { 0 };
 	rig_open(&t, NULL);
 	rig_call(&t, &a, &alice, "rdp.servers.create", NULL, NULL,
-		 "{'name':'one','auto_start':false,'display':{'width':800},'tags':['x'],'description':'a\\nb'}");
+		 "{'name':'one','auto_start':false,'display':{'width':800},'desktop':{'profile':'openbox'},'tags':['x'],'description':'a\\nb'}");
 	assert_int_equal(a.err, 0);
 	assert_int_equal(a.status, 201);
 	assert_int_equal(a.version, 1);
@@ -70,6 +70,7 @@ static void test_bad_input(void **state)
 		{ "{'name':'n','display':{'color_depth':17}}", "display.color_depth" },
 		{ "{'name':'n','desktop':{'max_sessions':51}}", "desktop.max_sessions" },
 		{ "{'name':'n','desktop':{'profile':'a b'}}", "desktop.profile" },
+		{ "{'name':'n','desktop':{'profile':'kde'}}", "desktop.profile" },
 		{ "{'name':'n','limits':{'memory_mb':63}}", "limits.memory_mb" },
 		{ "{'name':'n','limits':{'memory_mb':16777216}}", "limits.memory_mb" },
 		{ "{'name':'n','limits':{'cpu_percent':102400}}", "limits.cpu_percent" },
@@ -138,6 +139,17 @@ static void test_ports(void **state)
 	assert_int_equal(doc_int(doc_get(one.doc, "counts"), "reserved", 0), 2);
 	assert_int_equal(doc_int(doc_get(one.doc, "counts"), "allocated", 0), 8);
 	assert_string_equal(doc_str(json_array_get(doc_get(one.doc, "ports"), 1), "status", ""), "reserved");
+	/* a stranger on a free port is seen by a real bind, and that port is not given out */
+	char id[ID_UUID_SIZE];
+	rig_call(&t, &one, &alice, "rdp.servers.list", NULL, NULL, NULL);
+	const json_t *any = json_array_get(doc_get(one.doc, "servers"), 0);
+	t.stranger = (int)doc_int(any, "port", 0);
+	str_copy(id, sizeof id, doc_str(any, "server_id", ""));
+	rig_call(&t, &one, &alice, "rdp.servers.delete", id, NULL, NULL);
+	rig_call(&t, &one, &admin, "rdp.ports.list", NULL, "{'limit':100}", NULL);
+	assert_int_equal(doc_int(doc_get(one.doc, "counts"), "blocked", 0), 1);
+	rig_call(&t, &one, &alice, "rdp.servers.create", NULL, NULL, "{'name':'more','auto_start':false}");
+	assert_int_equal(one.err, ERR_NO_PORT);
 	answer_clear(&one);
 	rig_close(&t);
 }

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "roles/rdp-server-manager/rdpfile.h"
-#include "roles/rdp-server-manager/sha256.h"
+#include "lucid/id.h"
 
 static size_t lines(const char *s, const char *begin)
 {
@@ -67,14 +67,14 @@ static void test_sha256(void **state)
 		{ "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
 		  "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1" },
 	};
-	char hex[SHA256_HEX_SIZE];
+	char hex[ID_DIGEST_SIZE];
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		sha256_hex(hex, rows[i].text, strlen(rows[i].text));
+		id_digest(hex, rows[i].text, strlen(rows[i].text));
 		assert_string_equal(hex, rows[i].hex);
 	}
 	char long_text[1000];
 	memset(long_text, 'a', sizeof long_text);
-	sha256_hex(hex, long_text, sizeof long_text);
+	id_digest(hex, long_text, sizeof long_text);
 	assert_string_equal(hex, "41edece42d63e8d9bf515a9ba6932e1c20cbc9f5a5d134645adb5db1b9737ea3");
 }
 

@@ -298,6 +298,31 @@ static void test_reconcile(void **state)
 	rig_close(&t);
 }
 
+/* A narrower range does not hurt servers outside of it. */
+static void test_range_moved(void **state)
+{
+	struct rig t = { 0 };
+	struct answer a = { 0 };
+	char id[ID_UUID_SIZE];
+	rig_open(&t, NULL);
+	rig_call(&t, &a, &admin, "rdp.servers.create", NULL, NULL, "{'name':'one','port':20009,'auto_start':false}");
+	str_copy(id, sizeof id, doc_str(a.doc, "server_id", ""));
+	json_t *doc = json_deep_copy(a.doc);
+	doc_set_int(doc, "port", 30000);
+	doc_set_int(doc, "version", 2);
+	rig_write(&t, STORE_REPLACE, COL_SERVERS, id, doc);
+	rig_stop(&t);
+	rig_start(&t);
+	rig_rest(&t);
+	rig_call(&t, &a, &admin, "rdp.servers.patch", id, NULL, "{'description':'still here'}");
+	assert_int_equal(a.err, 0);
+	rig_call(&t, &a, &admin, "rdp.servers.start", id, "{'wait':true}", NULL);
+	assert_int_equal(a.status, 200);
+	assert_int_equal(doc_int(t.last_spec, "port", 0), 30000);
+	answer_clear(&a);
+	rig_close(&t);
+}
+
 /* Calls that come before the servers were read wait for them. */
 static void test_early_calls(void **state)
 {
@@ -390,7 +415,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),	  cmocka_unit_test(test_life),	      cmocka_unit_test(test_strand),
 		cmocka_unit_test(test_failures),  cmocka_unit_test(test_stranger),    cmocka_unit_test(test_events),
-		cmocka_unit_test(test_reconcile), cmocka_unit_test(test_early_calls), cmocka_unit_test(test_sweep),
+		cmocka_unit_test(test_reconcile), cmocka_unit_test(test_early_calls), cmocka_unit_test(test_range_moved), cmocka_unit_test(test_sweep),
 		cmocka_unit_test(test_wait_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
