@@ -58,8 +58,8 @@ int cert_ensure(const char *cert_path, const char *key_path, const char *name, g
 	_cleanup_(free_bio) BIO *kb = BIO_new(BIO_s_mem());
 	_cleanup_(free_bio) BIO *cb = BIO_new(BIO_s_mem());
 	int r = -ENOMEM;
-	if (key && x && kb && cb && sign(x, key, name) && PEM_write_bio_PKCS8PrivateKey(kb, key, NULL, NULL, 0, NULL, NULL) &&
-	    PEM_write_bio_X509(cb, x)) {
+	if (key && x && kb && cb && sign(x, key, name) &&
+	    PEM_write_bio_PKCS8PrivateKey(kb, key, NULL, NULL, 0, NULL, NULL) && PEM_write_bio_X509(cb, x)) {
 		_cleanup_(xfreep) char *kt = text_of(kb), *ct = text_of(cb);
 		/* both in one file: a reader of one never meets the other's elder; two makers: the last one wins whole */
 		_cleanup_(xfreep) char *both = xasprintf("%s%s", kt, ct);

@@ -224,7 +224,7 @@ static void entry_list(struct host *h, UNUSED const json_t *in, host_done done, 
 	json_t *doc = json_object(), *list = json_array();
 	struct instance *i;
 	INSTANCE_FOREACH(i, h)
-		json_array_append_new(list, instance_doc(i));
+	json_array_append_new(list, instance_doc(i));
 	doc_set(doc, "instances", list);
 	host_answer(h, done, arg, ERR_OK, NULL, doc);
 }
@@ -274,7 +274,7 @@ static void entry_ports(struct host *h, const json_t *in, host_done done, void *
 	json_t *blocked = json_array(), *doc = json_object();
 	const json_t *v;
 	size_t n;
-	json_array_foreach(json_object_get(in, "ports"), n, v)
+	json_array_foreach (json_object_get(in, "ports"), n, v)
 		if (!port_is_free((int)json_integer_value(v)))
 			json_array_append(blocked, (json_t *)v);
 	doc_set(doc, "blocked", blocked);

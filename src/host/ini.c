@@ -67,8 +67,8 @@ char *ini_xrdp(const struct ini_in *in)
 	static const struct {
 		const char *name, *path;
 	} channels[] = {
-		{ "rdpdr", "channels.drive" },	  { "rdpsnd", "channels.sound" }, { "drdynvc", "channels.dynamic" },
-		{ "cliprdr", "channels.clipboard" }, { "rail", "channels.rail" },	  { "xrdpvr", "channels.sound" },
+		{ "rdpdr", "channels.drive" },       { "rdpsnd", "channels.sound" }, { "drdynvc", "channels.dynamic" },
+		{ "cliprdr", "channels.clipboard" }, { "rail", "channels.rail" },    { "xrdpvr", "channels.sound" },
 		{ "tcutils", "channels.drive" },
 	};
 	const json_t *s = in->spec;
@@ -114,7 +114,7 @@ static bool root_is_named(const json_t *spec)
 {
 	const json_t *list = doc_get(spec, "security.allowed_users"), *v;
 	size_t n;
-	json_array_foreach(list, n, v)
+	json_array_foreach (list, n, v)
 		if (json_is_string(v) && str_eq(json_string_value(v), "root"))
 			return true;
 	return false;
@@ -148,8 +148,8 @@ char *ini_sesman(const struct ini_in *in)
 			"\n[Xvnc]\nparam=Xvnc\nparam=-bs\nparam=-nolisten\nparam=tcp\nparam=-localhost\n"
 			"param=-dpi\nparam=96\n"
 			"\n[Chansrv]\nFuseMountName=thinclient_drives\nFileUmask=077\n");
-	bool fuse = str_eq(flag(s, "channels.drive", true), "true") ||
-		    str_eq(flag(s, "channels.clipboard", true), "true");
+	bool fuse =
+	    str_eq(flag(s, "channels.drive", true), "true") || str_eq(flag(s, "channels.clipboard", true), "true");
 	strbuf_printf(&b, "EnableFuseMount=%s\n", fuse ? "true" : "false");
 	strbuf_puts(&b, "\n[ChansrvLogging]\nLogLevel=WARNING\nEnableSyslog=false\n\n[ChansrvLoggingPerLogger]\n"
 			"\n[SessionVariables]\nPULSE_SCRIPT=/etc/xrdp/pulse/default.pa\n");
@@ -163,8 +163,7 @@ char *ini_names(const json_t *spec, const char *list)
 	if (json_array_size(names) == 0)
 		return NULL;
 	struct strbuf b = { 0 };
-	json_array_foreach(names, n, v)
-	{
+	json_array_foreach (names, n, v) {
 		const char *s = json_string_value(v), *why;
 		/* one that is not an account's name is left out: a list that names nobody lets nobody in */
 		if (s && json_string_length(v) == strlen(s) && shape_format("account", s, &why))
@@ -180,7 +179,8 @@ char *ini_pam(const struct ini_in *in)
 	bool groups = json_array_size(doc_get(s, "security.allowed_groups")) > 0;
 	struct strbuf b = { 0 };
 	strbuf_puts(&b, "#%PAM-1.0\n# " MADE "\n");
-	strbuf_puts(&b, "auth required pam_env.so readenv=1\nauth required pam_env.so readenv=1 envfile=/etc/default/locale\n");
+	strbuf_puts(
+	    &b, "auth required pam_env.so readenv=1\nauth required pam_env.so readenv=1 envfile=/etc/default/locale\n");
 	strbuf_puts(&b, in->common_auth ? "@include common-auth\n" : "auth substack system-auth\n");
 	if (users && groups)
 		strbuf_puts(&b, "account [success=1 default=ignore] pam_listfile.so quiet item=user sense=allow "

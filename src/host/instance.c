@@ -150,8 +150,8 @@ struct instance *instance_find(struct host *h, const char *server_id)
 {
 	struct instance *i;
 	INSTANCE_FOREACH(i, h)
-		if (str_eq(i->id, server_id))
-			return i;
+	if (str_eq(i->id, server_id))
+		return i;
 	return NULL;
 }
 
@@ -172,8 +172,8 @@ struct instance *instance_of_ns(struct host *h, ino_t inode)
 {
 	struct instance *i;
 	INSTANCE_FOREACH(i, h)
-		if (inode && i->ns_inode == inode)
-			return i;
+	if (inode && i->ns_inode == inode)
+		return i;
 	return NULL;
 }
 
@@ -190,8 +190,8 @@ struct instance *instance_of_display(struct host *h, int display)
 {
 	struct instance *i;
 	INSTANCE_FOREACH(i, h)
-		if (display >= i->display_first && display < i->display_first + i->display_count)
-			return i;
+	if (display >= i->display_first && display < i->display_first + i->display_count)
+		return i;
 	return NULL;
 }
 
@@ -199,8 +199,8 @@ struct instance *instance_of_port(struct host *h, int port)
 {
 	struct instance *i;
 	INSTANCE_FOREACH(i, h)
-		if (i->port == port)
-			return i;
+	if (i->port == port)
+		return i;
 	return NULL;
 }
 
@@ -285,8 +285,12 @@ static bool lock_is_live(const char *path)
 void display_clean(const struct instance *i, int display)
 {
 	static const char *const sockets[] = {
-		"xrdp_chansrv_socket_%d", "xrdp_chansrv_audio_out_socket_%d", "xrdp_chansrv_audio_in_socket_%d",
-		"xrdpapi_%d",		  "xrdp_display_%d",		      "xrdp_disconnect_display_%d",
+		"xrdp_chansrv_socket_%d",
+		"xrdp_chansrv_audio_out_socket_%d",
+		"xrdp_chansrv_audio_in_socket_%d",
+		"xrdpapi_%d",
+		"xrdp_display_%d",
+		"xrdp_disconnect_display_%d",
 	};
 	char path[400], name[64];
 	snprintf(path, sizeof path, "/tmp/.X%d-lock", display);

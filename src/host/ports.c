@@ -27,8 +27,11 @@ static bool can_bind(int family, const struct sockaddr *sa, socklen_t len)
 static bool free_at(int port, struct in6_addr six, in_addr_t four)
 {
 	struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_addr = six, .sin6_port = htons((uint16_t)port) };
-	struct sockaddr_in b = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(four) };
-	return can_bind(AF_INET6, (struct sockaddr *)&a, sizeof a) && can_bind(AF_INET, (struct sockaddr *)&b, sizeof b);
+	struct sockaddr_in b = { .sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)port),
+				 .sin_addr.s_addr = htonl(four) };
+	return can_bind(AF_INET6, (struct sockaddr *)&a, sizeof a) &&
+	       can_bind(AF_INET, (struct sockaddr *)&b, sizeof b);
 }
 
 bool port_is_free(int port)
@@ -50,8 +53,8 @@ static bool is_ours(struct host *h, int port)
 			return true;
 	struct instance *i;
 	INSTANCE_FOREACH(i, h)
-		if (i->port == port || i->sesman_port == port)
-			return true;
+	if (i->port == port || i->sesman_port == port)
+		return true;
 	return false;
 }
 
@@ -106,8 +109,8 @@ static int block_taken(struct host *h, int first, int host_first, int host_count
 		return host_first + host_count;
 	struct instance *i;
 	INSTANCE_FOREACH(i, h)
-		if (i->display_count && overlaps(first, PORTS_DISPLAYS, i->display_first, i->display_count))
-			return i->display_first + i->display_count;
+	if (i->display_count && overlaps(first, PORTS_DISPLAYS, i->display_first, i->display_count))
+		return i->display_first + i->display_count;
 	for (int n = first + PORTS_DISPLAYS - 1; n >= first; n--)
 		if (!display_is_free(h, n))
 			return n + 1;
@@ -139,7 +142,8 @@ int ports_choose(struct host *h, const char *server_id, int *ret_sesman_port, in
 	int host_first = host_setting(h, "X11DisplayOffset", 10);
 	int host_sessions = host_setting(h, "MaxSessions", 50);
 	int host_count = host_sessions > 0 && host_sessions < 10000 ? host_sessions + 1 : 1000;
-	int port = choose_sesman_port(h, spread), display = FIRST_DISPLAY + (int)(spread % SPREAD) * PORTS_DISPLAYS, next;
+	int port = choose_sesman_port(h, spread), display = FIRST_DISPLAY + (int)(spread % SPREAD) * PORTS_DISPLAYS,
+	    next;
 	while (display <= LAST_DISPLAY && (next = block_taken(h, display, host_first, host_count)))
 		display = next;
 	if (!port || display > LAST_DISPLAY)
@@ -159,7 +163,8 @@ static size_t listeners(const char *table, int port, unsigned long *dst, size_t 
 		unsigned long inode;
 		p++;
 		/* "0: address:port address:port state tx:rx tr:when retrnsmt uid timeout inode" */
-		if (sscanf(p, "%*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s %*u %*d %lu", &local, &state, &inode) == 3 &&
+		if (sscanf(p, "%*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s %*u %*d %lu", &local, &state, &inode) ==
+			3 &&
 		    (int)local == port && state == 0x0a)
 			dst[n++] = inode;
 	}

@@ -59,8 +59,8 @@ static bool share(struct fault *f, struct host *h, const char *etc)
 	DIR *d = opendir(h->set.xrdp_config);
 	struct dirent *e;
 	while (d && f->err == 0 && (e = readdir(d))) {
-		if (!(str_starts(e->d_name, "km-") && str_ends(e->d_name, ".ini")) && !str_eq(e->d_name, "xrdp_keyboard.ini") &&
-		    !str_eq(e->d_name, "reconnectwm.sh"))
+		if (!(str_starts(e->d_name, "km-") && str_ends(e->d_name, ".ini")) &&
+		    !str_eq(e->d_name, "xrdp_keyboard.ini") && !str_eq(e->d_name, "reconnectwm.sh"))
 			continue;
 		_cleanup_(xfreep) char *from = xasprintf("%s/%s", h->set.xrdp_config, e->d_name);
 		_cleanup_(xfreep) char *mid = xasprintf("%s/%s", common, e->d_name);
@@ -101,7 +101,8 @@ static int keygen(const char *to)
 /* rsakeys.ini for the classic RDP layer: kept from the last start, else one made ahead, else made now, else the host's. */
 static bool rsa_keys(struct fault *f, struct host *h, const struct instance *i)
 {
-	_cleanup_(xfreep) char *path = xasprintf("%s/rsakeys.ini", i->etc), *spare = xasprintf("%s/rsakeys.spare", i->dir);
+	_cleanup_(xfreep) char *path = xasprintf("%s/rsakeys.ini", i->etc),
+			       *spare = xasprintf("%s/rsakeys.spare", i->dir);
 	if (access(path, F_OK) != 0 && rename(spare, path) < 0 && keygen(path) < 0) {
 		_cleanup_(xfreep) char *hosts = xasprintf("%s/rsakeys.ini", h->set.xrdp_config);
 		if (!note(f, fs_copy(hosts, path, 0640, h->xrdp_gid), hosts))
@@ -162,7 +163,8 @@ static bool directories(struct fault *f, const struct host *h, const struct inst
 	       note(f, fs_mkdirs(user, 01777), user) && note(f, fs_mkdirs(i->log, 0755), i->log);
 }
 
-static bool names_file(struct fault *f, const struct instance *i, const json_t *spec, const char *list, const char *name)
+static bool names_file(struct fault *f, const struct instance *i, const json_t *spec, const char *list,
+		       const char *name)
 {
 	char *text = ini_names(spec, list);
 	if (text)
@@ -224,7 +226,8 @@ int prepare_cleanup(void *arg, UNUSED int out)
 	fs_remove_tree(i->pam);
 	if (!c->remove) {
 		/* the key of the classic layer is slow to make: it stays for the next start */
-		_cleanup_(xfreep) char *keys = xasprintf("%s/rsakeys.ini", i->etc), *kept = xasprintf("%s/rsakeys.ini", i->dir);
+		_cleanup_(xfreep) char *keys = xasprintf("%s/rsakeys.ini", i->etc),
+				       *kept = xasprintf("%s/rsakeys.ini", i->dir);
 		bool have = rename(keys, kept) == 0;
 		fs_remove_tree(i->etc);
 		if (have && fs_mkdirs(i->etc, 0755) == 0)

@@ -18,12 +18,14 @@ struct profiles {
 static const struct {
 	const char *name, *command;
 } known[] = {
-	{ "xfce", "startxfce4" },   { "mate", "mate-session" },	    { "lxqt", "startlxqt" },
-	{ "lxde", "startlxde" },    { "cinnamon", "cinnamon-session" }, { "openbox", "openbox-session" },
-	{ "icewm", "icewm-session" }, { "fluxbox", "startfluxbox" },    { "xterm", "xterm" },
+	{ "xfce", "startxfce4" },     { "mate", "mate-session" },         { "lxqt", "startlxqt" },
+	{ "lxde", "startlxde" },      { "cinnamon", "cinnamon-session" }, { "openbox", "openbox-session" },
+	{ "icewm", "icewm-session" }, { "fluxbox", "startfluxbox" },      { "xterm", "xterm" },
 };
 
-static const char *const search[] = { "/usr/local/bin", "/usr/bin", "/bin", "/usr/games", "/usr/local/sbin", "/usr/sbin" };
+static const char *const search[] = {
+	"/usr/local/bin", "/usr/bin", "/bin", "/usr/games", "/usr/local/sbin", "/usr/sbin"
+};
 
 /* The command's first word is a program that can be run. */
 static bool is_installed(const char *command)
@@ -48,7 +50,8 @@ static bool is_installed(const char *command)
 static void add(struct profiles *ps, const char *name, size_t len, const char *command)
 {
 	struct profile *p = &ps->p[ps->n];
-	if (ps->n == PROFILES_MAX || len == 0 || len >= sizeof p->name || !*command || strspn(name, NAME) < len || str_has_control(command, false))
+	if (ps->n == PROFILES_MAX || len == 0 || len >= sizeof p->name || !*command || strspn(name, NAME) < len ||
+	    str_has_control(command, false))
 		return;
 	memcpy(p->name, name, len);
 	p->name[len] = '\0';

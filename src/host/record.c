@@ -146,7 +146,8 @@ static void mourn(struct instance *i)
 /* Reasons are static text. */
 static const char *reason_of(const json_t *d)
 {
-	static const char *const reasons[] = { "sesman_exited", "xrdp_exited", "port_in_use", "xrdp_mute", "sesman_mute", "fork" };
+	static const char *const reasons[] = { "sesman_exited", "xrdp_exited", "port_in_use",
+					       "xrdp_mute",     "sesman_mute", "fork" };
 	const char *s = doc_str(d, "reason", "");
 	for (size_t n = 0; n < ARRAY_LEN(reasons); n++)
 		if (str_eq(reasons[n], s))

@@ -22,7 +22,8 @@ static char *self_path(void)
 
 static char *find_program(const char *name)
 {
-	static const char *const dirs[] = { "/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin", "/opt/xrdp/sbin" };
+	static const char *const dirs[] = { "/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin",
+					    "/opt/xrdp/sbin" };
 	for (size_t n = 0; n < ARRAY_LEN(dirs); n++) {
 		char *path = xasprintf("%s/%s", dirs[n], name);
 		if (access(path, X_OK) == 0)
@@ -83,8 +84,9 @@ void settings_copy(struct host_settings *dst, const struct host_settings *src)
 
 void settings_done(struct host_settings *s)
 {
-	const char *const text[] = { s->data_dir, s->log_dir,	s->runtime_dir, s->xrdp,	    s->sesman, s->xrdp_config,
-				     s->cert_file, s->key_file, s->program,	s->desktop_default, s->node };
+	const char *const text[] = { s->data_dir, s->log_dir,         s->runtime_dir, s->xrdp,
+				     s->sesman,   s->xrdp_config,     s->cert_file,   s->key_file,
+				     s->program,  s->desktop_default, s->node };
 	for (size_t n = 0; n < ARRAY_LEN(text); n++)
 		free((void *)(uintptr_t)text[n]);
 	for (size_t n = 0; s->desktop_profiles && s->desktop_profiles[n]; n++)
@@ -96,7 +98,8 @@ void settings_done(struct host_settings *s)
 const char *settings_fault(const struct host_settings *s)
 {
 	if (!ini_path_ok(s->data_dir))
-		return "DATA_DIR must be an absolute path of letters, digits and ._/+@:=,- for instances to be started from it";
+		return "DATA_DIR must be an absolute path of letters, digits and ._/+@:=,- for instances to be started "
+		       "from it";
 	if (!ini_path_ok(s->log_dir))
 		return "LOG_DIR must be an absolute path of letters, digits and ._/+@:=,- for instances to log there";
 	if (!ini_path_ok(s->runtime_dir))

@@ -36,8 +36,9 @@ static json_t *check_spec(struct host *h, const json_t *spec)
 	if (!p && name && *name)
 		faults_add(&f, "desktop.profile", "not a configured profile; GET /api/v1/xrdp/desktops lists them");
 	else if (!p)
-		faults_add(&f, "desktop.profile", "no desktop is installed on this host; install one (openbox, xfce4 …) or set "
-						  "DESKTOP_PROFILES");
+		faults_add(&f, "desktop.profile",
+			   "no desktop is installed on this host; install one (openbox, xfce4 …) or set "
+			   "DESKTOP_PROFILES");
 	else if (!p->installed)
 		faults_add(&f, "desktop.profile", "profile %s is not installed on this host", p->name);
 	return faults_take(&f);
@@ -111,7 +112,8 @@ static void settle(struct instance *i)
 static void on_sesman_poll(void *arg)
 {
 	struct instance *i = arg;
-	if (i->shared || (i->sesman.pid && !port_is_free_local(i->sesman_port) && port_is_of(i->sesman_port, i->sesman.pid)))
+	if (i->shared ||
+	    (i->sesman.pid && !port_is_free_local(i->sesman_port) && port_is_of(i->sesman_port, i->sesman.pid)))
 		settle(i);
 	else if (clock_mono_ms() >= i->until_ms)
 		give_up(i, "sesman_mute");
@@ -201,9 +203,9 @@ static void on_prepared(void *arg, int code, const char *text, UNUSED size_t len
 	spares_fill(i->host->spares);
 	if (code != PREPARE_OK) {
 		obituary_of_prepare(i, code < 0 ? err_text(-code) : text);
-		give_up(i, code == PREPARE_NAMESPACE ? "no_namespace" :
-			   code == -ERR_DEADLINE     ? "prepare_slow" :
-						       "files_unwritable");
+		give_up(i, code == PREPARE_NAMESPACE ? "no_namespace"
+			   : code == -ERR_DEADLINE   ? "prepare_slow"
+						     : "files_unwritable");
 		return;
 	}
 	const char *print = strstr(text, mark);
@@ -228,12 +230,11 @@ static void prepare(struct instance *i, const json_t *spec, bool make_ns)
 	struct host *h = i->host;
 	const struct profile *p = profiles_find(h->profiles, json_string_value(doc_get(spec, "desktop.profile")));
 	/* borrowed by the child's copy of our memory, so locals will do */
-	struct prepare_in in = { .host = h,
-				 .instance = i,
-				 .spec = spec,
-				 .command = p ? p->command : "xterm",
-				 .make_ns = make_ns };
-	_cleanup_(xfreep) char *keys = xasprintf("%s/rsakeys.ini", i->etc), *spare = xasprintf("%s/rsakeys.spare", i->dir);
+	struct prepare_in in = {
+		.host = h, .instance = i, .spec = spec, .command = p ? p->command : "xterm", .make_ns = make_ns
+	};
+	_cleanup_(xfreep) char *keys = xasprintf("%s/rsakeys.ini", i->etc),
+			       *spare = xasprintf("%s/rsakeys.spare", i->dir);
 	if (!i->shared && access(keys, F_OK) < 0)
 		spares_take(h->spares, spare);
 	i->job = job_start(h, prepare_run, &in, PREPARE_MS, on_prepared, i);
@@ -303,13 +304,15 @@ void host_instance_start(struct host *h, const json_t *in, host_done done, void 
 		host_answer(h, done, arg, ERR_INVALID, NULL, faults);
 		return;
 	}
-	struct instance *i = instance_find(h, doc_str(spec, "server_id", "")), *other = instance_of_port(h, (int)doc_int(spec, "port", 0));
+	struct instance *i = instance_find(h, doc_str(spec, "server_id", "")),
+			*other = instance_of_port(h, (int)doc_int(spec, "port", 0));
 	if (other && other != i) {
 		host_answer(h, done, arg, ERR_CONFLICT, "another server of this host has that port", NULL);
 		return;
 	}
 	if (i && i->state == INSTANCE_STOPPING) {
-		host_answer(h, done, arg, ERR_CONFLICT, "the server is being stopped; start it when that is done", NULL);
+		host_answer(h, done, arg, ERR_CONFLICT, "the server is being stopped; start it when that is done",
+			    NULL);
 		return;
 	}
 	if (i && i->state == INSTANCE_RUNNING && !i->replacing && !doc_bool(in, "replace", false)) {

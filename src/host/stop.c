@@ -200,7 +200,8 @@ static void on_removed(void *arg, int code, UNUSED const char *text, UNUSED size
 		host_answer(r->host, r->done, r->arg, ERR_OK, NULL, doc);
 	} else {
 		json_decref(doc);
-		host_answer(r->host, r->done, r->arg, ERR_XRDP_SERVICE, "the server's files could not be removed", NULL);
+		host_answer(r->host, r->done, r->arg, ERR_XRDP_SERVICE, "the server's files could not be removed",
+			    NULL);
 	}
 	instance_free(r->instance);
 	free(r);
@@ -235,7 +236,8 @@ void host_instance_stop(struct host *h, const json_t *in, host_done done, void *
 	}
 	if (i->state != INSTANCE_STOPPING && !force && instance_desktops_live(i) > 0) {
 		json_t *live = h->hooks.desktops_list ? h->hooks.desktops_list(i) : NULL;
-		host_answer(h, done, arg, ERR_CONFLICT, "desktops are live on this server; end them first, or use force", live);
+		host_answer(h, done, arg, ERR_CONFLICT,
+			    "desktops are live on this server; end them first, or use force", live);
 		return;
 	}
 	waiter_add(i, false, done, arg);

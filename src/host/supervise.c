@@ -242,13 +242,14 @@ static void on_run_changed(UNUSED int events, void *arg)
 	struct instance *i;
 	if (ours)
 		INSTANCE_FOREACH(i, h)
-			look_at_binds(i);
+	look_at_binds(i);
 }
 
 void supervise_start(struct host *h)
 {
 	h->run_inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (h->run_inotify >= 0 && inotify_add_watch(h->run_inotify, "/run", IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR) >= 0)
+	if (h->run_inotify >= 0 &&
+	    inotify_add_watch(h->run_inotify, "/run", IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR) >= 0)
 		h->run_io = loop_io_new(h->loop, h->run_inotify, LOOP_READ, on_run_changed, h);
 	h->tick = loop_timer_new(h->loop, supervise_tick, h);
 	loop_timer_set(h->tick, 1000);

@@ -42,11 +42,11 @@ static struct ini_in input(const json_t *spec)
 
 static json_t *good(void)
 {
-	return json_pack("{s:s,s:i,s:{s:i},s:{s:s,s:i,s:i,s:i,s:b},s:{s:s,s:s,s:s,s:[s],s:[]},s:{s:b,s:b,s:b,s:b,s:b}}", "name",
-			 "demo", "port", 13400, "display", "color_depth", 16, "desktop", "session", "xvnc", "max_sessions", 7,
-			 "idle_timeout", 300, "disconnected_timeout", 90, "kill_disconnected", 0, "security", "layer", "tls",
-			 "min_tls", "1.3", "crypt_level", "fips", "allowed_users", "alice", "allowed_groups", "channels",
-			 "clipboard", 0, "drive", 0, "sound", 1, "rail", 1, "dynamic", 1);
+	return json_pack("{s:s,s:i,s:{s:i},s:{s:s,s:i,s:i,s:i,s:b},s:{s:s,s:s,s:s,s:[s],s:[]},s:{s:b,s:b,s:b,s:b,s:b}}",
+			 "name", "demo", "port", 13400, "display", "color_depth", 16, "desktop", "session", "xvnc",
+			 "max_sessions", 7, "idle_timeout", 300, "disconnected_timeout", 90, "kill_disconnected", 0,
+			 "security", "layer", "tls", "min_tls", "1.3", "crypt_level", "fips", "allowed_users", "alice",
+			 "allowed_groups", "channels", "clipboard", 0, "drive", 0, "sound", 1, "rail", 1, "dynamic", 1);
 }
 
 static void has(const char *text, const char *line)
@@ -62,12 +62,27 @@ static void test_what_stands_there(void **state)
 	assert_non_null(spec);
 	struct ini_in in = input(spec);
 	char *x = ini_xrdp(&in), *s = ini_sesman(&in), *p = ini_pam(&in);
-	static const char *const xrdp[] = { "port=13400", "security_layer=tls", "ssl_protocols=TLSv1.3", "crypt_level=fips",
-					    "max_bpp=16", "cliprdr=false", "rdpdr=false", "rdpsnd=true", "lib=libvnc.so",
-					    "EnableSyslog=false", "LogFile=/var/log/lucid-rdp/xrdp/servers/x/xrdp.log", "autorun=Xvnc" };
-	static const char *const sesman[] = { "ListenPort=21000", "X11DisplayOffset=1000", "MaxSessions=7", "IdleTimeLimit=300",
-					      "DisconnectedTimeLimit=90", "KillDisconnected=true", "AllowRootLogin=false",
-					      "DefaultWindowManager=/etc/xrdp/startwm.sh", "EnableFuseMount=false" };
+	static const char *const xrdp[] = { "port=13400",
+					    "security_layer=tls",
+					    "ssl_protocols=TLSv1.3",
+					    "crypt_level=fips",
+					    "max_bpp=16",
+					    "cliprdr=false",
+					    "rdpdr=false",
+					    "rdpsnd=true",
+					    "lib=libvnc.so",
+					    "EnableSyslog=false",
+					    "LogFile=/var/log/lucid-rdp/xrdp/servers/x/xrdp.log",
+					    "autorun=Xvnc" };
+	static const char *const sesman[] = { "ListenPort=21000",
+					      "X11DisplayOffset=1000",
+					      "MaxSessions=7",
+					      "IdleTimeLimit=300",
+					      "DisconnectedTimeLimit=90",
+					      "KillDisconnected=true",
+					      "AllowRootLogin=false",
+					      "DefaultWindowManager=/etc/xrdp/startwm.sh",
+					      "EnableFuseMount=false" };
 	for (size_t n = 0; n < ARRAY_LEN(xrdp); n++)
 		has(x, xrdp[n]);
 	for (size_t n = 0; n < ARRAY_LEN(sesman); n++)
@@ -88,10 +103,12 @@ static void test_what_stands_there(void **state)
 /* Put every hostile text into every string of the specification: the files must not change by a byte beyond a choice. */
 static void test_hostile(void **state)
 {
-	static const char *const places[][2] = { { "security", "layer" }, { "security", "min_tls" }, { "security", "crypt_level" },
-						 { "desktop", "session" }, { "desktop", "profile" }, { NULL, "name" },
-						 { NULL, "user_id" }, { NULL, "server_id" }, { "channels", "sound" },
-						 { "display", "color_depth" }, { NULL, "port" } };
+	static const char *const places[][2] = {
+		{ "security", "layer" },      { "security", "min_tls" }, { "security", "crypt_level" },
+		{ "desktop", "session" },     { "desktop", "profile" },  { NULL, "name" },
+		{ NULL, "user_id" },          { NULL, "server_id" },     { "channels", "sound" },
+		{ "display", "color_depth" }, { NULL, "port" }
+	};
 	for (size_t n = 0; n < ARRAY_LEN(places); n++) {
 		char *usual[3] = { 0 };
 		for (size_t k = 0; k <= ARRAY_LEN(evil); k++) {
@@ -158,7 +175,8 @@ static void test_numbers_are_bounded(void **state)
 static void test_paths(void **state)
 {
 	assert_true(ini_path_ok("/var/lib/lucid-rdp"));
-	static const char *const bad[] = { "", "/", "var/lib", "/a b", "/a\nb", "/a;b", "/a/../b", "/a'b", "/a$b", "/a#b", "/\xc3\xa4" };
+	static const char *const bad[] = { "",        "/",    "var/lib", "/a b", "/a\nb",    "/a;b",
+					   "/a/../b", "/a'b", "/a$b",    "/a#b", "/\xc3\xa4" };
 	for (size_t n = 0; n < ARRAY_LEN(bad); n++)
 		assert_false(ini_path_ok(bad[n]));
 }
@@ -187,7 +205,8 @@ static void test_startwm(void **state)
 
 static void test_profiles(void **state)
 {
-	struct profiles *p = profiles_new((const char *const[]){ "gone=/nonexistent/wm --x", "here=/bin/sh -c true", "bad\n=x", NULL }, "");
+	struct profiles *p = profiles_new(
+	    (const char *const[]){ "gone=/nonexistent/wm --x", "here=/bin/sh -c true", "bad\n=x", NULL }, "");
 	assert_int_equal(profiles_count(p), 2);
 	assert_false(profiles_find(p, "gone")->installed);
 	assert_true(profiles_find(p, "here")->installed);
@@ -204,8 +223,12 @@ static void test_profiles(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_stands_there), cmocka_unit_test(test_hostile), cmocka_unit_test(test_names),
-		cmocka_unit_test(test_numbers_are_bounded), cmocka_unit_test(test_paths), cmocka_unit_test(test_startwm),
+		cmocka_unit_test(test_what_stands_there),
+		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_numbers_are_bounded),
+		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_startwm),
 		cmocka_unit_test(test_profiles),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -131,11 +131,12 @@ static int free_port(void)
 
 static json_t *spec_of(const char *id, int port)
 {
-	json_t *spec = json_pack("{s:s,s:s,s:s,s:i,s:{s:i},s:{s:s,s:i},s:{s:s,s:s,s:s,s:[],s:[]},s:{s:i,s:i,s:i},s:s}",
-				 "server_id", id, "name", "test", "user_id", "alice", "port", port, "display", "color_depth",
-				 24, "desktop", "session", "xorg", "max_sessions", 5, "security", "layer", "negotiate",
-				 "min_tls", "1.2", "crypt_level", "high", "allowed_users", "allowed_groups", "limits",
-				 "cpu_percent", 50, "memory_mb", 256, "tasks", 64, "restart_policy", "on-failure");
+	json_t *spec =
+	    json_pack("{s:s,s:s,s:s,s:i,s:{s:i},s:{s:s,s:i},s:{s:s,s:s,s:s,s:[],s:[]},s:{s:i,s:i,s:i},s:s}",
+		      "server_id", id, "name", "test", "user_id", "alice", "port", port, "display", "color_depth", 24,
+		      "desktop", "session", "xorg", "max_sessions", 5, "security", "layer", "negotiate", "min_tls",
+		      "1.2", "crypt_level", "high", "allowed_users", "allowed_groups", "limits", "cpu_percent", 50,
+		      "memory_mb", 256, "tasks", 64, "restart_policy", "on-failure");
 	assert_non_null(spec);
 	return spec;
 }
@@ -272,7 +273,7 @@ static void test_life(void **state)
 	assert_int_equal(exited_events, gone + 1);
 	const char *key;
 	json_t *group;
-	json_object_foreach(groups, key, group)
+	json_object_foreach (groups, key, group)
 		assert_int_equal(access(json_string_value(group), F_OK), -1);
 	a = stop(id, true); /* once more is no fault */
 	assert_int_equal(a.err, 0);
@@ -298,15 +299,16 @@ static void test_two_and_limits(void **state)
 	}
 	struct instance *i = instance_find(host, id[0]), *j = instance_find(host, id[1]);
 	assert_true(i->sesman_port != j->sesman_port);
-	assert_true(i->display_first + i->display_count <= j->display_first || j->display_first + j->display_count <= i->display_first);
+	assert_true(i->display_first + i->display_count <= j->display_first ||
+		    j->display_first + j->display_count <= i->display_first);
 	assert_true(i->ns_inode != j->ns_inode);
 	struct answer a = ask("host.instance.list", json_object());
 	assert_int_equal(json_array_size(json_object_get(a.out, "instances")), 2);
 	done_with(&a);
 	_cleanup_(doc_unrefp) json_t *g = cgroup_record(i->cgroup);
 	if (i->enforced.memory)
-		assert_true(holds(doc_str(g, "memory", doc_str(g, "unified", "")), doc_str(g, "memory", NULL) ? "memory.limit_in_bytes" : "memory.max",
-				  "268435456"));
+		assert_true(holds(doc_str(g, "memory", doc_str(g, "unified", "")),
+				  doc_str(g, "memory", NULL) ? "memory.limit_in_bytes" : "memory.max", "268435456"));
 	if (i->enforced.tasks)
 		assert_true(holds(doc_str(g, "pids", doc_str(g, "unified", "")), "pids.max", "64"));
 	if (strcmp(cgroups_mode(host->cgroups), "none") != 0)
@@ -511,7 +513,8 @@ static bool is_bound(void *arg)
 	char path[64];
 	struct stat own, seen;
 	snprintf(path, sizeof path, "/proc/%d/root/run/xrdp", i->xrdp.pid);
-	return stat(path, &seen) == 0 && stat(i->run, &own) == 0 && seen.st_ino == own.st_ino && seen.st_dev == own.st_dev;
+	return stat(path, &seen) == 0 && stat(i->run, &own) == 0 && seen.st_ino == own.st_ino &&
+	       seen.st_dev == own.st_dev;
 }
 
 /* What `systemctl stop xrdp` does to us: the bind goes with the directory it stood on. */
@@ -573,7 +576,8 @@ static void test_live_desktops(void **state)
 	char id[ID_UUID_SIZE];
 	id_uuid(id);
 	struct instance_hooks kept = host->hooks;
-	host->hooks = (struct instance_hooks){ .desktops_live = live, .desktops_list = list, .desktops_end_all = end_all };
+	host->hooks =
+	    (struct instance_hooks){ .desktops_live = live, .desktops_list = list, .desktops_end_all = end_all };
 	ending.timer = loop_timer_new(loop, on_ended, NULL);
 	struct answer a = start(id, free_port(), false);
 	must_run(&a);
@@ -620,6 +624,53 @@ static void test_half_done(void **state)
 	assert_int_equal(proc_start(xrdp), 0);
 	assert_int_equal(proc_start(sesman), 0);
 	assert_true(port_is_free(port));
+}
+
+static bool is_true(void *arg)
+{
+	return *(bool *)arg;
+}
+static void on_stopped(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static void test_stop_all(void **state)
+{
+	char id[2][ID_UUID_SIZE];
+	bool stopped = false;
+	host_stop_all(host, on_stopped, &stopped); /* nothing runs: still later, still once */
+	assert_false(stopped);
+	assert_true(wait_for(is_true, &stopped));
+	for (int n = 0; n < 2; n++) {
+		id_uuid(id[n]);
+		struct answer a = start(id[n], free_port(), false);
+		must_run(&a);
+		done_with(&a);
+	}
+	stopped = false;
+	host_stop_all(host, on_stopped, &stopped);
+	assert_true(wait_for(is_true, &stopped));
+	assert_null(instance_find(host, id[0]));
+	assert_null(instance_find(host, id[1]));
+}
+
+/* The files of a server that never ran, and what the host says of itself. */
+static void test_config_and_info(void **state)
+{
+	char id[ID_UUID_SIZE];
+	id_uuid(id);
+	struct answer a = ask("host.instance.config", json_pack("{s:o}", "spec", spec_of(id, 13999)));
+	assert_int_equal(a.err, 0);
+	assert_non_null(strstr(doc_str(a.out, "xrdp_ini", ""), "\nport=13999\n"));
+	assert_non_null(strstr(doc_str(a.out, "sesman_ini", ""), "\nMaxSessions=5\n"));
+	done_with(&a);
+	assert_null(instance_find(host, id));
+	a = ask("host.info", json_object());
+	assert_string_equal(doc_str(a.out, "isolation", ""), "private");
+	assert_true(doc_bool(a.out, "xrdp_installed", false));
+	assert_true(doc_int(a.out, "cores", 0) > 0 && doc_int(a.out, "memory_mb", 0) > 0);
+	done_with(&a);
 }
 
 static void test_refusals(void **state)
@@ -670,9 +721,17 @@ static void test_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_life),	 cmocka_unit_test(test_two_and_limits), cmocka_unit_test(test_deaths),
-		cmocka_unit_test(test_adoption), cmocka_unit_test(test_heal),		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_policy), cmocka_unit_test(test_live_desktops), cmocka_unit_test(test_half_done),
+		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_two_and_limits),
+		cmocka_unit_test(test_deaths),
+		cmocka_unit_test(test_adoption),
+		cmocka_unit_test(test_heal),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_stop_all),
+		cmocka_unit_test(test_config_and_info),
+		cmocka_unit_test(test_live_desktops),
+		cmocka_unit_test(test_half_done),
 	};
 	snprintf(dir, sizeof dir, "/tmp/lrdp-host-%d", getpid());
 	if (geteuid() != 0 || fs_mkdirs(dir, 0755) < 0) {

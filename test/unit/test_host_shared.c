@@ -67,7 +67,8 @@ static void test_shared(void **state)
 	assert_false(host->can_isolate);
 	ask("host.info", json_object());
 	assert_string_equal(doc_str(got, "isolation", ""), "shared");
-	ask("host.instance.start", json_pack("{s:{s:s,s:s,s:i},s:b}", "spec", "server_id", id, "name", "n", "port", port, "replace", 0));
+	ask("host.instance.start",
+	    json_pack("{s:{s:s,s:s,s:i},s:b}", "spec", "server_id", id, "name", "n", "port", port, "replace", 0));
 	assert_int_equal(got_err, 0);
 	assert_string_equal(doc_str(got, "status", ""), "running");
 	assert_string_equal(doc_str(got, "isolation", ""), "shared");
@@ -91,8 +92,11 @@ int main(void)
 	snprintf(dir, sizeof dir, "/tmp/lrdp-shared-%d", getpid());
 	if (!drop_sys_admin() || fs_mkdirs(dir, 0755) < 0)
 		return 1;
-	_cleanup_(xfreep) char *data = xasprintf("%s/data", dir), *logs = xasprintf("%s/log", dir), *run = xasprintf("%s/run", dir);
-	const struct host_settings s = { .data_dir = data, .log_dir = logs, .runtime_dir = run, .program = "/bin/true" };
+	_cleanup_(xfreep) char *data = xasprintf("%s/data", dir), *logs = xasprintf("%s/log", dir),
+			       *run = xasprintf("%s/run", dir);
+	const struct host_settings s = {
+		.data_dir = data, .log_dir = logs, .runtime_dir = run, .program = "/bin/true"
+	};
 	loop = loop_new();
 	host = host_new_with(loop, &s, NULL, NULL);
 	host_adopt(host);
