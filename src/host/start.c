@@ -255,10 +255,11 @@ static void begin(struct instance *i)
 		give_up(i, "port_in_use");
 		return;
 	}
-	if (!i->cgroup)
-		i->cgroup = cgroup_make(h->cgroups, i->id);
-	if (!i->daemons)
-		i->daemons = cgroup_sub(i->cgroup, "daemons");
+	/* made anew each time: after a failure somebody may have cleared the empty group away */
+	cgroup_free(i->daemons);
+	cgroup_free(i->cgroup);
+	i->cgroup = cgroup_make(h->cgroups, i->id);
+	i->daemons = cgroup_sub(i->cgroup, "daemons");
 	start_apply_limits(i);
 	prepare(i, i->spec, !i->shared);
 }
