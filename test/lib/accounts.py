@@ -15,6 +15,8 @@ class Account:
         subprocess.run(["chpasswd"], input=f"{name}:{self.password}\n", text=True, check=True, capture_output=True)
         entry = pwd.getpwnam(name)
         self.uid, self.gid, self.home = entry.pw_uid, entry.pw_gid, entry.pw_dir
+        for path in proc.x_leftovers({self.uid}):  # of an earlier account with the same number
+            os.unlink(path)
 
     def write(self, name, text):
         """A file in the account's home, there all at once."""
