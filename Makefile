@@ -60,6 +60,9 @@ $(filter $(B)/test/contract/%,$(UNIT)): %: %.o $(SUITES) $(B)/liblucid.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(B)/liblucid.a $(PKG_LIBS) -lcmocka
 
 # programs that measure
+$(B)/bench/%.so: bench/%.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -shared -fPIC -D_GNU_SOURCE $(WARN) -o $@ $<
 $(B)/bench/%: $(B)/bench/%.o $(B)/liblucid.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/liblucid.a $(PKG_LIBS)
 
