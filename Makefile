@@ -1,6 +1,6 @@
 # make            build/lucid-rdp, release; honours CC and CFLAGS
 # make run        install what is missing, build, start every role on the embedded store
-# make test       install what the tests need, build the test program, run everything
+# make test       install what the tests need, build, run everything: lint, suites, sanitizers, the real thing
 # make check      the unit and contract suites under ASan+UBSan and TSan
 # make bench lint fmt install clean
 CC ?= gcc
@@ -79,7 +79,7 @@ run:
 
 test:
 	@deploy/scripts/install-packages build run test
-	@test/run
+	@if [ "$$(id -u)" -eq 0 ]; then test/run; else sudo test/run; fi
 
 check:
 	@deploy/scripts/install-packages build test
