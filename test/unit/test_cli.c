@@ -1,0 +1,318 @@
+/* The command line, computed defaults, and what settings must be to each other. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/app_config.h"
+#include "app/commands.h"
+#include "app/defaults.h"
+#include "lucid/errs.h"
+
+#define LONG "0123456789abcdef0123456789abcdef"
+
+static struct cli cli;
+
+static int parse(const char *const *words)
+{
+	static char *argv[320];
+	int n = 0;
+	argv[n++] = (char[]){ "lucid-rdp" };
+	for (; words[n - 1]; n++)
+		argv[n] = (char *)(uintptr_t)words[n - 1];
+	return cli_parse(n, argv, &cli);
+}
+#define PARSE(...) parse((const char *[]){ __VA_ARGS__, NULL })
+
+static void options_are_taken(void **state)
+{
+	assert_int_equal(PARSE("--role", "a,b", "--config=x", "--env-file", "1", "--env-file=2", "--set", "A=1", "--set=B=2",
+			       "--stop-servers"), 0);
+	assert_string_equal(cli.roles, "a,b");
+	assert_string_equal(cli.config, "x");
+	assert_string_equal(cli.env_files[0], "1");
+	assert_string_equal(cli.env_files[1], "2");
+	assert_null(cli.env_files[2]);
+	assert_string_equal(cli.set[0], "A=1");
+	assert_string_equal(cli.set[1], "B=2");
+	assert_null(cli.set[2]);
+	assert_true(cli.stop_servers);
+	assert_null(cli.command);
+}
+
+static void commands_are_found(void **state)
+{
+	assert_int_equal(PARSE("--set", "A=1", "token", "--user", "ann"), 0);
+	assert_string_equal(cli.command->name, "token");
+	assert_int_equal(cli.argc, 3);
+	assert_string_equal(cli.argv[0], "token");
+	assert_string_equal(cli.set[0], "A=1");
+	assert_int_equal(PARSE("-h"), 0);
+	assert_string_equal(cli.command->name, "--help");
+	for (size_t i = 0; i < commands_n; i++)
+		assert_ptr_equal(command_find(commands[i].name), &commands[i]);
+	assert_null(command_find("tok"));
+}
+
+static void bad_words(void **state)
+{
+	static const char *const bad[][4] = {
+		{ "--wrong", NULL, NULL, "there is no option \"--wrong\"" },
+		{ "wrong", NULL, NULL, "there is no sub-command \"wrong\"" },
+		{ "--roles=a", NULL, NULL, "there is no option \"--roles=a\"" },
+		{ "--role", NULL, NULL, "--role needs a value" },
+		{ "--role=", NULL, NULL, "--role needs a value that is not empty" },
+		{ "--role=a", "--role=b", NULL, "--role is given twice; write --role a,b" },
+		{ "--config=a", "--config=b", NULL, "--config is given twice" },
+		{ "--stop-servers=1", NULL, NULL, "there is no option" },
+		{ "", NULL, NULL, "there is no sub-command \"\"" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		assert_int_equal(parse(bad[i]), -ERR_INVALID);
+		if (!strstr(cli.why, bad[i][3]))
+			fail_msg("wanted \"%s\", not \"%s\"", bad[i][3], cli.why);
+	}
+	const char *many[2 * CLI_SET_MAX];
+	for (size_t i = 0; i < CLI_SET_MAX + 1; i++)
+		many[i] = "--set=A=1";
+	many[CLI_SET_MAX + 1] = NULL;
+	assert_int_equal(parse(many), -ERR_INVALID);
+	assert_non_null(strstr(cli.why, "more than 200 --set"));
+}
+
+/* --- settings, from a command line */
+
+struct fixture {
+	char dir[40], data[80], was[4096];
+	struct strbuf faults, warnings;
+	struct config *c;
+};
+
+static int set_up(void **state)
+{
+	struct fixture *f = XNEW(struct fixture);
+	strcpy(f->dir, "/tmp/lrdp-cli-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	snprintf(f->data, sizeof f->data, "DATA_DIR=%s/data", f->dir);
+	assert_non_null(getcwd(f->was, sizeof f->was));
+	assert_int_equal(chdir(f->dir), 0);
+	/* what the developer's own environment says is not for these */
+	static const char *const names[] = { "PORT", "HOST", "DEBUG", "ROLE", "JWT_SECRET", "SECRET_KEY", "ENVIRONMENT" };
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		unsetenv(names[i]);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const made[] = { "data/secrets/jwt-secret", "data/secrets/master-key", "data/secrets", "data", "conf", "link" };
+	for (size_t i = 0; i < ARRAY_LEN(made); i++)
+		remove(made[i]);
+	assert_int_equal(chdir(f->was), 0);
+	assert_int_equal(rmdir(f->dir), 0);
+	config_free(f->c);
+	strbuf_done(&f->faults);
+	strbuf_done(&f->warnings);
+	free(f);
+	return 0;
+}
+
+static struct config *load(struct fixture *f, const char *const *words)
+{
+	const char *all[40] = { "--set", f->data };
+	for (size_t i = 0; words[i]; i++)
+		all[i + 2] = words[i];
+	assert_int_equal(parse(all), 0);
+	config_free(f->c);
+	strbuf_reset(&f->faults);
+	strbuf_reset(&f->warnings);
+	f->c = app_config_load(&cli, &f->faults, &f->warnings);
+	return f->c;
+}
+#define LOAD(...) load(f, (const char *[]){ __VA_ARGS__, NULL })
+#define LOAD_OK(...)                                                                                                   \
+	do {                                                                                                           \
+		if (!LOAD(__VA_ARGS__))                                                                                \
+			fail_msg("%s", f->faults.s);                                                                   \
+	} while (0)
+
+static void development_works_with_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct stat st;
+	LOAD_OK("--role=all");
+	assert_string_equal(config_str(f->c, "BIND_ADDRESS"), "127.0.0.1");
+	assert_string_equal(config_str(f->c, "CORS_ORIGINS"), "*");
+	assert_true(*config_str(f->c, "NODE_NAME") && *config_str(f->c, "LUCID_PLATFORM"));
+	assert_int_equal(config_str(f->c, "LOG_DIR")[0], '/');
+	assert_int_equal(strlen(config_str(f->c, "JWT_SECRET")), 64);
+	assert_string_equal(config_source(f->c, "JWT_SECRET"), "default");
+	assert_int_equal(stat("data/secrets/jwt-secret", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(stat("data/secrets", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	/* and it is the same at the next start */
+	_cleanup_(xfreep) char *first = xstrdup(config_str(f->c, "JWT_SECRET"));
+	assert_string_not_equal(first, config_str(f->c, "MASTER_KEY"));
+	LOAD_OK("--role=rdp-controller,rdp-monitor");
+	assert_string_equal(config_str(f->c, "JWT_SECRET"), first);
+	LOAD_OK("--set=DEBUG=true");
+	assert_string_equal(config_str(f->c, "LOG_LEVEL"), "DEBUG");
+}
+
+static void secrets_are_guarded(void **state)
+{
+	struct fixture *f = *state;
+	char why[160] = "";
+	assert_null(secret_keep("data/secrets/jwt-secret", false, why, sizeof why));
+	assert_string_equal(why, "");
+	char *s = secret_keep("data/secrets/jwt-secret", true, why, sizeof why);
+	assert_non_null(s);
+	free(s);
+	chmod("data/secrets/jwt-secret", 0644);
+	assert_null(LOAD("--role=all"));
+	assert_non_null(strstr(f->faults.s, "JWT_SECRET: cannot use the generated one"));
+	assert_non_null(strstr(f->faults.s, "mode 0600"));
+	chmod("data/secrets/jwt-secret", 0600);
+	assert_int_equal(truncate("data/secrets/jwt-secret", 5), 0);
+	assert_null(LOAD("--role=all"));
+	assert_non_null(strstr(f->faults.s, "remove it to have a new one"));
+	remove("data/secrets/jwt-secret");
+	assert_int_equal(symlink("/etc/hostname", "data/secrets/jwt-secret"), 0);
+	assert_null(LOAD("--role=all"));
+	assert_null(LOAD("--set=DATA_DIR=/proc/nowhere"));
+	assert_non_null(strstr(f->faults.s, "cannot write it"));
+	/* a command that only looks makes nothing */
+	remove("data/secrets/jwt-secret");
+	assert_int_equal(PARSE("--set", f->data), 0);
+	cli.secrets = SECRETS_READ;
+	strbuf_reset(&f->faults);
+	f->c = app_config_load(&cli, &f->faults, &f->warnings);
+	assert_non_null(f->c);
+	assert_string_equal(config_str(f->c, "JWT_SECRET"), "");
+	assert_int_equal(access("data/secrets/jwt-secret", F_OK), -1);
+}
+
+static void directories_follow_the_project(void **state)
+{
+	struct fixture *f = *state;
+	LOAD_OK("--set=PROJECT_ROOT=/srv/lucid");
+	assert_string_equal(config_str(f->c, "LOG_DIR"), "/srv/lucid/logs");
+	assert_string_equal(config_str(f->c, "RUNTIME_DIR"), "/srv/lucid/run");
+	assert_string_equal(config_source(f->c, "DATA_DIR"), "--set");
+	setenv("LOGS_DIRECTORY", "/var/log/one:/var/log/two", 1);
+	LOAD_OK("--role=all");
+	unsetenv("LOGS_DIRECTORY");
+	assert_string_equal(config_str(f->c, "LOG_DIR"), "/var/log/one");
+}
+
+static void a_file_for_a_role(void **state)
+{
+	struct fixture *f = *state;
+	FILE *out = fopen("conf", "w");
+	fputs("METRICS_INTERVAL=11\n", out);
+	fclose(out);
+	LOAD_OK("--set=RDP_SERVER_MANAGER_CONFIG_FILE=conf", "--role=all");
+	assert_int_equal(config_int(f->c, "METRICS_INTERVAL"), 11);
+	LOAD_OK("--set=RDP_SERVER_MANAGER_CONFIG_FILE=conf", "--role=rdp-monitor");
+	assert_int_equal(config_int(f->c, "METRICS_INTERVAL"), 30);
+	LOAD_OK("--set=CONFIG_FILE=conf", "--role=rdp-monitor");
+	assert_string_equal(config_source(f->c, "METRICS_INTERVAL"), "conf");
+	LOAD_OK("--config=conf");
+	assert_int_equal(config_int(f->c, "METRICS_INTERVAL"), 11);
+	assert_null(LOAD("--set=RDP_SERVER_MANAGER_CONFIG_FILE=conf", "--set=XRDP_INTEGRATION_CONFIG_FILE=other"));
+	assert_non_null(strstr(f->faults.s, "XRDP_INTEGRATION_CONFIG_FILE: \"other\" from --set: another role"));
+}
+
+static void one_role_may_be_renamed(void **state)
+{
+	struct fixture *f = *state;
+	LOAD_OK("--role=rdp-server-manager", "--set=PORT=9000", "--set=APP_NAME=mine");
+	assert_int_equal(config_int(f->c, "RDP_SERVER_MANAGER_PORT"), 9000);
+	assert_string_equal(config_source(f->c, "RDP_SERVER_MANAGER_PORT"), "--set");
+	assert_null(LOAD("--role=rdp-server-manager", "--set=PORT=9000", "--set=RDP_SERVER_MANAGER_PORT=9001"));
+	assert_non_null(strstr(f->faults.s, "give one of the two"));
+}
+
+static void what_does_not_fit_together(void **state)
+{
+	static const char *const bad[][5] = {
+		{ "JWT_SECRET: \"\" from default: must be given in production", "--set=ENVIRONMENT=production" },
+		{ "CORS_ORIGINS: \"*\" from --set: production refuses *", "--set=ENVIRONMENT=production",
+		  "--set=JWT_SECRET=" LONG, "--set=CORS_ORIGINS=*" },
+		{ "JWT_SECRET: \"********\" from --set: too short, at least 32 bytes", "--set=JWT_SECRET=short" },
+		{ "JWT_SECRETS_OLD: \"********\" from --set: number 2 is too short", "--set=JWT_SECRETS_OLD=" LONG ",x" },
+		{ "MASTER_KEY: \"********\" from --set: too short", "--set=MASTER_KEY=short" },
+		{ "PORT_RANGE_START: \"20000\" from --set: past PORT_RANGE_END", "--set=PORT_RANGE_START=20000" },
+		{ "PORT_RANGE_START: \"1023\" from --set: a whole number from 1024 to 65535", "--set=PORT_RANGE_START=1023" },
+		{ "MAX_CONCURRENT_SERVERS: \"1001\" from --set: a whole number from 1 to 1000", "--set=MAX_CONCURRENT_SERVERS=1001" },
+		{ "XRDP_INTEGRATION_PORT: \"8090\" from --set: RDP_SERVER_MANAGER_PORT has the same port", "--set=XRDP_INTEGRATION_PORT=8090" },
+		{ "PROMETHEUS_PORT: \"8093\" from --set: RDP_RESOURCE_MONITOR_PORT has", "--set=PROMETHEUS_PORT=8093" },
+		{ "RDP_SERVER_MANAGER_PORT: \"13389\" from --set: within the RDP ports", "--set=RDP_SERVER_MANAGER_PORT=13389" },
+		{ "BIND_ADDRESS: \"localhost\" from --set: \"localhost\" is not an IPv4 or IPv6 address", "--set=HOST=localhost" },
+		{ "this program does not have unix: sockets yet", "--set=BIND_ADDRESS=unix:/run/x" },
+		{ "::1 stands there twice", "--set=BIND_ADDRESS=::1,127.0.0.1,::1" },
+		{ "this program does not have the systemd backend yet", "--set=XRDP_BACKEND=systemd" },
+		{ "this program does not have RS256 yet", "--set=JWT_ALGORITHM=RS256" },
+		{ "ROLE: \"rdp\" from --set: there is no role \"rdp\"", "--role=rdp" },
+		{ "rdp-session-controller (also rdp-controller), rdp-resource-monitor (also rdp-monitor)", "--role=x" },
+		{ "SERVICE_PORT: \"9000\" from --set: stands for one role", "--set=PORT=9000" },
+		{ "SERVICE_NAME: \"x\" from --set: stands for one role", "--set=SERVICE_NAME=x" },
+		{ "JWT_SECRET: \"\" from default: must be given where a role lives in another process", "--role=xrdp-integration",
+		  "--set=RDP_RESOURCE_MONITOR_URL=http://h" },
+		{ "MASTER_KEY: \"\" from default: must be given where a role lives in another process", "--role=xrdp-integration",
+		  "--set=RDP_RESOURCE_MONITOR_URL=http://h" },
+		{ "NODE_URL: \"http://u:p@h/\"", "--set=NODE_URL=http://u:p@h/" },
+		{ "DATA_DIR: \"here\" from --set: allowed is an absolute path", "--set=DATA_DIR=here" },
+		{ "XRDP_BINARY: \"/nowhere\" from --set: allowed is the absolute path of a program", "--set=XRDP_BINARY=/nowhere" },
+		{ "give XRDP_CERT_FILE and XRDP_KEY_FILE, or neither", "--set=XRDP_CERT_FILE=/etc/hostname" },
+		{ "\"10.0.0.0/33\": allowed is addresses or networks", "--set=TRUSTED_PROXIES=::1,10.0.0.0/33" },
+		{ "\"example.org\": allowed is * or origins", "--set=CORS_ORIGINS=https://a.org,example.org" },
+		{ "\"ann\": allowed is user=account", "--set=RDP_USER_MAP=bob=rob,ann" },
+		{ "\"ann=-x\": allowed is user=account", "--set=RDP_USER_MAP=ann=-x" },
+		{ "NODE_PUBLIC_HOST: \"0.0.0.0\"", "--set=NODE_PUBLIC_HOST=0.0.0.0" },
+		{ "NODE_NAME: \"a:b\"", "--set=NODE_NAME=a:b" },
+		{ "LOG_TARGET: \"journal\"", "--set=LOG_TARGET=journal" },
+		{ "DESKTOP_PROFILES: ", "--set=DESKTOP_PROFILES=xfce" },
+		{ "MONGODB_URL: \"********\" from --set: this program does not have the MongoDB store yet", "--set=MONGODB_URI=mongodb://h/" },
+	};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		assert_null(load(f, &bad[i][1]));
+		if (!strstr(f->faults.s, bad[i][0]))
+			fail_msg("wanted \"%s\" in:\n%s", bad[i][0], f->faults.s);
+		assert_int_equal(access("data", F_OK), -1); /* nothing was written */
+	}
+}
+
+static void what_fits(void **state)
+{
+	struct fixture *f = *state;
+	LOAD_OK("--set=ENVIRONMENT=production", "--set=JWT_SECRET=" LONG, "--set=CORS_ORIGINS=https://a.org:8443",
+		"--set=TRUSTED_PROXIES=10.0.0.0/8,::1,fe80::/64", "--set=RDP_USER_MAP=a@b.c=ann", "--set=NODE_LABELS=zone=a");
+	assert_string_equal(config_str(f->c, "BIND_ADDRESS"), "0.0.0.0");
+	LOAD_OK("--set=ENVIRONMENT=production", "--set=JWT_SECRET=" LONG);
+	assert_string_equal(config_str(f->c, "CORS_ORIGINS"), "");
+	LOAD_OK("--set=BIND_ADDRESS=127.0.0.1,::1", "--set=PROMETHEUS_ENABLED=false", "--set=PROMETHEUS_PORT=8090");
+	assert_int_equal(f->warnings.len, 0);
+	LOAD_OK("--role=rdp-server-manager");
+	assert_non_null(strstr(f->warnings.s, "xrdp-integration is not in this process"));
+}
+
+#define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(options_are_taken), cmocka_unit_test(commands_are_found), cmocka_unit_test(bad_words),
+		T(development_works_with_nothing), T(secrets_are_guarded), T(directories_follow_the_project), T(a_file_for_a_role),
+		T(one_role_may_be_renamed), T(what_does_not_fit_together), T(what_fits),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
