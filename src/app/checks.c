@@ -75,8 +75,8 @@ static void check_remote(const struct config *c, const struct role *const *roles
 			continue;
 		if (config_given(c, (*r)->url_option)) {
 			remote = true;
-			config_fault(c, (*r)->url_option, faults, "this program does not have calls to roles in other processes yet; "
-				     "leave %s out and run %s in this process", (*r)->url_option, (*r)->name);
+			if (!str_starts(config_str(c, (*r)->url_option), "http://"))
+				config_fault(c, (*r)->url_option, faults, "this program does not have TLS to other roles yet; give an http:// URL");
 		} else {
 			strbuf_printf(warnings, "%s is not in this process: calls to it answer 503\n", (*r)->name);
 		}

@@ -50,12 +50,26 @@ struct peers *peers_new(struct loop *l, struct bus *b, const struct config *c, s
 	return p;
 }
 
-/* --- readiness: their own /health, which touches no dependency */
+/* --- readiness: their own /health, which touches no dependency and names the roles there */
 
 struct asked {
+	const struct peer *peer;
 	api_check_done done;
 	void *token;
 };
+
+/* Whether it says that the role lives there. What is no health page of ours has no roles. */
+static bool is_there(const struct http_result *res, const char *role)
+{
+	size_t len = 0, i;
+	const char *body = http_result_body(res, &len);
+	_cleanup_(doc_unrefp) json_t *page = len ? doc_parse(body, len, NULL, 0) : NULL;
+	const json_t *name;
+	json_array_foreach(json_object_get(page, "roles"), i, name)
+		if (str_eq(json_string_value(name), role))
+			return true;
+	return false;
+}
 
 static void on_health(const struct http_result *res, void *arg)
 {
@@ -63,10 +77,11 @@ static void on_health(const struct http_result *res, void *arg)
 	char message[160];
 	if (http_result_outcome(res) != HTTP_ANSWERED)
 		a->done(a->token, API_UNHEALTHY, http_result_why(res));
-	else if (http_result_status(res) == 200)
+	else if (http_result_status(res) == 200 && is_there(res, a->peer->role->name))
 		a->done(a->token, API_HEALTHY, "");
 	else {
-		snprintf(message, sizeof message, "its /health answers %d", http_result_status(res));
+		snprintf(message, sizeof message, "its /health answers %d%s", http_result_status(res),
+			 http_result_status(res) == 200 ? ", without this role; look at its URL" : "");
 		a->done(a->token, API_UNHEALTHY, message);
 	}
 }
@@ -76,7 +91,7 @@ static void check_peer(void *arg, api_check_done done, void *token)
 	const struct peer *peer = arg;
 	_cleanup_(xfreep) char *url = xasprintf("%s/health", peer->url);
 	struct asked *a = XNEW(struct asked);
-	*a = (struct asked){ done, token };
+	*a = (struct asked){ peer, done, token };
 	struct http_ask ask = { .method = HTTP_GET, .url = url, .timeout_ms = CHECK_MS };
 	const char *why = "too many calls are under way";
 	if (http_client_ask(peer->peers->client, &ask, on_health, a, &why, NULL) == 0)
