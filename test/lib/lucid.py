@@ -129,10 +129,14 @@ class Api:
 class Daemon:
     """lucid-rdp in a directory of its own. Use as a context, or start() and end()."""
 
-    def __init__(self, args=(), range_size=12, **settings):
+    def __init__(self, args=(), range_size=12, roles=ROLES, prefix=(), **settings):
         self.dir = tempfile.mkdtemp(prefix="lrdp-")
         os.chmod(self.dir, 0o755)  # the server and the desktops run as others
         self.args = list(args)
+        self.prefix = list(prefix)  # a program that execs ours
+        self.roles = tuple(roles)   # those that it runs; they alone listen
+        if self.roles != ROLES:
+            settings.setdefault("ROLE", ",".join(self.roles))
         self.wrap = []  # a command that ends by exec of what follows it
         first = free_ports(4 + range_size)
         self.ports = dict(zip(ROLES, range(first, first + 4)))
@@ -180,7 +184,7 @@ class Daemon:
         if self.process.poll() is not None:
             raise AssertionError(f"it left with {self.process.returncode}: {self.log()[-3000:]}")
         try:
-            return self.api(None).call("GET", "/health/ready", timeout=6).status_code == 200
+            return self.api(None, self.roles[0]).call("GET", "/health/ready", timeout=6).status_code == 200
         except requests.RequestException:
             return False
 
@@ -248,7 +252,7 @@ class Daemon:
         try:
             for client in self.clients:
                 client.close()
-            if self.process and self.process.poll() is None and check:
+            if self.process and self.process.poll() is None and check and ROLES[0] in self.roles:
                 self.remove_servers()
             self.stop(expect=0 if check else None)
             # a process that was told to go may need a moment to be reaped
