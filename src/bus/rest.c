@@ -178,6 +178,12 @@ static void answer_error(struct call *c, const struct http_result *res)
 		call_fail(c, ERR_UNAVAILABLE, "what answers for the role %s is not lucid-rdp (status %d)", c->op->role, http_result_status(res));
 		return;
 	}
+	if (err_from_code(code) == ERR_UNAUTHENTICATED) {
+		/* the token was ours, not the caller's, whom the first listener has let in */
+		call_fail(c, ERR_UNAVAILABLE, "the role %s does not accept this process's token (%s); give both the same JWT_SECRET and "
+			  "the right time", c->op->role, doc_str(error, "message", "no reason given"));
+		return;
+	}
 	if (again)
 		str_int(again, 1, 86400, &wait_s);
 	json_t *details = json_object_get(error, "details");
