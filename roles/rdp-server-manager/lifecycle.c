@@ -51,7 +51,7 @@ static void away(struct task *t, const struct reply *r)
 	if (t->call && !t->fresh && !began) {
 		task_go_back(t);
 		task_refuse(t, ERR_UNAVAILABLE, NULL,
-			    "the host's agent is away; start xrdp-integration on %s, or try again later",
+			    "the host's agent does not answer (%s); start xrdp-integration on %s, or try again later", r->message,
 			    doc_str(t->s->doc, "node", "it"));
 		return;
 	}

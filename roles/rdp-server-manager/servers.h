@@ -88,7 +88,7 @@ struct manager {
 	void *drained_arg;
 	struct subscription *events;
 	struct loop_timer *load_timer, *look_timer, *heartbeat_timer, *drain_timer;
-	bool loading, looking, sweeping, first_look_done;
+	bool loading, looking, sweeping, first_look_done, agent_lost;
 	int64_t swept_ms;
 	json_t *profiles; /* window managers that the agent knows, as it lists them; NULL until it was asked */
 	/* this host as a node (node.c) */

@@ -200,11 +200,24 @@ static void compare(struct manager *m, const struct map *instances, int64_t aske
 	free(due);
 }
 
+/* That it is away or back is said once. */
+static void note_agent(struct manager *m, const struct reply *r)
+{
+	bool away = r->err != 0;
+	if (away && !m->agent_lost)
+		log_warn(SERVICE, "the host's agent cannot be asked what runs: %s", r->message);
+	else if (!away && m->agent_lost)
+		log_info(SERVICE, "the host's agent answers again");
+	m->agent_lost = away;
+}
+
 static void listed(const struct reply *r, void *arg)
 {
 	_cleanup_(xfreep) struct look *w = arg;
 	struct manager *m = w->m;
 	m->looking = false;
+	if (!m->draining)
+		note_agent(m, r);
 	int64_t next = config_int(m->env.config, "HEALTH_CHECK_INTERVAL") * 1000;
 	if (!r->err && !m->draining) {
 		struct map *instances = map_new(65536);
