@@ -3,7 +3,12 @@
 # make test       install what the tests need, build, run everything: lint, suites, sanitizers, the real thing
 # make check      the unit and contract suites under ASan+UBSan and TSan
 # make bench lint fmt install clean
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+# VERBOSE=1 shows whole commands
+Q := $(if $(VERBOSE),,@)
+say = $(if $(VERBOSE),,@echo "  $(1) $@")
 PREFIX ?= /usr/local
 V ?= release
 VERSION := $(shell cat VERSION)
@@ -45,30 +50,36 @@ endif
 program: $(B)/lucid-rdp
 
 $(B)/lucid-rdp: $(OBJS)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(B)/%.o: %.c VERSION
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # Tests link the objects they need from an archive of everything but main.
 $(B)/liblucid.a: $(LIB_OBJS)
 	@rm -f $@
 	@ar rcsT $@ $^ 2>/dev/null || ar rcs $@ $^
 $(B)/test/%: $(B)/test/%.o $(B)/liblucid.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/liblucid.a $(PKG_LIBS) -lcmocka
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/liblucid.a $(PKG_LIBS) -lcmocka
 
 # contract tests bring the suites that every implementation must pass
 SUITES := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard test/contract/*_suite.c)))
 $(filter $(B)/test/contract/%,$(UNIT)): %: %.o $(SUITES) $(B)/liblucid.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(B)/liblucid.a $(PKG_LIBS) -lcmocka
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(B)/liblucid.a $(PKG_LIBS) -lcmocka
 
 # programs that measure
 $(B)/bench/%.so: bench/%.c
 	@mkdir -p $(@D)
-	$(CC) -O2 -shared -fPIC -D_GNU_SOURCE $(WARN) -o $@ $<
+	$(call say,LINK)
+	$(Q)$(CC) -O2 -shared -fPIC -D_GNU_SOURCE $(WARN) -o $@ $<
 $(B)/bench/%: $(B)/bench/%.o $(B)/liblucid.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/liblucid.a $(PKG_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/liblucid.a $(PKG_LIBS)
 
 # every unit and contract test of this variant, built and run
 unit: $(UNIT)
