@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "host/cgroup_fs.h"
+#include "lucid/clock.h"
+#include "lucid/id.h"
 #include "lucid/str.h"
 
 struct cgroup {
@@ -49,6 +51,7 @@ struct cgroup *cgroup_make(struct cgroups *g, const char *name)
 		_cleanup_(xfreep) char *dir = xasprintf("%s/%s", g->h[n].base, name);
 		if (!hierarchy_base(&g->h[n]) || (mkdir(dir, 0755) < 0 && errno != EEXIST))
 			continue;
+		utimensat(AT_FDCWD, dir, NULL, 0); /* for the sweep: somebody wants it, from now on */
 		if (g->h[n].v2)
 			hierarchy_delegate(&g->h[n], dir);
 		c->dir[n] = TAKE_PTR(dir);
@@ -77,6 +80,14 @@ static struct cgroup *sub(struct cgroup *parent, const char *name, bool make)
 	return NULL;
 }
 
+bool cgroup_there(const struct cgroup *c)
+{
+	for (size_t n = 0; c && n < c->of->n; n++)
+		if (c->dir[n] && access(c->dir[n], F_OK) < 0)
+			return false;
+	return true;
+}
+
 struct cgroup *cgroup_sub(struct cgroup *parent, const char *name)
 {
 	return sub(parent, name, true);
@@ -96,13 +107,14 @@ json_t *cgroup_record(const struct cgroup *c)
 	return doc;
 }
 
-struct cgroup *cgroup_reopen(struct cgroups *g, const json_t *record)
+struct cgroup *cgroup_reopen(struct cgroups *g, const json_t *record, const char *name)
 {
 	if (!g)
 		return NULL;
 	struct cgroup *c = cgroup_alloc(g);
 	for (size_t n = 0; n < g->n; n++) {
-		const char *dir = doc_str(record, g->h[n].name, "");
+		_cleanup_(xfreep) char *usual = xasprintf("%s/%s", g->h[n].base, name);
+		const char *dir = doc_str(record, g->h[n].name, usual);
 		if (str_starts(dir, g->h[n].mount) && !strstr(dir, "/../") && access(dir, F_OK) == 0)
 			c->dir[n] = xstrdup(dir);
 	}
@@ -306,6 +318,46 @@ bool cgroup_remove(struct cgroup *c)
 		if (c->dir[n])
 			ok &= remove_below(c->dir[n], DEPTH);
 	return ok;
+}
+
+/* --- groups that nobody has */
+
+static bool is_unwanted(const struct cgroup *c, int64_t idle_ms)
+{
+	int64_t now = clock_wall_ms();
+	for (size_t n = 0; n < c->of->n; n++) {
+		struct stat st;
+		if (!c->dir[n])
+			continue;
+		if (stat(c->dir[n], &st) < 0 || now - (int64_t)st.st_mtime * 1000 < idle_ms ||
+		    pids_below(c->dir[n], NULL, 0, DEPTH) > 0)
+			return false;
+	}
+	return true;
+}
+
+static bool sweep_one(struct cgroups *g, const char *name, int64_t idle_ms)
+{
+	struct cgroup *c = cgroup_reopen(g, NULL, name);
+	/* should a process come in between, the kernel refuses */
+	bool gone = c && is_unwanted(c, idle_ms) && cgroup_remove(c);
+	cgroup_free(c);
+	return gone;
+}
+
+size_t cgroups_sweep(struct cgroups *g, int64_t idle_ms, bool (*kept)(const char *name, void *arg), void *arg)
+{
+	size_t gone = 0;
+	for (size_t n = 0; g && n < g->n; n++) {
+		DIR *d = opendir(g->h[n].base);
+		struct dirent *e;
+		while (d && (e = readdir(d)))
+			if (e->d_type == DT_DIR && id_is_uuid(e->d_name) && !kept(e->d_name, arg))
+				gone += sweep_one(g, e->d_name, idle_ms);
+		if (d)
+			closedir(d);
+	}
+	return gone;
 }
 
 void cgroup_usage(const struct cgroup *c, struct cgroup_usage *ret)

@@ -21,13 +21,19 @@ void cgroups_free(struct cgroups *g);
 const char *cgroups_mode(const struct cgroups *g); /* "v2", "v1", "hybrid", "none" */
 
 struct cgroup *cgroup_make(struct cgroups *g, const char *name);	       /* also when it is there already */
+bool cgroup_there(const struct cgroup *c); /* nobody has removed it since; true for NULL */
 struct cgroup *cgroup_sub(struct cgroup *parent, const char *name);	       /* made; "daemons", "desktop-12" */
 struct cgroup *cgroup_sub_open(struct cgroup *parent, const char *name);       /* NULL when it is not there */
 void cgroup_free(struct cgroup *c);					       /* forgets; the groups stay */
 
-/* As text in a record, and back (whatever of it still exists; NULL if nothing does). */
+/* As text in a record, and back (whatever of it still exists; NULL if nothing does). What the record does not say, for it
+ * was written before the group was made, is looked for by name. */
 json_t *cgroup_record(const struct cgroup *c);
-struct cgroup *cgroup_reopen(struct cgroups *g, const json_t *record);
+struct cgroup *cgroup_reopen(struct cgroups *g, const json_t *record, const char *name);
+
+/* Remove groups of instances that nobody has: named by a UUID, without a process in any hierarchy, not made or taken up again
+ * for `idle_ms` (so none that another supervisor is just filling), and not `kept`. The number removed. */
+size_t cgroups_sweep(struct cgroups *g, int64_t idle_ms, bool (*kept)(const char *name, void *arg), void *arg);
 
 struct cgroup_limits {
 	int64_t cpu_percent, memory_mb, tasks; /* 0: none */

@@ -236,8 +236,11 @@ void hierarchy_delegate(const struct hierarchy *h, const char *dir)
 
 bool hierarchy_base(struct hierarchy *h)
 {
-	if (h->ready || h->refused)
-		return h->ready && (mkdir(h->base, 0755) == 0 || errno == EEXIST);
+	if (h->refused)
+		return false;
+	/* somebody else's last group may have gone, and the base with it */
+	if (h->ready && access(h->base, F_OK) == 0)
+		return true;
 	h->refused = mkdir(h->base, 0755) < 0 && errno != EEXIST;
 	h->ready = !h->refused;
 	if (!h->ready || !h->v2 || !h->has)

@@ -5,10 +5,12 @@
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/run.h"
 #include "host/watch.h"
 #include "lucid/clock.h"
 
@@ -26,21 +28,28 @@ static char *const environment[] = {
 
 /* The child's side. Nothing here allocates or takes a lock. What it opens is by path, with root's rights, before the
  * namespace is entered: the instance's own view of /etc must not matter to us. */
-static NORETURN void run(const struct instance *i, const struct daemon *d, const char *out_path, int ns_fd, char **argv)
+static NORETURN void run(const struct instance *i, const struct daemon *d, const char *out_path, pid_t parent, char **argv)
 {
 	const struct host *h = i->host;
+	/* until it can be found by its group and its namespace it does not outlive us */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(126);
 	int out = open(out_path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
 	if (out < 0)
 		_exit(126);
-	if (ns_fd >= 0)
-		ns_fd = fcntl(ns_fd, F_DUPFD_CLOEXEC, 16);
-	if (i->daemons)
-		cgroup_attach(i->daemons, getpid());
+	int ns_fd = i->ns_fd >= 0 ? fcntl(i->ns_fd, F_DUPFD_CLOEXEC, 16) : -1;
+	int r = i->daemons ? cgroup_attach(i->daemons, getpid()) : 0;
+	if (r < 0) {
+		errno = -r;
+		dup2(out, 2);
+		fail("control group");
+	}
 	int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (score >= 0 && write(score, "0", 1) < 0)
 		close(score); /* not allowed to: what we have is inherited */
 	if (ns_fd >= 0) {
-		int r = ns_enter(ns_fd);
+		r = ns_enter(ns_fd);
 		if (r < 0) {
 			errno = -r;
 			dup2(out, 2);
@@ -55,6 +64,7 @@ static NORETURN void run(const struct instance *i, const struct daemon *d, const
 	umask(022);
 	if (chdir("/") < 0)
 		fail("/");
+	prctl(PR_SET_PDEATHSIG, 0);
 	struct rlimit core = { 0, 0 };
 	setrlimit(RLIMIT_CORE, &core);
 	if (d == &i->xrdp && h->is_root &&
@@ -75,11 +85,13 @@ int launch(struct instance *i, struct daemon *d)
 		argv[2] = (char *)"-c";
 		argv[3] = ini;
 	}
-	pid_t pid = fork();
+	if (!cgroup_there(i->cgroup) || !cgroup_there(i->daemons))
+		start_make_group(i);
+	pid_t parent = getpid(), pid = fork();
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		run(i, d, out_path, i->ns_fd, argv);
+		run(i, d, out_path, parent, argv);
 	d->pid = pid;
 	d->start = proc_start(pid);
 	d->since_ms = clock_wall_ms();

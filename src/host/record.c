@@ -125,7 +125,7 @@ static struct instance *from_record(struct host *h, const json_t *d)
 	str_copy(i->fingerprint, sizeof i->fingerprint, doc_str(d, "fingerprint", ""));
 	json_t *last = json_object_get(d, "last_exit");
 	i->last_exit = json_is_object(last) ? json_incref(last) : NULL;
-	i->cgroup = cgroup_reopen(h->cgroups, json_object_get(d, "cgroup"));
+	i->cgroup = cgroup_reopen(h->cgroups, json_object_get(d, "cgroup"), i->id);
 	i->daemons = cgroup_sub(i->cgroup, "daemons");
 	adopt_daemon(i, &i->xrdp, json_object_get(d, "xrdp"));
 	adopt_daemon(i, &i->sesman, json_object_get(d, "sesman"));
@@ -202,6 +202,21 @@ static void adopt_file(struct host *h, const char *id)
 	adopt(h, d);
 }
 
+/* Another supervisor's instance may be about to get its first process: a start has that long for its files. */
+#define GROUP_IDLE_MS 60000
+
+static bool is_kept(const char *name, void *arg)
+{
+	return instance_find(arg, name) != NULL;
+}
+
+void record_sweep_groups(struct host *h)
+{
+	size_t gone = cgroups_sweep(h->cgroups, GROUP_IDLE_MS, is_kept, h);
+	if (gone)
+		log_info("host", "removed the empty control groups of %zu servers that no longer run", gone);
+}
+
 void record_adopt_all(struct host *h)
 {
 	_cleanup_(xfreep) char *dir = xasprintf("%s/xrdp/servers", h->set.data_dir);
@@ -212,4 +227,5 @@ void record_adopt_all(struct host *h)
 			adopt_file(h, e->d_name);
 	if (d)
 		closedir(d);
+	record_sweep_groups(h);
 }

@@ -25,6 +25,7 @@ void host_instance_start(struct host *h, const json_t *in, host_done done, void 
 void start_daemon_died(struct instance *i, const char *static_reason); /* before it was ready */
 void start_abandon(struct instance *i); /* a stop came in between */
 void start_apply_limits(struct instance *i);
+void start_make_group(struct instance *i);
 void replace_listener_gone(struct instance *i);
 
 /* stop.c */
@@ -43,6 +44,7 @@ void supervise_stop(struct host *h);
 void record_write(struct instance *i);
 void record_remove(struct instance *i);
 void record_adopt_all(struct host *h);
+void record_sweep_groups(struct host *h); /* empty control groups that nobody has */
 
 /* spares.c: rsakeys.ini made ahead */
 struct spares *spares_new(struct host *h);

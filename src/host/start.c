@@ -157,6 +157,16 @@ void start_apply_limits(struct instance *i)
 	cgroup_limit(i->cgroup, &want, &i->enforced);
 }
 
+/* Made anew each time: somebody may have cleared the empty group away. */
+void start_make_group(struct instance *i)
+{
+	cgroup_free(i->daemons);
+	cgroup_free(i->cgroup);
+	i->cgroup = cgroup_make(i->host->cgroups, i->id);
+	i->daemons = cgroup_sub(i->cgroup, "daemons");
+	start_apply_limits(i);
+}
+
 static void take_spec(struct instance *i)
 {
 	if (!i->next_spec)
@@ -217,6 +227,8 @@ static void on_prepared(void *arg, int code, const char *text, UNUSED size_t len
 	}
 	i->ns_fd = job_take_fd(i->host);
 	i->ns_inode = i->ns_fd >= 0 ? ns_inode(i->ns_fd) : 0;
+	/* so that a successor finds what is forked now, should we die before the next line of it is written */
+	record_write(i);
 	if ((!i->shared && (i->ns_fd < 0 || launch(i, &i->sesman) < 0)) || launch(i, &i->xrdp) < 0) {
 		give_up(i, "fork");
 		return;
@@ -255,12 +267,7 @@ static void begin(struct instance *i)
 		give_up(i, "port_in_use");
 		return;
 	}
-	/* made anew each time: after a failure somebody may have cleared the empty group away */
-	cgroup_free(i->daemons);
-	cgroup_free(i->cgroup);
-	i->cgroup = cgroup_make(h->cgroups, i->id);
-	i->daemons = cgroup_sub(i->cgroup, "daemons");
-	start_apply_limits(i);
+	start_make_group(i);
 	prepare(i, i->spec, !i->shared);
 }
 

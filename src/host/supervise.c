@@ -23,6 +23,8 @@
 #define HEAL_MS 5000
 #define HEAL_EVERY_TICKS 5
 #define ROTATE_EVERY_TICKS 30
+#define GROUPS_EVERY_TICKS 3600
+#define GROUPS_FIRST_TICK 120 /* those a dead supervisor left just now are old enough by then */
 #define LOG_MAX_BYTES (10 * 1024 * 1024)
 
 /* --- obituaries */
@@ -302,7 +304,8 @@ void supervise_tick(void *host)
 {
 	struct host *h = host;
 	struct instance *i;
-	h->ticks++;
+	if (++h->ticks % GROUPS_EVERY_TICKS == GROUPS_FIRST_TICK)
+		record_sweep_groups(h);
 	INSTANCE_FOREACH(i, h)
 	{
 		if (i->state == INSTANCE_RUNNING && h->ticks % HEAL_EVERY_TICKS == 0)

@@ -6,8 +6,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,12 +51,12 @@ static void test_limits(void **state)
 	cgroup_limit(c, &l, &e); /* taken away again, one raised */
 	assert_true(!e.cpu && !e.memory && e.tasks);
 	json_t *record = cgroup_record(c);
-	struct cgroup *again = cgroup_reopen(all, record);
+	struct cgroup *again = cgroup_reopen(all, record, "?");
 	assert_non_null(again);
 	assert_string_equal(strrchr(cgroup_path(again), '/') + 1, name);
 	cgroup_free(again);
 	assert_true(cgroup_remove(c));
-	assert_null(cgroup_reopen(all, record));
+	assert_null(cgroup_reopen(all, record, name));
 	json_decref(record);
 	cgroup_free(c);
 }
@@ -166,6 +168,59 @@ static void test_task_limit_holds(void **state)
 	cgroup_free(c);
 }
 
+static bool is_kept(const char *group, void *arg)
+{
+	return str_eq(group, arg);
+}
+
+/* Groups that nobody has go; those that are used, that were made just now, that are kept, that are not an instance's, stay. */
+static void test_sweep(void **state)
+{
+	static const char kept[] = "f0000000-0000-4000-8000-000000000001", idle[] = "f0000000-0000-4000-8000-000000000002",
+			  used[] = "f0000000-0000-4000-8000-000000000003";
+	struct cgroup *k = cgroup_make(all, kept), *i = cgroup_make(all, idle), *u = cgroup_make(all, used),
+		      *other = cgroup_make(all, name);
+	if (!k)
+		skip();
+	struct cgroup *leaf = cgroup_sub(i, "desktop-1"), *busy = cgroup_sub(u, "desktop-2");
+	pid_t pid = escaper(busy);
+	settle(u, true, 2);
+	cgroups_sweep(all, 60000, is_kept, (void *)(uintptr_t)kept);
+	assert_true(cgroup_there(i) && cgroup_there(leaf)); /* too young */
+	json_t *record = cgroup_record(i);
+	const char *key;
+	json_t *dir;
+	const struct timespec then[2] = { { .tv_sec = 1000000000 }, { .tv_sec = 1000000000 } };
+	struct cgroup *const old[] = { k, i, u, other };
+	for (size_t n = 0; n < ARRAY_LEN(old); n++) {
+		json_decref(record);
+		record = cgroup_record(old[n]);
+		json_object_foreach (record, key, dir)
+			assert_int_equal(utimensat(AT_FDCWD, json_string_value(dir), then, 0), 0);
+	}
+	assert_true(cgroups_sweep(all, 60000, is_kept, (void *)(uintptr_t)kept) >= 1);
+	assert_true(cgroup_there(k) && cgroup_there(u) && cgroup_there(other));
+	assert_false(cgroup_there(i));
+	struct cgroup *again = cgroup_reopen(all, NULL, used); /* by name alone */
+	assert_string_equal(cgroup_path(again), cgroup_path(u));
+	cgroup_free(again);
+	cgroup_kill(u);
+	settle(u, false, 0);
+	waitpid(pid, NULL, 0);
+	/* taken up again it is young again */
+	again = cgroup_make(all, used);
+	cgroups_sweep(all, 60000, is_kept, (void *)(uintptr_t)kept);
+	assert_true(cgroup_there(u));
+	cgroup_free(again);
+	cgroup_free(leaf);
+	cgroup_free(busy);
+	json_decref(record);
+	for (size_t n = 0; n < ARRAY_LEN(old); n++) {
+		assert_true(cgroup_remove(old[n]));
+		cgroup_free(old[n]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +228,7 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_kill),
 		cmocka_unit_test(test_task_limit_holds),
+		cmocka_unit_test(test_sweep),
 	};
 	snprintf(name, sizeof name, "lrdp-test-%d", getpid());
 	all = cgroups_new();

@@ -626,6 +626,66 @@ static void test_half_done(void **state)
 	assert_true(port_is_free(port));
 }
 
+/* The supervisor dies when the group is made and the record does not say so yet: nothing of it stays. */
+static void test_group_before_record(void **state)
+{
+	char id[ID_UUID_SIZE];
+	id_uuid(id);
+	json_t *in = json_pack("{s:o,s:b}", "spec", spec_of(id, free_port()), "replace", 0);
+	struct answer a = { 0 };
+	entry("host.instance.start")(host, in, on_done, &a);
+	json_decref(in);
+	struct instance *i = instance_find(host, id);
+	if (!i->cgroup)
+		skip();
+	struct cgroup *group = cgroup_make(host->cgroups, id);
+	_cleanup_(doc_unrefp) json_t *record = cgroup_record(group);
+	cgroup_free(group);
+	_cleanup_(xfreep) char *path = xasprintf("%s/instance.json", i->dir), *text = fs_read(path, 65536);
+	_cleanup_(doc_unrefp) json_t *early = doc_parse(text, strlen(text), NULL, 0);
+	assert_string_equal(doc_str(early, "state", ""), "starting");
+	host_free(host);
+	host = open_host("data");
+	struct answer got = stop(id, true);
+	assert_int_equal(got.err, 0);
+	done_with(&got);
+	const char *key;
+	json_t *dir_of;
+	assert_true(json_object_size(record) > 0);
+	json_object_foreach (record, key, dir_of)
+		assert_int_equal(access(json_string_value(dir_of), F_OK), -1);
+}
+
+/* Somebody cleared the empty group away while the daemons were dead: what is started anew is in one again, with limits. */
+static void test_group_lost(void **state)
+{
+	char id[ID_UUID_SIZE];
+	id_uuid(id);
+	json_t *spec = spec_of(id, free_port());
+	json_object_set_new(spec, "restart_policy", json_string("never"));
+	struct answer a = start_spec(spec, false);
+	must_run(&a);
+	done_with(&a);
+	struct instance *i = instance_find(host, id);
+	if (!i->cgroup)
+		skip();
+	kill(i->sesman.pid, SIGKILL);
+	assert_true(wait_for(has_failed, i));
+	assert_true(cgroup_remove(i->cgroup));
+	a = start(id, i->port, false);
+	must_run(&a);
+	done_with(&a);
+	char path[4096];
+	assert_true(cgroup_path_of(host->cgroups, i->xrdp.pid, path, sizeof path));
+	assert_string_equal(path, cgroup_path(i->daemons));
+	assert_true(cgroup_path_of(host->cgroups, i->sesman.pid, path, sizeof path));
+	assert_string_equal(path, cgroup_path(i->daemons));
+	assert_true(i->enforced.tasks);
+	a = stop(id, true);
+	assert_int_equal(a.err, 0);
+	done_with(&a);
+}
+
 static bool is_true(void *arg)
 {
 	return *(bool *)arg;
@@ -732,6 +792,8 @@ int main(void)
 		cmocka_unit_test(test_config_and_info),
 		cmocka_unit_test(test_live_desktops),
 		cmocka_unit_test(test_half_done),
+		cmocka_unit_test(test_group_before_record),
+		cmocka_unit_test(test_group_lost),
 	};
 	snprintf(dir, sizeof dir, "/tmp/lrdp-host-%d", getpid());
 	if (geteuid() != 0 || fs_mkdirs(dir, 0755) < 0) {
