@@ -194,8 +194,9 @@ char *ini_pam(const struct ini_in *in)
 	strbuf_puts(&b, in->common_auth ? "@include common-account\n" : "account include system-auth\n");
 	/* no pam_systemd: it would move the desktop out of the instance's group, and the limits would hit nothing */
 	strbuf_puts(&b, "session required pam_limits.so\nsession required pam_unix.so\n");
+	/* optional: a program that is not there (it is just being replaced) must keep nobody from logging in */
 	if (in->program && in->hook_socket)
-		strbuf_printf(&b, "session required pam_exec.so quiet %s pam-hook %s\n", in->program, in->hook_socket);
+		strbuf_printf(&b, "session optional pam_exec.so quiet %s pam-hook %s\n", in->program, in->hook_socket);
 	strbuf_puts(&b, in->common_auth ? "@include common-password\n" : "password include system-auth\n");
 	return strbuf_take(&b);
 }

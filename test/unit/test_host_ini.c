@@ -91,7 +91,7 @@ static void test_what_stands_there(void **state)
 	assert_null(strstr(s, "TerminalServer"));
 	assert_null(strstr(p, "pam_systemd"));
 	assert_null(strstr(p, "common-session"));
-	has(p, "session required pam_exec.so quiet /usr/bin/lucid-rdp pam-hook /run/lucid-rdp/xrdp/hook.sock");
+	has(p, "session optional pam_exec.so quiet /usr/bin/lucid-rdp pam-hook /run/lucid-rdp/xrdp/hook.sock");
 	assert_non_null(strstr(p, "allowed_users"));
 	assert_null(strstr(p, "allowed_groups"));
 	free(x);
