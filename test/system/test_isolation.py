@@ -149,6 +149,7 @@ def test_a_hog_is_held(daemon, users, login):
     until("the fat one's end", memory_spent, 60)
     assert not text_of(hog, ".job.fat") and int(text_of(hog, ".job.mib") or 0) < 300
 
+    print(f"held to {used:.2f} of a core, {forks} forks, {text_of(hog, '.job.mib')} MiB")
     # the neighbour has not felt a thing
     neighbour.paint("#22aa22")
     beside.wait_colour("#22aa22")
