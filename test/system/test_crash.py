@@ -208,8 +208,8 @@ def test_twenty_kills_under_load(make_daemon, users, login):
             worker.join(30)
     again(d)
     assert not [f for w in load for f in w.faults]
-    there, gone = set().union(*(w.there for w in load)), set().union(*(w.gone for w in load))
-    print(f"{len(there) + len(gone)} creates and {len(gone)} deletes acknowledged, {sum(len(w.unsure) for w in load)} not answered")
+    there, gone, unsure = (set().union(*(getattr(w, kind) for w in load)) for kind in ("there", "gone", "unsure"))
+    print(f"{len(there) + len(gone)} creates and {len(gone)} deletes acknowledged, {len(unsure)} deletes not answered")
     assert len(there | gone) > 20, "the load did nothing"
     stored = {s["server_id"]: s for s in d.admin.list_servers()}
     assert not there - set(stored), "acknowledged creates that are not there"
@@ -232,7 +232,8 @@ def test_twenty_kills_under_load(make_daemon, users, login):
         stored.clear()
         stored.update((s["server_id"], s) for s in d.admin.list_servers())
         odd[:] = [(sid, s["status"], s["status_reason"]) for sid, s in stored.items()
-                  if s["status"] != ("running" if s["auto_start"] else "stopped")]
+                  if s["status"] != ("running" if s["auto_start"] else "stopped")
+                  and not (sid in unsure and s["status"] == "stopped")]  # a delete that came as far as that
         return not odd
     try:
         until("every server to be what it is to be", all_settled, 30, 0.5)
