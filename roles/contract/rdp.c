@@ -170,7 +170,7 @@ static const struct shape_field ports_fields[] = {
 };
 static const struct shape out_ports = SHAPE("PortList", ports_fields);
 
-static const struct shape_field label_item = { NULL, SH_STRING, .min = 1, .max = 64, .format = "tag" };
+static const struct shape_field label_item = { NULL, SH_STRING, .min = 1, .max = 64, .format = "label" };
 static const struct shape_field capacity_fields[] = { { "cores", SH_INT }, { "memory_mb", SH_INT } };
 static const struct shape capacity_shape = SHAPE("NodeCapacity", capacity_fields);
 static const struct shape_field node_fields[] = {
