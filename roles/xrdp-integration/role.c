@@ -1,14 +1,23 @@
 #include "lucid/role.h"
 
 #include "roles/contract/contract.h"
+#include "roles/xrdp-integration/figures.h"
 #include "roles/xrdp-integration/forward.h"
 
 /* The host agent: the face of the supervisor. Its operations are the table in forward.c; its events (xrdp.*) the
  * supervisor publishes itself, over the same pair that answers the calls. */
 
+struct agent {
+	struct route *routes;
+	struct figures *figures;
+};
+
 static int init(const struct role_env *env, void **ret)
 {
-	*ret = forward_serve(env->bus);
+	struct agent *a = XNEW(struct agent);
+	a->routes = forward_serve(env->bus);
+	a->figures = figures_new(env->bus);
+	*ret = a;
 	return 0;
 }
 
@@ -19,7 +28,10 @@ static void start(void *role)
 
 static void release(void *role)
 {
-	free(role);
+	struct agent *a = role;
+	figures_free(a->figures);
+	free(a->routes);
+	free(a);
 }
 
 extern const struct role role_xrdp_integration;

@@ -46,6 +46,8 @@ static void tell(struct instance *i, enum instance_state was)
 		doc_set_int(d, "port", i->port);
 		doc_set(d, "pids", pids_doc(i));
 		doc_set_bool(d, "adopted", i->adopted);
+		if (was == INSTANCE_STARTING)
+			doc_set_int(d, "start_ms", i->since_ms - i->started_ms);
 		host_tell(h, "xrdp.instance.started", i, d);
 	}
 	if (i->state == INSTANCE_GONE || i->state == INSTANCE_FAILED) {

@@ -72,11 +72,12 @@ void supervise_obituary(struct instance *i, const char *process, pid_t pid, bool
 	i->last_exit = d;
 }
 
-static void tell_restart(struct instance *i, const char *process)
+static void tell_restart(struct instance *i, const struct daemon *of)
 {
 	json_t *d = json_object();
 	doc_set_str(d, "status", instance_state_to_string(i->state));
-	doc_set_str(d, "process", process);
+	doc_set_str(d, "process", of->name);
+	doc_set(d, "pid", of->pid ? json_integer(of->pid) : NULL); /* NULL: it died, and shall come again */
 	doc_set_int(d, "restarts", i->restarts);
 	doc_set(d, "obituary", json_incref(i->last_exit ? i->last_exit : json_null()));
 	host_tell(i->host, "xrdp.instance.status", i, d);
@@ -122,7 +123,7 @@ static void start_again(void *arg)
 	i->restarts++;
 	log_info("host", "server %s: %s was started again as pid %d", i->id, d->name, d->pid);
 	record_write(i);
-	tell_restart(i, d->name);
+	tell_restart(i, d);
 }
 
 static int64_t back_off(unsigned failures)
@@ -157,7 +158,7 @@ static void daemon_died_running(struct instance *i, struct daemon *d, bool known
 	d->again = loop_timer_new(i->host->loop, start_again, d);
 	loop_timer_set(d->again, at_once ? 0 : back_off(d->failures - (is_xrdp ? 1 : 0)));
 	record_write(i);
-	tell_restart(i, d->name);
+	tell_restart(i, d);
 }
 
 void daemon_died(void *arg, pid_t pid, bool known, int status)

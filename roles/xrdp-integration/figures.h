@@ -1,0 +1,14 @@
+/*
+ * figures: what the agent counts of its instances, out of their events. Floor F6, loop thread only, never blocks. Not for
+ * usage of processor and memory (host.stats).
+ */
+#ifndef XRDP_INTEGRATION_FIGURES_H
+#define XRDP_INTEGRATION_FIGURES_H
+
+#include "lucid/bus.h"
+
+struct figures;
+struct figures *figures_new(struct bus *b);
+void figures_free(struct figures *f); /* takes NULL */
+
+#endif
