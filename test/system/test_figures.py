@@ -1,0 +1,179 @@
+"""What machines read: figures, the description of the API, and that every listener has all of it."""
+import re
+import shutil
+import subprocess
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+import proc
+from lucid import ROLES, SERVERS, XRDP, free_ports
+from proc import until
+
+RDP = "/api/v1/rdp"
+GIVEN = {"rdp_servers_total", "rdp_sessions_total"}  # gauges whose names end in _total because they were given so
+NAMES = """rdp_requests_total rdp_request_duration_seconds rdp_servers_total rdp_servers_created_total rdp_servers_deleted_total
+rdp_calls_total rdp_call_duration_seconds rdp_store_queue_depth rdp_store_operations_total rdp_store_operation_seconds
+rdp_rate_limited_total rdp_auth_failures_total rdp_ports_in_use rdp_instance_starts_total rdp_instance_restarts_total
+rdp_instance_start_seconds rdp_loop_lag_seconds rdp_http_connections process_cpu_seconds_total process_resident_memory_bytes
+process_open_fds process_start_time_seconds build_info""".split()
+# api.md: what the two roles of today offer, and a sane request for each; {sid} is a running server, {other} one that is stopped
+MANAGER = [
+    ("GET", RDP + "/servers"), ("POST", RDP + "/servers"), ("GET", RDP + "/servers/{server_id}"), ("PUT", RDP + "/servers/{server_id}"),
+    ("PATCH", RDP + "/servers/{server_id}"), ("POST", RDP + "/servers/{server_id}/start"), ("POST", RDP + "/servers/{server_id}/restart"),
+    ("GET", RDP + "/servers/{server_id}/status"), ("GET", RDP + "/servers/{server_id}/config"), ("GET", RDP + "/servers/{server_id}/logs"),
+    ("GET", RDP + "/servers/{server_id}/connection"), ("GET", RDP + "/servers/{server_id}/rdp-file"), ("GET", RDP + "/ports"),
+    ("GET", RDP + "/nodes"), ("GET", RDP + "/nodes/{node}"), ("PUT", RDP + "/nodes/{node}"),
+    ("POST", RDP + "/servers/{server_id}/stop"), ("DELETE", RDP + "/servers/{server_id}")]
+AGENT = [
+    ("GET", XRDP + "/service"), ("GET", XRDP + "/service/status"), ("GET", XRDP + "/desktops"), ("GET", XRDP + "/instances"),
+    ("POST", XRDP + "/instances"), ("GET", XRDP + "/instances/{server_id}"), ("GET", XRDP + "/instances/{server_id}/connections"),
+    ("DELETE", XRDP + "/instances/{server_id}/connections/{id}"), ("GET", XRDP + "/instances/{server_id}/desktops"),
+    ("DELETE", XRDP + "/instances/{server_id}/desktops/{display}"), ("GET", XRDP + "/stats"), ("GET", XRDP + "/instances/{server_id}/stats"),
+    ("GET", XRDP + "/logs"), ("DELETE", XRDP + "/instances/{server_id}")]
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+def families(text, parse=parse_text):
+    return {f.name: f for f in parse(text)}
+
+
+def value(text, sample, **labels):
+    return sum(s.value for f in families(text).values() for s in f.samples
+               if s.name == sample and all(s.labels.get(k) == v for k, v in labels.items()))
+
+
+def metrics(d, role=ROLES[0], **headers):
+    return d.api(None, role).call("GET", "/metrics", headers=headers, expect=200)
+
+
+def busy(d):
+    """A bit of everything, so that every figure has something to say."""
+    server = d.admin.create_server('with "quotes"')
+    other = d.admin.create_server("stopped", wait=False, auto_start=False)
+    d.admin.get(SERVERS + "?q=with")
+    d.api(None).call("GET", SERVERS, expect=401)
+    d.api(None).call("GET", "/no/such/route", expect=404)
+    d.admin.call("POST", SERVERS, "{", expect=400)
+    return server, other
+
+
+def test_promtool_and_openmetrics(daemon):
+    assert shutil.which("promtool"), "Debian's package prometheus has it"
+    busy(daemon)
+    page = metrics(daemon)
+    assert page.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    r = subprocess.run(["promtool", "check", "metrics"], input=page.text, capture_output=True, text=True, timeout=30, check=False)
+    found = [line for line in (r.stdout + r.stderr).splitlines() if line.strip()]
+    assert all(line.split(" ", 1)[0] in GIVEN and "_total" in line for line in found), found
+    open_page = metrics(daemon, Accept=OPENMETRICS)
+    assert open_page.headers["Content-Type"].startswith("application/openmetrics-text")
+    assert open_page.text.endswith("# EOF\n")
+    # (the two gauges that end in _total are no OpenMetrics names; the parser takes them)
+    assert set(families(open_page.text, parse_openmetrics)) >= {"rdp_requests", "rdp_calls", "process_resident_memory_bytes"}
+
+
+def test_the_figures_there_are(daemon):
+    server, _ = busy(daemon)
+    proc.kill_one(daemon.admin.instance(server["server_id"])["pids"]["xrdp"])
+    until("a restart", lambda: daemon.admin.instance(server["server_id"])["restarts"] == 1)
+    daemon.admin.delete(f"{SERVERS}/{server['server_id']}", expect=204)
+    page = metrics(daemon).text
+    there = {s.name for f in families(page).values() for s in f.samples} | set(re.findall(r"^# TYPE (\S+)", page, re.M))
+    assert not [n for n in NAMES if n not in there]
+    assert value(page, "rdp_servers_created_total") == 2 and value(page, "rdp_servers_deleted_total") == 1
+    assert value(page, "rdp_servers_total", status="stopped") == 1 and value(page, "rdp_servers_total", status="running") == 0
+    assert value(page, "rdp_ports_in_use") == 1
+    assert value(page, "rdp_instance_starts_total") == 1 and value(page, "rdp_instance_restarts_total", process="xrdp") == 1
+    assert value(page, "rdp_instance_start_seconds_count") == 1
+    assert value(page, "rdp_requests_total", service=ROLES[0], endpoint=RDP + "/servers", method="POST", status="201") == 2
+    assert value(page, "rdp_auth_failures_total") == 1
+    # the template, never what was asked for
+    assert server["server_id"] not in page and "/no/such/route" not in page
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_listener(daemon, role):
+    nobody = daemon.api(None, role)
+    for path in ("/health", "/health/live", "/health/ready", "/metrics", "/openapi.json"):
+        got = nobody.call("GET", path, expect=200)
+        head = nobody.call("HEAD", path, expect=200)
+        assert head.content == b"" and head.headers["Content-Type"] == got.headers["Content-Type"]
+        assert int(head.headers["Content-Length"]) > 0
+        options = nobody.call("OPTIONS", path, expect=(200, 204))
+        assert {"GET", "HEAD", "OPTIONS"} <= {m.strip() for m in options.headers["Allow"].split(",")}
+        assert "GET" in nobody.call("DELETE", path, expect=405).headers["Allow"]
+        assert nobody.call("GET", path + "/", expect=200)
+    assert nobody.get("/health")["service"] == role
+    assert nobody.get("/")["service"] == role
+
+
+def test_metrics_on_a_port_of_their_own(make_daemon):
+    port = free_ports(1)
+    d = make_daemon(PROMETHEUS_ENABLED="true", PROMETHEUS_PORT=str(port), METRICS_PUBLIC="false")
+    own = d.api(None)
+    own.base = f"http://127.0.0.1:{port}"
+    assert "rdp_requests_total" in own.call("GET", "/metrics", expect=200).text
+    own.call("GET", SERVERS, expect=404)
+    assert d.api(None).call("GET", "/metrics").status_code in (401, 403, 404)
+    assert "build_info" in d.admin.call("GET", "/metrics", expect=200).text
+
+
+def refs(node):
+    if isinstance(node, dict):
+        for key, item in node.items():
+            if key == "$ref":
+                yield item
+            else:
+                yield from refs(item)
+    elif isinstance(node, list):
+        for item in node:
+            yield from refs(item)
+
+
+def test_openapi(daemon):
+    doc = daemon.api(None).get("/openapi.json")
+    assert doc["openapi"].startswith("3.1") and doc["info"]["version"]
+    for method, path in MANAGER + AGENT:
+        assert method.lower() in doc["paths"].get(path, {}), f"{method} {path}"
+    ids = []
+    for path, item in doc["paths"].items():
+        for method, op in item.items():
+            if method == "parameters":
+                continue
+            ids.append(op["operationId"])
+            assert op["responses"], path
+            named = {p["name"] for p in op.get("parameters", []) + item.get("parameters", []) if p.get("in") == "path"}
+            assert named == set(re.findall(r"{(\w+)}", path)), f"{method} {path}: {named}"
+    assert len(ids) == len(set(ids))
+    for ref in set(refs(doc)):
+        at = doc
+        for step in ref.removeprefix("#/").split("/"):
+            assert step in at, ref
+            at = at[step]
+
+
+def test_every_documented_path_answers(daemon):
+    """Nothing that is described is missing: each answers a sane request with what is neither 404, 405 nor 5xx. What is not
+    there (a connection, a display) is a 404 of its own code, from behind the route."""
+    admin = daemon.admin
+    server, other = busy(daemon)
+    bodies = {("POST", RDP + "/servers"): {"name": "made", "auto_start": False}, ("PUT", RDP + "/nodes/{node}"): {"labels": ["a=b"]},
+              ("PUT", RDP + "/servers/{server_id}"): {"description": "x"}, ("PATCH", RDP + "/servers/{server_id}"): {"tags": ["x"]}}
+    for method, template in [p for p in MANAGER if "{" not in p[1] or p[0] in ("GET", "PUT", "PATCH")] + AGENT + MANAGER[-2:]:
+        sid = other["server_id"] if method in ("PUT", "PATCH") else server["server_id"]
+        path = template.format(server_id=sid, node="testnode", id="1-1", display="77")
+        body = bodies.get((method, template))
+        if template == XRDP + "/instances" and method == "POST":
+            r = admin.call(method, path, {"server_id": "not one"})
+            assert r.status_code == 422, r.text
+            continue
+        r = admin.call(method, path, body)
+        absent = "{id}" in template or "{display}" in template
+        if absent:
+            assert r.status_code in (404, 422) and r.json()["error"]["code"] not in ("LUCID_ERR_0006", "LUCID_ERR_0007"), f"{path}: {r.text}"
+        else:
+            assert r.status_code < 400, f"{method} {path}: {r.status_code} {r.text}"
+    for path in ("start", "restart", "stop"):
+        assert admin.call("POST", f"{SERVERS}/{other['server_id']}/{path}?wait=true").status_code in (200, 202)
