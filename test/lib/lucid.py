@@ -129,12 +129,11 @@ class Api:
 class Daemon:
     """lucid-rdp in a directory of its own. Use as a context, or start() and end()."""
 
-    def __init__(self, args=(), range_size=12, roles=ROLES, prefix=(), **settings):
+    def __init__(self, args=(), range_size=12, roles=ROLES, **settings):
         self.dir = tempfile.mkdtemp(prefix="lrdp-")
         os.chmod(self.dir, 0o755)  # the server and the desktops run as others
         self.args = list(args)
-        self.prefix = list(prefix)  # a program that execs ours
-        self.roles = tuple(roles)   # those that it runs; they alone listen
+        self.roles = tuple(roles)  # those that it runs; they alone listen
         if self.roles != ROLES:
             settings.setdefault("ROLE", ",".join(self.roles))
         self.wrap = []  # a command that ends by exec of what follows it
