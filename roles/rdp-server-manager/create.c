@@ -80,7 +80,7 @@ static void next_port(struct creation *w)
 	int taken = w->s->port, port = 0;
 	if (w->port_asked)
 		call_fail(w->call, ERR_CONFLICT, "port %d is taken; choose another, or none to be given one", taken);
-	else if (++w->tries >= PORT_TRIES || !(port = ports_take(m->ports)))
+	else if (++w->tries >= PORT_TRIES || !(port = port_take(m)))
 		call_fail(w->call, ERR_NO_PORT, NULL);
 	if (!port) {
 		give_up(w, 0);
@@ -128,9 +128,9 @@ static void attempt(struct creation *w)
 static int first_port(struct manager *m, struct call *c, int asked)
 {
 	int port = asked;
-	if (!asked && !(port = ports_take(m->ports)))
+	if (!asked && !(port = port_take(m)))
 		call_fail(c, ERR_NO_PORT, NULL);
-	if (asked && ports_get(m->ports, asked) == PORT_ALLOCATED) {
+	if (asked && (ports_get(m->ports, asked) == PORT_ALLOCATED || port_is_strangers(m, asked))) {
 		call_fail(c, ERR_CONFLICT, "port %d is taken; choose another, or none to be given one", asked);
 		return 0;
 	}

@@ -55,7 +55,7 @@ static void moved(enum store_result result, size_t index, int err, void *arg)
 static void attempt(struct move *w)
 {
 	struct server *s = w->t->s;
-	int port = w->tries++ < PORT_TRIES ? ports_take(s->m->ports) : 0;
+	int port = w->tries++ < PORT_TRIES ? port_take(s->m) : 0;
 	if (!port) {
 		w->t->tries = PORT_TRIES;
 		over(w);

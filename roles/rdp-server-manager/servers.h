@@ -244,4 +244,10 @@ json_t *pagination(int64_t total, size_t limit, size_t offset);
 /* limit and offset of a list's query; false when the call was answered (both paging forms at once). */
 bool paging(struct call *c, size_t *ret_limit, size_t *ret_offset);
 
+/* --- take.c: ports of this host, with a real bind where the agent is in this process; elsewhere the start tells */
+/* The next port that nobody has, now allocated; 0 when there is none. */
+int port_take(struct manager *m);
+/* Somebody else listens on it: marked as blocked. */
+bool port_is_strangers(struct manager *m, int port);
+
 #endif

@@ -22,15 +22,16 @@ def live_pid(path, name):
 
 @pytest.fixture
 def host_xrdp(tmp_path):
-    """The host's own xrdp and sesman, started where they do not run; it answers on 3389 or where its xrdp.ini says."""
+    """The host's own xrdp and sesman on their usual ports, started where they do not run."""
     started = []
     os.makedirs("/run/xrdp/sockdir", exist_ok=True)
-    for name in ("xrdp-sesman", "xrdp"):
-        if not live_pid(f"/run/xrdp/{name}.pid", name):
+    for name, port in (("xrdp-sesman", 3350), ("xrdp", 3389)):
+        if not live_pid(f"/run/xrdp/{name}.pid", name) and not proc.listening(port):
             with open(tmp_path / name, "wb") as log:
-                started.append(subprocess.Popen([f"/usr/sbin/{name}", "-n"], stdin=subprocess.DEVNULL, stdout=log, stderr=log))
-    time.sleep(0.5)
-    assert all(p.poll() is None for p in started), "the host's xrdp does not start"
+                p = subprocess.Popen([f"/usr/sbin/{name}", "-n"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            started.append(p)
+            until(f"the host's {name}", lambda port=port, p=p: proc.listening(port) or p.poll() is not None)
+            assert p.poll() is None, f"the host's {name} does not start: {proc.read(tmp_path / name)}"
     yield started
     alive = [p.poll() is None for p in started]
     for p in reversed(started):

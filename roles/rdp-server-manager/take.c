@@ -1,0 +1,36 @@
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "roles/rdp-server-manager/servers.h"
+
+#define TAKE_TRIES 256 /* binds in one turn of the loop, some 5 us each */
+
+/* As xrdp will bind it: whoever listens on any address of the host is in its way. */
+static bool binds(int port)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	_cleanup_(closep) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1;
+	if (fd < 0)
+		return true; /* nothing can be said of it; the start will tell */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	return bind(fd, (struct sockaddr *)&any, sizeof any) == 0;
+}
+
+bool port_is_strangers(struct manager *m, int port)
+{
+	if (!bus_is_local(m->env.bus, ROLE_XRDP) || binds(port))
+		return false;
+	ports_set(m->ports, port, PORT_BLOCKED);
+	return true;
+}
+
+int port_take(struct manager *m)
+{
+	for (int tries = 0; tries < TAKE_TRIES; tries++) {
+		int port = ports_take(m->ports);
+		if (!port || !port_is_strangers(m, port))
+			return port;
+	}
+	return 0;
+}
