@@ -39,6 +39,8 @@ void strbuf_putc(struct strbuf *b, char c);
 void strbuf_printf(struct strbuf *b, const char *fmt, ...) PRINTF(2, 3);
 void strbuf_vprintf(struct strbuf *b, const char *fmt, va_list ap) PRINTF(2, 0);
 void strbuf_json(struct strbuf *b, const char *s); /* adds s as a quoted JSON string; bad UTF-8 becomes '?' */
+/* Adds s percent-encoded, all but letters, digits and -._~ : a segment of a path, or a part of a query. */
+void strbuf_percent(struct strbuf *b, const char *s);
 void strbuf_reset(struct strbuf *b);		   /* empties, keeps the memory */
 void strbuf_done(struct strbuf *b);
 char *strbuf_take(struct strbuf *b); /* the text ("" if none), now the caller's to free; the buffer is empty */

@@ -92,16 +92,6 @@ json_t *shape_from_query(const struct shape *s, const char *query, struct faults
 	return out;
 }
 
-static void encode(struct strbuf *b, const char *s)
-{
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-	for (; *s; s++)
-		if (strchr(plain, *s))
-			strbuf_putc(b, *s);
-		else
-			strbuf_printf(b, "%%%02X", (unsigned char)*s);
-}
-
 char *shape_to_query(const json_t *query)
 {
 	struct strbuf b = { 0 };
@@ -110,13 +100,13 @@ char *shape_to_query(const json_t *query)
 	json_object_foreach((json_t *)query, key, v) {
 		if (b.len)
 			strbuf_putc(&b, '&');
-		encode(&b, key);
+		strbuf_percent(&b, key);
 		strbuf_putc(&b, '=');
 		if (json_is_string(v)) {
-			encode(&b, json_string_value(v));
+			strbuf_percent(&b, json_string_value(v));
 		} else {
 			_cleanup_(xfreep) char *text = doc_text(v);
-			encode(&b, text);
+			strbuf_percent(&b, text);
 		}
 	}
 	return strbuf_take(&b);

@@ -189,6 +189,16 @@ void strbuf_json(struct strbuf *b, const char *s)
 	strbuf_putc(b, '"');
 }
 
+void strbuf_percent(struct strbuf *b, const char *s)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+	for (; *s; s++)
+		if (strchr(plain, *s))
+			strbuf_putc(b, *s);
+		else
+			strbuf_printf(b, "%%%02X", (unsigned char)*s);
+}
+
 void strbuf_reset(struct strbuf *b)
 {
 	b->len = 0;

@@ -25,16 +25,6 @@ struct asked {
 
 /* --- out */
 
-static void add_segment(struct strbuf *b, const char *s)
-{
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-	for (; *s; s++)
-		if (strchr(plain, *s))
-			strbuf_putc(b, *s);
-		else
-			strbuf_printf(b, "%%%02X", (unsigned char)*s);
-}
-
 static char *make_url(const struct rest *r, const struct call *c)
 {
 	struct strbuf b = { 0 };
@@ -45,7 +35,7 @@ static char *make_url(const struct rest *r, const struct call *c)
 			strbuf_putc(&b, *p);
 			continue;
 		}
-		add_segment(&b, c->params[param++]);
+		strbuf_percent(&b, c->params[param++]);
 		p = strchr(p, '}');
 	}
 	_cleanup_(xfreep) char *query = c->query ? shape_to_query(c->query) : xstrdup("");
