@@ -2,6 +2,7 @@
 # make run        install what is missing, build, start every role on the embedded store
 # make test       install what the tests need, build, run everything: lint, suites, sanitizers, the real thing
 # make check      the unit and contract suites under ASan+UBSan and TSan
+# make fuzz       each fuzzing harness for FUZZ_SECONDS (600)
 # make bench lint fmt install clean
 ifeq ($(origin CC),default)
 CC := gcc
@@ -18,6 +19,7 @@ B := build/$(V)
 FLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -flto=auto
 FLAGS_test := -O1 -g -DLUCID_TEST=1 -fstack-protector-strong
 FLAGS_asan := -O1 -g -DLUCID_TEST=1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FLAGS_fuzz := -O1 -g -DLUCID_TEST=1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 FLAGS_tsan := -O1 -g -DLUCID_TEST=1 -fsanitize=thread
 ifneq ($(findstring clang,$(CC)),)
 FLAGS_release := $(filter-out -flto=auto,$(FLAGS_release))
@@ -40,7 +42,7 @@ ifeq ($(V),tsan)
 UNIT := $(filter-out $(B)/test/unit/test_host_%,$(UNIT))
 endif
 
-.PHONY: all run test check bench lint fmt install clean program unit
+.PHONY: all run test check bench fuzz lint fmt install clean program unit replay
 all: build/lucid-rdp
 
 ifeq ($(V),release)
@@ -72,6 +74,15 @@ $(filter $(B)/test/contract/%,$(UNIT)): %: %.o $(SUITES) $(B)/liblucid.a
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(B)/liblucid.a $(PKG_LIBS) -lcmocka
 
+# fuzzing: the harnesses with libFuzzer (V=fuzz, clang), or replaying the committed corpora
+FUZZ := $(patsubst test/fuzz/fuzz_%.c,%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
+$(B)/test/fuzz/fuzz_%: $(B)/test/fuzz/fuzz_%.o $(B)/liblucid.a
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(B)/liblucid.a $(PKG_LIBS)
+$(B)/test/fuzz/replay_%: $(B)/test/fuzz/fuzz_%.o $(B)/test/fuzz/replay.o $(B)/liblucid.a
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(B)/liblucid.a $(PKG_LIBS)
+
 # programs that measure
 $(B)/bench/%.so: bench/%.c
 	@mkdir -p $(@D)
@@ -82,8 +93,21 @@ $(B)/bench/%: $(B)/bench/%.o $(B)/liblucid.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/liblucid.a $(PKG_LIBS)
 
 # every unit and contract test of this variant, built and run
-unit: $(UNIT)
+unit: $(UNIT) replay
 	@test/lib/run-unit $(UNIT)
+
+replay: $(FUZZ:%=$(B)/test/fuzz/replay_%)
+	@for f in $(FUZZ); do echo "== corpus $$f"; $(B)/test/fuzz/replay_$$f test/fuzz/corpus/$$f || exit 1; done
+
+# each harness for FUZZ_SECONDS, on top of the committed corpus; what is found new stays in build/fuzz
+FUZZ_SECONDS ?= 600
+fuzz:
+	@deploy/scripts/install-packages build test
+	@$(MAKE) --no-print-directory V=fuzz CC=clang $(FUZZ:%=build/fuzz/test/fuzz/fuzz_%)
+	@for f in $(FUZZ); do echo "== fuzz $$f"; mkdir -p build/fuzz/found/$$f; \
+		build/fuzz/test/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+			-artifact_prefix=build/fuzz/found/ build/fuzz/found/$$f test/fuzz/corpus/$$f >build/fuzz/$$f.log 2>&1 || { tail -n 60 build/fuzz/$$f.log; exit 1; }; \
+		grep DONE build/fuzz/$$f.log; done
 
 run:
 	@deploy/scripts/run
@@ -113,5 +137,5 @@ install: build/lucid-rdp
 clean:
 	rm -rf build
 
--include $(OBJS:.o=.d) $(UNIT:=.d) $(SUITES:.o=.d)
+-include $(OBJS:.o=.d) $(UNIT:=.d) $(FUZZ:%=$(B)/test/fuzz/fuzz_%.d) $(SUITES:.o=.d)
 .SECONDARY:

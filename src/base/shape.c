@@ -143,7 +143,8 @@ static void check_array(struct walk *w, const struct shape_field *f, const json_
 	}
 }
 
-/* Control characters hide in the names and values of free objects too; newlines are let through there. */
+/* Control characters hide in the names and values of free objects too; newlines are let through there. A real near the
+ * largest one would be rounded up to what cannot be read again. */
 static bool free_is_clean(const json_t *v)
 {
 	const char *key;
@@ -151,6 +152,8 @@ static bool free_is_clean(const json_t *v)
 	size_t i;
 	if (json_is_string(v))
 		return strlen(json_string_value(v)) == json_string_length(v) && !str_has_control(json_string_value(v), true);
+	if (json_is_real(v) && fabs(json_real_value(v)) > 1e308)
+		return false;
 	json_object_foreach((json_t *)v, key, sub)
 		if (str_has_control(key, false) || !free_is_clean(sub))
 			return false;
@@ -164,7 +167,7 @@ static void check_free(struct walk *w, const struct shape_field *f, const json_t
 {
 	size_t max = f->max ? (size_t)f->max : 16384;
 	if (!free_is_clean(v))
-		fault(w, "must not hold control characters other than newline and tab");
+		fault(w, "must not hold control characters other than newline and tab, or numbers beyond 1e308");
 	else if (json_dumpb(v, NULL, 0, JSON_COMPACT) > max)
 		fault(w, "must be at most %zu bytes as JSON", max);
 }

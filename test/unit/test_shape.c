@@ -85,6 +85,7 @@ static void test_faults(void **state)
 		{ "{\"name\":\"a\",\"free\":{\"a\":\"\\u0001\"}}", "free: must not hold control" },
 		{ "{\"name\":\"a\",\"free\":{\"a\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}}", "free: must be at most 40" },
 		{ "{\"name\":\"a\",\"free\":[]}", "free: must be an object" },
+		{ "{\"name\":\"a\",\"free\":{\"a\":1.7976931348623157e308}}", "free: must not hold" },
 		{ "{\"bad\\u0001key\":1}", "bad?key: is not a known field; name: is required" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(t); i++)
