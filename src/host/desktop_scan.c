@@ -154,20 +154,44 @@ static void gather(struct desktop *d, pid_t *all, size_t n)
 		cgroup_attach(d->cgroup, all[k]);
 }
 
+/* Below the host's sesman a desktop is that instance's whose connection was first seen to show it. All others are none of
+ * ours: the host's own, another program's. */
+static bool is_ours(struct instance *i, int display)
+{
+	struct instance *other;
+	if (!i->shared)
+		return instance_of_display(i->host, display) == i;
+	INSTANCE_FOREACH(other, i->host)
+		if (other != i && other->see && desktop_find(other, display))
+			return false;
+	return desktop_find(i, display) || connection_of_display(i, display);
+}
+
+static bool shows_unknown(struct instance *i)
+{
+	struct connection *c;
+	LIST_FOREACH (c, &i->see->connections, node)
+		if (c->display && !desktop_find(i, c->display))
+			return true;
+	return false;
+}
+
 void desktops_catch_up(struct instance *i)
 {
 	static pid_t pids[DESKTOP_PIDS];
-	size_t n = daemon_pids(i, pids, DESKTOP_PIDS);
+	if (i->shared && !shows_unknown(i))
+		return;
+	size_t n = i->shared ? all_pids(i, pids, DESKTOP_PIDS) : daemon_pids(i, pids, DESKTOP_PIDS);
 	uint64_t print = map_hash(pids, n * sizeof *pids);
 	int display;
 	bool vnc;
-	if (print == i->see->group_print)
+	if (!i->shared && print == i->see->group_print)
 		return;
 	i->see->group_print = print;
 	for (size_t k = 0; k < n; k++) {
 		if (pids[k] == i->xrdp.pid || pids[k] == i->sesman.pid || !is_x_of(pids[k], &display, &vnc))
 			continue;
-		if (i->shared ? display <= 0 : instance_of_display(i->host, display) != i)
+		if (!is_ours(i, display))
 			continue;
 		struct desktop *d = desktop_find(i, display);
 		static pid_t copy[DESKTOP_PIDS];
