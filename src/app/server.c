@@ -265,7 +265,8 @@ static void unmake(struct server *s)
 
 int server_run(const struct server_env *env, int pair_fd)
 {
-	struct server s = { .env = env };
+	static struct server s; /* static: the bus and the loop are held to the last, and not lost */
+	s.env = env;
 	s.loop = loop_new();
 	log_attach(s.loop);
 	s.bus = bus_new(s.loop);
