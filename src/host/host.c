@@ -150,6 +150,9 @@ void host_adopt(struct host *h)
 		log_error("host", "%s", h->why_not);
 		return;
 	}
+	if (!h->is_root && getegid() != h->xrdp_gid && !group_member(h->xrdp_gid))
+		log_warn("host", "not root, and not in the group of xrdp: people who log in see no desktop; run it as root, or add this "
+			 "account to the group xrdp");
 	record_adopt_all(h);
 	spares_fill(h->spares);
 	if (access(h->set.xrdp, X_OK) == 0)
