@@ -1,5 +1,6 @@
 """Where less is allowed: an ordinary user's daemon, and root without the right to make namespaces. Servers then share the
 host's sesman, and the API says so."""
+import grp
 import os
 import shutil
 import stat
@@ -23,11 +24,11 @@ def has_no_privilege(pid, uid):
 @pytest.fixture
 def ordinary(make_daemon, users):
     """A daemon that an account started, with directories of its own."""
-    def make(start=True, **settings):
+    def make(start=True, groups="--clear-groups", **settings):
         user, = users(1)
         d = make_daemon(start=False, **settings)
         shutil.chown(d.dir, user.uid, user.gid)
-        d.wrap = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups", "--"]
+        d.wrap = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", groups, "--"]
         d.settings["HOME"] = user.home
         return (d.start() if start else d), user
     return make
@@ -81,6 +82,7 @@ def test_an_ordinary_user(ordinary):
     assert proc.status(reader[0])["NoNewPrivs"] == "1"
     admin = d.admin
     assert admin.get(XRDP + "/info")["isolation"] == "shared"
+    assert "group xrdp" in d.log()
     for role in ROLES:
         assert d.api(None, role).get("/health/ready")["ready"] is True
     # the store is its own, and nobody else's to read
@@ -150,3 +152,16 @@ def test_root_without_namespaces(make_daemon, users, login, desktop_of_host):
     admin.delete(f"{SERVERS}/{sid}?force=true", expect=204)
     assert not proc.listening(server["port"])
     until("nothing of it", lambda: not proc.marked(server_ids=[sid]), 5)
+
+
+def test_an_ordinary_user_in_the_group(ordinary, pool, login, desktop_of_host):
+    """The sockets of desktops are for the group xrdp: who is in it can serve other accounts."""
+    d, runner = ordinary(groups=f"--groups={grp.getgrnam('xrdp').gr_gid}")
+    assert "group xrdp" not in d.log()
+    _, person = pool.get(2)
+    d.accounts = [person]
+    person.paint(BLUE)
+    desktop_of_host(d, person)
+    server = d.admin.create_server("for others")
+    login(d, server, person).wait_colour(BLUE)
+    assert has_no_privilege(d.admin.instance(server["server_id"])["pids"]["xrdp"], runner.uid)
