@@ -18,6 +18,8 @@ struct store_options {
  * -ERR_UNAVAILABLE. */
 struct store *store_open_embedded(struct loop *l, const struct store_options *o,
 				  void (*on_open)(int err, const char *why, void *arg), void *arg);
+/* For who works on the file while no program has it: its lock, until ret_fd is closed. 0, or a negated error with a sentence. */
+int store_lock(const char *path, int *ret_fd, char *why, size_t size);
 /* Answers what is queued, checkpoints, ends the threads. Blocks for that; call after the drain. */
 void store_close(struct store *s);
 

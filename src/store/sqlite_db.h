@@ -31,6 +31,7 @@ int sqlite_lock_try(const char *path, int *ret_fd, char *why, size_t size);
 /* sqlite_open.c: the writer's connection: checks that the file is ours, makes it, migrates it. `untouched`: no connection of
  * this process has the file open, so that its head may be read. 0, -ERR_UNAVAILABLE (try again), or -ERR_INVALID (final). */
 int sqlite_open_writer(struct sqlite_db *db, const char *path, bool untouched, char *why, size_t size);
+void sqlite_sync_directory(const char *path); /* sqlite_open.c: of the file; its name then outlives a power cut */
 /* A read-only connection to a store that is open. */
 int sqlite_open_reader(struct sqlite_db *db, const char *path);
 int sqlite_settings(struct sqlite_db *db, bool writer); /* what every connection is told */

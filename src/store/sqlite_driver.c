@@ -416,6 +416,11 @@ static void *writer_main(void *arg)
 
 /* --- the driver's face */
 
+int store_lock(const char *path, int *ret_fd, char *why, size_t size)
+{
+	return sqlite_lock_try(path, ret_fd, why, size);
+}
+
 static void submit(struct store_driver *d, struct store_request *r)
 {
 	bool nobody = false;

@@ -75,7 +75,7 @@ static int look_at_head(const char *path, int fd, bool *ret_new, char *why, size
 	return 0;
 }
 
-static void sync_directory(const char *path)
+void sqlite_sync_directory(const char *path)
 {
 	_cleanup_(xfreep) char *dir = xstrdup(path);
 	char *slash = strrchr(dir, '/');
@@ -183,7 +183,7 @@ int sqlite_open_writer(struct sqlite_db *db, const char *path, bool untouched, c
 		if (r < 0)
 			return r;
 		if (fresh)
-			sync_directory(path);
+			sqlite_sync_directory(path);
 	}
 	int rc = sqlite3_open_v2(path, &db->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	int r;

@@ -1,0 +1,244 @@
+#include "store/backup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lucid/clock.h"
+#include "lucid/str.h"
+#include "store/migrations.h"
+#include "store/sqlite_db.h"
+
+#define STEP_PAGES 128	       /* copied at once; between two steps writers have the machine for as long again */
+#define WRITE_BEHIND (8 << 20) /* bytes that may wait for the disk: one flush of all of them would hold up every fsync */
+#define OUT_NAME "/lucid-rdp backup" /* stands for the descriptor; there is no such file */
+
+static int out;
+
+static int say(int err, char *why, size_t size, const char *what)
+{
+	snprintf(why, size, "%s", what);
+	return err;
+}
+
+static int one_number(sqlite3 *h, const char *sql, int64_t *ret)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(h, sql, -1, &st, NULL);
+	if (rc == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+		*ret = sqlite3_column_int64(st, 0);
+	int end = sqlite3_finalize(st);
+	return rc ? rc : end;
+}
+
+/* Whole, of this program, and how much is in it. */
+static int look(struct sqlite_db *db, const char *check, struct backup_facts *ret, char *why, size_t size)
+{
+	sqlite3_stmt *st = NULL;
+	int64_t id = 0, schema = 0;
+	char sql[128];
+	int rc = sqlite3_prepare_v2(db->h, check, -1, &st, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW && !str_eq((const char *)sqlite3_column_text(st, 0), "ok")) {
+		snprintf(why, size, "%s is damaged: %.200s", db->path, (const char *)sqlite3_column_text(st, 0));
+		sqlite3_finalize(st);
+		return -ERR_INVALID;
+	}
+	int end = sqlite3_finalize(st);
+	rc = rc == SQLITE_ROW ? end : rc;
+	if (rc == SQLITE_OK)
+		rc = one_number(db->h, "PRAGMA application_id", &id);
+	if (rc == SQLITE_OK)
+		rc = one_number(db->h, "PRAGMA user_version", &schema);
+	if (rc == SQLITE_OK && (id != STORE_APPLICATION_ID || schema < 1 || schema > store_migrations[store_migrations_n - 1].number)) {
+		snprintf(why, size, id != STORE_APPLICATION_ID ? "%s is not a store of this program" : "%s is of a newer version of this program: use that one",
+			 db->path);
+		return -ERR_INVALID;
+	}
+	ret->schema = (int)schema;
+	for (size_t i = 0; rc == SQLITE_OK && i < COL_COUNT; i++) {
+		snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", store_collections[i].name);
+		rc = one_number(db->h, sql, &ret->counts[i]);
+	}
+	return rc == SQLITE_OK ? 0 : sqlite_fault(db, rc, why, size);
+}
+
+/* --- out */
+
+static int open_out(const char *path, int flags, int mode)
+{
+	return str_eq(path, OUT_NAME) ? fcntl(out, F_DUPFD_CLOEXEC, 3) : open(path, flags, mode);
+}
+
+/* SQLite writes to names, and the owner of the store has no name in the folder of the backups: the descriptor that root has
+ * opened there is what this name opens. */
+static void name_out(int fd)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+	out = fd;
+	vfs->xSetSystemCall(vfs, "open", (sqlite3_syscall_ptr)open_out);
+}
+
+static int copy_pages(sqlite3 *from, sqlite3 *to)
+{
+	sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
+	int rc = b ? SQLITE_OK : sqlite3_extended_errcode(to);
+	int64_t pages = 0;
+	while (b && rc == SQLITE_OK) {
+		int64_t began_us = clock_mono_us();
+		rc = sqlite3_backup_step(b, STEP_PAGES);
+		pages += STEP_PAGES;
+		if (pages % (WRITE_BEHIND / 4096) == 0)
+			sync_file_range(out, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE);
+		if (rc == SQLITE_OK)
+			usleep((unsigned)MIN(clock_mono_us() - began_us, 100000));
+	}
+	int end = b ? sqlite3_backup_finish(b) : rc;
+	return rc == SQLITE_DONE ? end : rc;
+}
+
+/* The copy says of itself that a log lies beside it; none does, and none is needed to read it. */
+static int forget_log(int fd)
+{
+	static const unsigned char no_log[2] = { 1, 1 };
+	return pwrite(fd, no_log, sizeof no_log, 18) == sizeof no_log && fsync(fd) == 0 ? 0 : -errno;
+}
+
+static int check_copy(int fd, struct backup_facts *ret, char *why, size_t size)
+{
+	struct sqlite_db db = { .path = "the copy" };
+	struct stat st;
+	int rc = sqlite3_open_v2("file:" OUT_NAME "?immutable=1", &db.h, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+	int r = rc ? sqlite_fault(&db, rc, why, size) : look(&db, "PRAGMA quick_check(1)", ret, why, size);
+	sqlite_db_close(&db);
+	if (r == 0 && fstat(fd, &st) == 0)
+		ret->bytes = st.st_size;
+	return r;
+}
+
+static int copy_all(struct sqlite_db *db, struct backup_facts *ret, char *why, size_t size)
+{
+	struct sqlite_db to = { .path = "the folder of the backup" };
+	int64_t unused = 0;
+	/* one view of it, until the end: what is written meanwhile goes to the log */
+	int rc = sqlite3_exec(db->h, "BEGIN", NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = one_number(db->h, "SELECT count(*) FROM sqlite_schema", &unused);
+	if (rc)
+		return sqlite_fault(db, rc, why, size);
+	rc = sqlite3_open_v2(OUT_NAME, &to.h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(to.h, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-512", NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = copy_pages(db->h, to.h);
+	int r = rc ? sqlite_fault(sqlite3_errcode(db->h) & 0xff ? db : &to, rc, why, size) : 0;
+	sqlite_db_close(&to);
+	if (r == 0 && forget_log(out) < 0)
+		return say(-ERR_UNAVAILABLE, why, size, "the copy could not be finished: look at the disk of the backups");
+	return r ? r : check_copy(out, ret, why, size);
+}
+
+int backup_copy(const char *path, int out_fd, struct backup_facts *ret, char *why, size_t size)
+{
+	struct sqlite_db db = { 0 };
+	int64_t id = 0;
+	name_out(out_fd);
+	int rc = sqlite_open_reader(&db, path);
+	if (rc == SQLITE_OK)
+		rc = one_number(db.h, "PRAGMA application_id", &id);
+	int r = rc ? sqlite_fault(&db, rc, why, size) : 0;
+	if (r == 0 && id != STORE_APPLICATION_ID)
+		r = say(-ERR_INVALID, why, size, "what is there is not a store of this program");
+	if (r == 0)
+		r = copy_all(&db, ret, why, size);
+	sqlite_db_close(&db);
+	return r;
+}
+
+/* --- and in */
+
+static int copy_bytes(int from, int to)
+{
+	static char buf[1 << 16];
+	ssize_t n;
+	off_t at = 0;
+	while ((n = pread(from, buf, sizeof buf, at)) > 0) {
+		if (write(to, buf, (size_t)n) != n)
+			return errno ? -errno : -ENOSPC;
+		at += n;
+	}
+	return n < 0 || fsync(to) < 0 ? -errno : 0;
+}
+
+static void remove_all(const char *path)
+{
+	static const char *const beside[] = { "", "-wal", "-shm" };
+	for (size_t i = 0; i < ARRAY_LEN(beside); i++) {
+		_cleanup_(xfreep) char *p = xasprintf("%s%s", path, beside[i]);
+		unlink(p);
+	}
+}
+
+int backup_rehearse(int in_fd, const char *to, struct backup_facts *ret, char *why, size_t size)
+{
+	struct sqlite_db db = { 0 };
+	struct stat st;
+	_cleanup_(closep) int fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int rc = fd < 0 ? -errno : copy_bytes(in_fd, fd);
+	if (rc < 0) {
+		snprintf(why, size, "%s cannot be written: %s", to, strerror(-rc));
+		if (fd >= 0)
+			unlink(to);
+		return -ERR_UNAVAILABLE;
+	}
+	int r = sqlite_open_writer(&db, to, true, why, size);
+	if (r == 0)
+		r = look(&db, "PRAGMA integrity_check(1)", ret, why, size);
+	if (r == 0 && sqlite3_wal_checkpoint_v2(db.h, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL))
+		r = say(-ERR_UNAVAILABLE, why, size, "the copy could not be finished: look at the disk of the store");
+	sqlite_db_close(&db);
+	if (r == 0 && fstat(fd, &st) == 0)
+		ret->bytes = st.st_size;
+	if (r < 0)
+		remove_all(to);
+	return r;
+}
+
+/* What is in the log goes into the file, so that the two cannot be parted; a damaged one keeps its log. */
+static void fold_log(const char *path)
+{
+	sqlite3 *h = NULL;
+	if (sqlite3_open_v2(path, &h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK)
+		sqlite3_wal_checkpoint_v2(h, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_close(h);
+}
+
+/* At no moment is there no store at `path`: a program that started then would begin an empty one. */
+int backup_replace(const char *from, const char *path, const char *aside, char *why, size_t size)
+{
+	_cleanup_(xfreep) char *log = xasprintf("%s-wal", path), *aside_log = xasprintf("%s-wal", aside), *index = xasprintf("%s-shm", path);
+	if (access(path, F_OK) == 0) {
+		fold_log(path);
+		if (link(path, aside) < 0) {
+			snprintf(why, size, "%s cannot be kept as %s: %s; nothing was replaced", path, aside, strerror(errno));
+			return -ERR_UNAVAILABLE;
+		}
+	}
+	struct stat st;
+	bool has_log = stat(log, &st) == 0 && st.st_size > 0;
+	if (has_log ? rename(log, aside_log) < 0 : unlink(log) < 0 && errno != ENOENT) {
+		snprintf(why, size, "%s cannot be moved away: %s; nothing was replaced", log, strerror(errno));
+		unlink(aside);
+		return -ERR_UNAVAILABLE;
+	}
+	unlink(index);
+	if (rename(from, path) < 0) {
+		snprintf(why, size, "%s cannot be put in place: %s; what was there is %s", from, strerror(errno), aside);
+		return -ERR_UNAVAILABLE;
+	}
+	sqlite_sync_directory(path);
+	return 0;
+}
