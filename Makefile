@@ -3,6 +3,7 @@
 # make test       install what the tests need, build, run everything: lint, suites, sanitizers, the real thing
 # make check      the unit and contract suites under ASan+UBSan and TSan
 # make fuzz       each fuzzing harness for FUZZ_SECONDS (600)
+# make docs       print the reference pages from the tables
 # make bench lint fmt install clean
 ifeq ($(origin CC),default)
 CC := gcc
@@ -42,7 +43,7 @@ ifeq ($(V),tsan)
 UNIT := $(filter-out $(B)/test/unit/test_host_%,$(UNIT))
 endif
 
-.PHONY: all run test check bench fuzz lint fmt install clean program unit replay
+.PHONY: all run test check bench fuzz lint docs fmt install clean program unit replay
 all: build/lucid-rdp
 
 ifeq ($(V),release)
@@ -127,6 +128,10 @@ bench:
 
 lint:
 	@test/lint/run
+
+# the reference pages and the reference configuration, printed from the program's tables
+docs: build/lucid-rdp
+	@test/lint/references write build/lucid-rdp
 
 fmt:
 	@clang-format -i $$(git ls-files '*.c' '*.h')

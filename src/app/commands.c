@@ -11,6 +11,7 @@ const struct command commands[] = {
 	{ "healthcheck", NULL, "ask a running program whether it is ready; exit code 0 or 1", cmd_healthcheck },
 	{ "backup", NULL, "copy the embedded store, also while the program runs", cmd_backup },
 	{ "restore", NULL, "check a backup, and put it in the store's place", cmd_restore },
+	{ "reference", NULL, NULL, cmd_reference },
 	{ "--help-config", NULL, "print every setting as a configuration file", cmd_help_config },
 	{ "--version", "-V", "print the version", cmd_version },
 	{ "--help", "-h", "print this", cmd_help },

@@ -1,0 +1,129 @@
+#include <stdio.h>
+
+#include "app/commands.h"
+#include "app/options.h"
+#include "lucid/errs.h"
+#include "lucid/op.h"
+
+/* The README's reference pages, printed from the tables that the program itself goes by, so that they cannot say anything
+ * else. `make docs` writes them, lint compares. */
+
+static const char help[] = "lucid-rdp reference api|config|errors: prints a reference page as Markdown, from the program's own tables.\n";
+
+/* A cell of a table: a bar or a line's end in it would end it. */
+static void cell(const char *text)
+{
+	for (; *text; text++)
+		if (*text == '|')
+			fputs("\\|", stdout);
+		else
+			putchar(*text == '\n' ? ' ' : *text);
+}
+
+static void config_range(const struct option *o)
+{
+	if (o->type == OPT_INT)
+		printf("%lld–%lld%s%s", (long long)o->min, (long long)o->max, o->unit ? " " : "", o->unit ? o->unit : "");
+	else if (o->type == OPT_BOOL)
+		printf("true, false");
+	else if (o->type == OPT_LIST)
+		printf("list");
+	else if (o->type == OPT_ENUM)
+		for (const char *const *v = o->values; *v; v++)
+			printf("%s%s", v == o->values ? "" : ", ", *v);
+	else
+		printf("text");
+}
+
+static void page_config(void)
+{
+	printf("# Settings\n\nGiven by, highest first: `--set NAME=value`, the environment, `--env-file`, the configuration file, the default. "
+	       "`NAME_FILE` reads a value from a file.\nSIGHUP rereads what is marked *live*; what is marked *not yet* is refused in a sentence.\n\n"
+	       "| name | allowed | default | |\n| --- | --- | --- | --- |\n");
+	for (size_t i = 0; i < options_n; i++) {
+		const struct option *o = &options[i];
+		printf("| `%s`", o->name);
+		if (o->aliases)
+			printf(" (`%s`)", o->aliases);
+		printf(" | ");
+		config_range(o);
+		printf(" | ");
+		if (*o->otherwise)
+			printf("`%s`", o->otherwise);
+		printf(" | ");
+		cell(o->help);
+		printf("%s%s%s |\n", o->flags & OPT_LIVE ? " *live*" : "", o->flags & OPT_SECRET ? " *secret*" : "",
+		       o->flags & OPT_NOT_BUILT ? " *not yet*" : "");
+	}
+}
+
+static void page_errors(void)
+{
+	static const char *seen[ERR_COUNT];
+	printf("# Errors\n\nEvery error answer is `{\"error\":{\"code\",\"message\",\"service\",\"version\",\"request_id\",\"timestamp\",\"details\"}}`.\n\n"
+	       "| code | status | again | what it says when there is nothing better |\n| --- | --- | --- | --- |\n");
+	for (int e = 1; e < ERR_COUNT; e++) {
+		int k = 0;
+		while (k < e && (!seen[k] || strcmp(seen[k], err_code(e)) != 0))
+			k++;
+		if (k < e)
+			continue; /* an outcome that looks like an earlier one from outside */
+		seen[e] = err_code(e);
+		printf("| %s | %d | %s | ", err_code(e), err_status(e), err_again(e) ? "may succeed later" : "no");
+		cell(err_text(e));
+		printf(" |\n");
+	}
+}
+
+static const char *scope_name(enum op_scope s)
+{
+	static const char *const names[] = { [OP_PUBLIC] = "anyone", [OP_USER] = "user", [OP_ADMIN] = "admin", [OP_SERVICE] = "admin, service" };
+	return names[s];
+}
+
+static void page_api(void)
+{
+	const char *role = "";
+	printf("# Operations\n\nThe whole description, with every field, is `GET /openapi.json`. Every port answers every route.\n");
+	for (const struct op_table *const *t = op_tables; *t; t++)
+		for (size_t i = 0; i < (*t)->n; i++) {
+			const struct op *op = &(*t)->ops[i];
+			if (!op->verb)
+				continue;
+			if (strcmp(role, op->role) != 0) {
+				role = op->role;
+				printf("\n## %s\n\n| | who | answers | |\n| --- | --- | --- | --- |\n", role);
+			}
+			printf("| %s `%s` | %s | %d | ", op->verb, op->path, scope_name(op->scope), op->status ? op->status : 200);
+			cell(op->summary ? op->summary : "");
+			printf(" |\n");
+		}
+}
+
+static int take(UNUSED struct cli *c, UNUSED int argc, char **argv, int *i, void *arg)
+{
+	static const struct {
+		const char *name;
+		void (*print)(void);
+	} pages[] = { { "api", page_api }, { "config", page_config }, { "errors", page_errors } };
+	for (size_t p = 0; p < ARRAY_LEN(pages); p++)
+		if (!strcmp(argv[*i], pages[p].name)) {
+			*(void (**)(void))arg = pages[p].print;
+			return 1;
+		}
+	return 0;
+}
+
+int cmd_reference(struct cli *c, int argc, char **argv)
+{
+	void (*print)(void) = NULL;
+	int code = 0;
+	if (!command_words(c, argc, argv, help, take, &print, &code))
+		return code;
+	if (!print) {
+		fputs(help, stderr);
+		return EXIT_USAGE;
+	}
+	print();
+	return fflush(stdout) == 0 ? 0 : 1;
+}
