@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "lucid/fault.h"
+
 static NORETURN void out_of_memory(size_t n)
 {
 	fprintf(stderr, "lucid-rdp: no memory for %zu bytes\n", n);
@@ -13,7 +15,7 @@ static NORETURN void out_of_memory(size_t n)
 void *xmalloc(size_t n)
 {
 	void *p = malloc(n ? n : 1);
-	if (!p)
+	if (!p || fault_hit("alloc"))
 		out_of_memory(n);
 	return p;
 }
@@ -21,7 +23,7 @@ void *xmalloc(size_t n)
 void *xcalloc(size_t n, size_t size)
 {
 	void *p = calloc(n ? n : 1, size ? size : 1);
-	if (!p)
+	if (!p || fault_hit("alloc"))
 		out_of_memory(n * size);
 	return p;
 }

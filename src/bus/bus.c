@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "lucid/clock.h"
+#include "lucid/fault.h"
 #include "lucid/map.h"
 #include "lucid/metrics.h"
 
@@ -181,6 +182,13 @@ static void finish(struct loop_task *t)
 	call_free(c);
 }
 
+static void on_late(void *arg)
+{
+	struct call *c = arg;
+	loop_timer_free(c->late);
+	loop_defer(c->bus->loop, &c->task);
+}
+
 static void close_call(struct call *c)
 {
 	assert(!c->answered);
@@ -188,7 +196,13 @@ static void close_call(struct call *c)
 	list_remove(&c->node);
 	c->bus->nopen--;
 	loop_task_init(&c->task, finish);
-	loop_defer(c->bus->loop, &c->task);
+	int64_t late_ms = fault_delay_ms("bus.answer");
+	if (!late_ms) {
+		loop_defer(c->bus->loop, &c->task);
+		return;
+	}
+	c->late = loop_timer_new(c->bus->loop, on_late, c);
+	loop_timer_set(c->late, late_ms);
 }
 
 void call_answer(struct call *c, const struct reply *r)

@@ -34,6 +34,7 @@ struct call {
 	struct reply reply;
 	char *message, *location; /* owned; reply points to them */
 	struct loop_task task;
+	struct loop_timer *late; /* test builds: the answer is held back on order */
 	char room[CALL_PARAM_ROOM]; /* of the params */
 };
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lucid/clock.h"
+#include "lucid/fault.h"
 #include "store/sqlite_db.h"
 
 #define READERS 2
@@ -269,7 +270,7 @@ static void write_batch(struct store_driver *d)
 	gather(d);
 	int64_t began_us = clock_mono_us();
 	/* begun before they are taken, so that waiting for a lock is still waiting */
-	int rc = sqlite_run(&d->db, &d->db.begin, "BEGIN IMMEDIATE");
+	int rc = fault_hit("store.begin") ? SQLITE_FULL : sqlite_run(&d->db, &d->db.begin, "BEGIN IMMEDIATE");
 	take_batch(d, &batch);
 	if (rc) {
 		fail_all(d, &batch, fall_sick(d, rc));
@@ -282,8 +283,10 @@ static void write_batch(struct store_driver *d)
 			break;
 	}
 	bool at_commit = rc == SQLITE_OK;
+	if (fault_delay_ms("store.commit"))
+		usleep((useconds_t)fault_delay_ms("store.commit") * 1000);
 	if (at_commit)
-		rc = sqlite_run(&d->db, &d->db.commit, "COMMIT");
+		rc = fault_hit("store.commit") ? SQLITE_FULL : sqlite_run(&d->db, &d->db.commit, "COMMIT");
 	if (rc) {
 		/* a commit whose fsync failed may still be found in the log after a crash */
 		int err = fall_sick(d, rc);
