@@ -29,6 +29,8 @@ static void on_info(const struct reply *r, void *arg)
 		a->done(a->token, API_UNHEALTHY, r->message);
 	else if (!version)
 		a->done(a->token, API_UNHEALTHY, err_text(ERR_NO_XRDP));
+	else if (str_eq(doc_str(r->doc, "isolation", ""), "shared"))
+		a->done(a->token, API_UNHEALTHY, "isolation is shared: servers use the host's own sesman; run it as root and let it make mount namespaces");
 	else
 		a->done(a->token, API_HEALTHY, version);
 	free(a);
