@@ -208,6 +208,7 @@ struct api *api_new(const struct api_env *env)
 	make_metrics(a);
 	add_ops(a);
 	api_reload(a, env->config, env->keys);
+	a->idempotency = idempotency_new(a);
 	const struct config *c = env->config;
 	a->server = http_server_new(env->loop,
 				    &(struct http_limits){
@@ -232,6 +233,11 @@ void api_drain(struct api *a, int64_t grace_ms, void (*done)(void *arg), void *a
 	http_server_drain(a->server, grace_ms, done, arg);
 }
 
+void api_stop(struct api *a)
+{
+	idempotency_stop(a->idempotency);
+}
+
 void api_free(struct api *a)
 {
 	if (!a)
@@ -241,9 +247,11 @@ void api_free(struct api *a)
 	while ((n = list_take_first(&a->open))) {
 		struct request *q = CONTAINER_OF(n, struct request, node);
 		bus_cancel(a->env.bus, q->call);
+		idempotency_forget(q);
 		reply_error_text(q, ERR_UNAVAILABLE,
 				 "the service is shutting down; look at the object's state before trying again");
 	}
+	idempotency_free(a->idempotency);
 	health_free(a->health);
 	http_server_free(a->server);
 	proxies_free(a->proxies);

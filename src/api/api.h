@@ -16,6 +16,7 @@ struct api_env {
 	struct bus *bus;
 	const struct config *config;
 	struct token_keys *keys;
+	struct store *store; /* keeps the answers to Idempotency-Keys; NULL: those are refused */
 	const struct role *const *roles; /* that live in this process, NULL-ended */
 	const struct role *const *all_roles; /* every role there is, NULL-ended */
 };
@@ -34,6 +35,8 @@ typedef void (*api_check)(void *arg, api_check_done done, void *token); /* calls
 void api_add_check(struct api *a, const char *name, bool essential, api_check check, void *arg);
 
 void api_drain(struct api *a, int64_t grace_ms, void (*done)(void *arg), void *arg);
+/* The loop has ended: whatever others answer from now on begins nothing more. Before roles and store go. */
+void api_stop(struct api *a);
 /* After the drain and before the bus goes; who still waits is answered 503. Takes NULL. */
 void api_free(struct api *a);
 

@@ -15,6 +15,8 @@
 
 struct request;
 struct health;
+struct idempotency;
+struct keyed;
 
 /* What is counted for one endpoint and method; found once, then one addition a request. */
 struct series {
@@ -56,6 +58,7 @@ struct api {
 	struct proxies *proxies; /* NULL: none is trusted */
 	struct list open;	 /* requests whose calls are not answered */
 	struct health *health;
+	struct idempotency *idempotency;
 	struct blob *openapi; /* once asked for */
 	int64_t started_us;
 	unsigned deadline_ms;
@@ -77,6 +80,7 @@ struct request {
 	const char *id;
 	struct list node; /* of the open ones, while the bus works on it */
 	uint64_t call;
+	struct keyed *keyed; /* it came with an Idempotency-Key, and is not answered */
 	enum http_method method;
 	struct rate_answer rate;
 	struct caller caller;
@@ -105,8 +109,27 @@ void reply_blob(struct request *q, int status, const char *type, struct blob *bo
 void reply_options(struct request *q);
 /* The error page alone, for what the gate refuses. */
 struct blob *reply_refusal(int status, const char *why, void *api);
+/* An answer to an Idempotency-Key: kept as it is sent, and perhaps sent again. */
+struct kept {
+	int status;
+	unsigned retry_after_s; /* 0: none */
+	int64_t version;	/* ETag; 0: none */
+	char *location, *type;	/* owned; NULL: none, JSON */
+	struct blob *body;	/* NULL: none */
+};
+void reply_keep_error(struct request *q, struct kept *ret, const struct error_page *e);
+void reply_kept(struct request *q, const struct kept *k, bool again);
 /* If-Match: 0 and the version (0: any), or a negated error with a sentence. */
 int reply_if_match(struct request *q, int64_t *ret, const char **ret_why);
+
+/* --- idempotency.c: what makes a second request of the same the first one's echo */
+struct idempotency *idempotency_new(struct api *a);
+void idempotency_stop(struct idempotency *all); /* no call is begun any more */
+void idempotency_free(struct idempotency *all); /* after every open request was forgotten */
+/* True when the request came with a key: it is taken over, or answered. args as for bus_call; what it points to that belongs
+ * to neither the request nor its caller is copied. */
+bool idempotency_begin(struct request *q, const struct call_args *args);
+void idempotency_forget(struct request *q); /* it is answered by somebody else */
 
 /* --- our own pages */
 void health_page(struct request *q);

@@ -183,6 +183,10 @@ static json_t *parameters(const struct op *op)
 	}
 	if (op->flags & OP_IF_MATCH)
 		json_array_append_new(list, parameter("If-Match", "header", false, "the ETag the change is meant for", text_schema()));
+	if (op->flags & OP_CREATES)
+		json_array_append_new(list, parameter("Idempotency-Key", "header", false,
+						      "1 to 128 printable characters; for 24 h the same key and body get the first answer again",
+						      text_schema()));
 	if (op->flags & OP_READ && op->out && n)
 		json_array_append_new(list, parameter("If-None-Match", "header", false, "an ETag that is known already", text_schema()));
 	return list;

@@ -234,6 +234,36 @@ void reply_call(const struct reply *r, void *request)
 		   .err = r->err, .message = r->message, .details = r->details, .retry_after_s = r->retry_after_s });
 }
 
+/* --- answers to an Idempotency-Key */
+
+void reply_keep_error(struct request *q, struct kept *ret, const struct error_page *e)
+{
+	struct strbuf b = { 0 };
+	error_body(&b, e->err, e->message, q->endpoint->service, q->id, e->details);
+	*ret = (struct kept){ .status = err_status(e->err), .retry_after_s = retry_after(e), .body = blob_new(b.s, b.len) };
+	strbuf_done(&b);
+}
+
+void reply_kept(struct request *q, const struct kept *k, bool again)
+{
+	struct head h;
+	head_begin(q, &h, !k->body ? NULL : k->type ? k->type : JSON_TYPE);
+	if (k->version) {
+		etag_print(h.etag, k->version);
+		add(&h, "ETag", h.etag);
+	}
+	if (k->location)
+		add(&h, "Location", k->location);
+	if (k->retry_after_s)
+		add(&h, "Retry-After", number(h.retry, k->retry_after_s));
+	if (again)
+		add(&h, "Idempotency-Replayed", "true");
+	if (k->body)
+		finish_blob(q, k->status, &h, k->body);
+	else
+		finish(q, k->status, &h, NULL, 0);
+}
+
 /* --- everything else */
 
 void reply_text(struct request *q, int status, const char *type, const void *body, size_t len)

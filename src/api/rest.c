@@ -171,6 +171,8 @@ static void begin_op(struct request *q, const char *const params[OP_MAX_PARAMS])
 	args.query = query;
 	args.body = body;
 	args.trace = trace_of(q);
+	if (idempotency_begin(q, &args))
+		return;
 	list_append(&q->api->open, &q->node);
 	q->call = bus_call(q->api->env.bus, &args, reply_call, q);
 }

@@ -214,7 +214,7 @@ static int make_roles(struct server *s)
 
 static int make_api(struct server *s)
 {
-	struct api_env env = { s->loop, s->bus, s->env->config, s->keys, s->env->roles, all_roles };
+	struct api_env env = { s->loop, s->bus, s->env->config, s->keys, s->store, s->env->roles, all_roles };
 	s->api = api_new(&env);
 	checks_ready_add(s->api, s->store, s->bus, s->env->roles);
 	peers_add_checks(s->peers, s->api);
@@ -244,6 +244,7 @@ static void make_outside(struct server *s, int pair_fd)
 
 static void unmake(struct server *s)
 {
+	api_stop(s->api);
 	for (size_t i = s->nroles; i-- > 0;)
 		s->roles[i].role->free(s->roles[i].state);
 	store_close(s->store);
