@@ -180,6 +180,7 @@ void api_reload(struct api *a, const struct config *c, struct token_keys *keys)
 	a->any_host = false;
 	for (const char *const *host = config_list(c, "ALLOWED_HOSTS"); *host; host++)
 		a->any_host |= str_eq(*host, "*");
+	cors_reload(a);
 	health_reload(a->health, c);
 	proxies_free(a->proxies);
 	a->proxies = proxies_new(config_list(c, "TRUSTED_PROXIES"));

@@ -47,6 +47,8 @@ struct listener {
 	struct endpoint unmatched;
 };
 
+enum cors { CORS_NOBODY, CORS_ANYBODY /* * alone */, CORS_SOME /* and perhaps * beside them */ };
+
 struct api {
 	struct api_env env;
 	struct http_server *server;
@@ -63,6 +65,7 @@ struct api {
 	int64_t started_us;
 	unsigned deadline_ms;
 	bool metrics_public, any_host;
+	enum cors cors;
 	char id_prefix[9]; /* request ids: this, '-', a number */
 	uint64_t next_id;
 	struct metric_family *requests, *seconds;
@@ -121,6 +124,13 @@ void reply_keep_error(struct request *q, struct kept *ret, const struct error_pa
 void reply_kept(struct request *q, const struct kept *k, bool again);
 /* If-Match: 0 and the version (0: any), or a negated error with a sentence. */
 int reply_if_match(struct request *q, int64_t *ret, const char **ret_why);
+
+/* --- cors.c: what an answer says to browsers that show another origin's page */
+#define CORS_HEADERS 7
+void cors_reload(struct api *a);
+bool cors_is_preflight(struct request *q);
+/* Values are static, the configuration's or the endpoint's. */
+size_t cors_headers(struct request *q, struct http_header to[CORS_HEADERS]);
 
 /* --- idempotency.c: what makes a second request of the same the first one's echo */
 struct idempotency *idempotency_new(struct api *a);

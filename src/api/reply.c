@@ -6,7 +6,7 @@
 #include "sys/log.h"
 
 #define JSON_TYPE "application/json"
-#define HEADS 14
+#define HEADS (14 + CORS_HEADERS)
 
 /* The head of an answer: static names, values in the request, in here, or static too. */
 struct head {
@@ -34,6 +34,7 @@ static void head_begin(struct request *q, struct head *h, const char *type)
 	add(h, "X-Request-ID", q->id);
 	add(h, "Cache-Control", "no-store");
 	add(h, "X-Content-Type-Options", "nosniff");
+	h->n += cors_headers(q, h->list + h->n);
 	if (!q->rate.limit)
 		return;
 	add(h, "RateLimit-Limit", number(h->limit, q->rate.limit));
