@@ -97,7 +97,7 @@ void call_ok_blob(struct call *c, struct blob *consume, const char *static_type)
 	call_answer(c, &(struct reply){ .status = success_status(c), .blob = consume, .type = static_type });
 }
 
-static void fail(struct call *c, int err, json_t *details, const char *fmt, va_list ap)
+static void PRINTF(4, 0) fail(struct call *c, int err, json_t *details, const char *fmt, va_list ap)
 {
 	_cleanup_(xfreep) char *message = fmt ? xvasprintf(fmt, ap) : NULL;
 	call_answer(c, &(struct reply){ .err = (enum err)(err < 0 ? -err : err), .message = message, .details = details });
