@@ -50,6 +50,8 @@ static void give_up(struct instance *i, const char *static_reason)
 	i->timer = NULL;
 	ready_cancel(i->ready);
 	i->ready = NULL;
+	job_cancel(i->job);
+	i->job = NULL;
 	json_decref(i->next_spec);
 	i->next_spec = NULL;
 	/* nobody can have logged in to what never ran: it goes at once. A replaced one keeps its desktops. */
@@ -73,7 +75,7 @@ void start_abandon(struct instance *i)
 	i->ready = NULL;
 	loop_timer_free(i->timer);
 	i->timer = NULL;
-	i->replacing = false;
+	i->replacing = i->begin_again = false;
 	json_decref(i->next_spec);
 	i->next_spec = NULL;
 	waiters_answer(i, true, ERR_CONFLICT, "the server was stopped while it was starting", NULL);
@@ -279,6 +281,17 @@ static void replace(struct instance *i, const json_t *spec)
 	prepare(i, i->next_spec, false);
 }
 
+/* What was killed when a start failed may have the port for a moment more, and its death is not that of its successor. */
+void start_when_dead(struct instance *i)
+{
+	if (!i->begin_again || i->xrdp.watch || i->sesman.watch)
+		return;
+	i->begin_again = false;
+	take_spec(i);
+	instance_enter(i, INSTANCE_STARTING, NULL);
+	begin(i);
+}
+
 /* A failed one: what still has its namespace (desktops live in it) is mended, the rest starts from nothing. */
 static void start_failed(struct instance *i, const json_t *spec)
 {
@@ -290,10 +303,10 @@ static void start_failed(struct instance *i, const json_t *spec)
 		replace(i, spec);
 		return;
 	}
+	json_decref(i->next_spec);
 	i->next_spec = json_deep_copy(spec);
-	take_spec(i);
-	instance_enter(i, INSTANCE_STARTING, NULL);
-	begin(i);
+	i->begin_again = true;
+	start_when_dead(i);
 }
 
 void host_instance_start(struct host *h, const json_t *in, host_done done, void *arg)

@@ -161,7 +161,7 @@ void stop_begin(struct instance *i, bool remove)
 	i->remove |= remove;
 	if (i->state == INSTANCE_STOPPING)
 		return;
-	if (i->state == INSTANCE_STARTING || i->replacing)
+	if (i->state == INSTANCE_STARTING || i->replacing || i->begin_again)
 		start_abandon(i);
 	loop_timer_free(i->xrdp.again);
 	loop_timer_free(i->sesman.again);

@@ -146,8 +146,6 @@ static void daemon_died_running(struct instance *i, struct daemon *d, bool known
 	bool is_xrdp = d == &i->xrdp, healthy = lived_ms >= HEALTHY_MS;
 	const char *reason = is_xrdp ? "xrdp_exited" : "sesman_exited";
 	d->failures = healthy ? 0 : d->failures + 1;
-	if (!is_xrdp && i->host->hooks.sesman_lost)
-		i->host->hooks.sesman_lost(i);
 	/* the listener is always started anew: connections and desktops wait for it; sesman as the server's policy says */
 	if ((!is_xrdp && !policy_allows(i, known, status)) || d->failures > FAILURES_MAX) {
 		log_warn("host", "server %s: %s exited and is not started again", i->id, d->name);
@@ -172,17 +170,24 @@ void daemon_died(void *arg, pid_t pid, bool known, int status)
 	d->start = 0;
 	if (i->state == INSTANCE_STOPPING || i->state == INSTANCE_GONE)
 		return;
-	if (i->replacing && is_xrdp && !i->ready) {
+	if (i->replacing && is_xrdp && !i->ready && !i->job) {
 		replace_listener_gone(i);
 		return;
 	}
-	supervise_obituary(i, d->name, pid, known, status);
+	/* of one that has failed: what it failed of is to be read, not who had to go after that */
+	if (i->state != INSTANCE_FAILED || i->replacing)
+		supervise_obituary(i, d->name, pid, known, status);
+	if (!is_xrdp && i->host->hooks.sesman_lost)
+		i->host->hooks.sesman_lost(i);
+	if (i->replacing && i->job)
+		return; /* its files are still being written; both are started after that */
 	if (i->state == INSTANCE_STARTING || i->replacing)
 		start_daemon_died(i, is_xrdp ? "xrdp_exited" : "sesman_exited");
 	else if (i->state == INSTANCE_RUNNING)
 		daemon_died_running(i, d, known, status, lived);
 	else
 		record_write(i);
+	start_when_dead(i);
 }
 
 /* --- binds that were detached */

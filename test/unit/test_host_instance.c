@@ -100,6 +100,8 @@ static struct answer ask(const char *op, json_t *in)
 	return a;
 }
 
+static const char *xrdp_program, *sesman_program; /* NULL: the host's */
+
 static struct host *open_host(const char *data)
 {
 	_cleanup_(xfreep) char *d = xasprintf("%s/%s", dir, data), *logs = xasprintf("%s/log", dir),
@@ -108,6 +110,8 @@ static struct host *open_host(const char *data)
 					 .log_dir = logs,
 					 .runtime_dir = run,
 					 .program = "/bin/true",
+					 .xrdp = xrdp_program,
+					 .sesman = sesman_program,
 					 .desktop_profiles = (const char *const[]){ "test=sleep 1000", NULL },
 					 .port_start = 13389,
 					 .port_end = 14389 };
@@ -401,6 +405,23 @@ static void test_deaths(void **state)
 	assert_true(speaks_rdp(port));
 	_cleanup_(xfreep) char *path = xasprintf("%s/xrdp.ini", i->etc), *ini = fs_read(path, 65536);
 	assert_non_null(strstr(ini, "max_bpp=16\n"));
+
+	/* killed while the files are being written: what is new then starts all the same, who was connected stays so */
+	xrdp = i->xrdp.pid;
+	json_t *in = json_pack("{s:o,s:b}", "spec", spec_of(id, port), "replace", 1);
+	a = (struct answer){ 0 };
+	entry("host.instance.start")(host, in, on_done, &a);
+	json_decref(in);
+	assert_true(i->replacing && i->job);
+	kill(i->sesman.pid, SIGKILL);
+	kill(i->xrdp.pid, SIGKILL);
+	ino_t ns = i->ns_inode;
+	assert_true(wait_for(has_come, &a));
+	must_run(&a);
+	assert_true(pid_in(a.out, "xrdp") != xrdp && pid_in(a.out, "sesman") != sesman);
+	done_with(&a);
+	assert_true(i->ns_inode == ns);
+	assert_true(wait_for(answers_now, &port));
 	a = stop(id, true);
 	assert_int_equal(a.err, 0);
 	done_with(&a);
@@ -440,6 +461,107 @@ static void test_policy(void **state)
 	a = stop(id, true);
 	assert_int_equal(a.err, 0);
 	done_with(&a);
+}
+
+/* --- programs that do not run */
+
+static const char broken[] = "#!/bin/sh\necho broken as ordered\nexit 3\n";
+
+static void put_program(const char *path, const char *real)
+{
+	unlink(path);
+	if (real)
+		assert_int_equal(symlink(real, path), 0);
+	else
+		assert_int_equal(fs_write(path, broken, 0755, 0), 0);
+}
+
+/* Back-off would take a minute: each new start is had at once. */
+static bool has_given_up(void *arg)
+{
+	struct daemon *d = arg;
+	if (d->again)
+		loop_timer_set(d->again, 0);
+	return d->of->state == INSTANCE_FAILED;
+}
+
+static void assert_obituary(const json_t *o, const char *process)
+{
+	assert_string_equal(doc_str(o, "process", ""), process);
+	assert_int_equal(doc_int(o, "code", -1), 3);
+	bool said = false;
+	const json_t *line;
+	size_t n;
+	json_array_foreach (json_object_get(o, "lines"), n, line)
+		said |= str_eq(json_string_value(line), "broken as ordered");
+	assert_true(said);
+}
+
+static void give_up_on(const char *which, const char *program, const char *real)
+{
+	char id[ID_UUID_SIZE];
+	bool is_xrdp = str_eq(which, "xrdp");
+	const char *reason = is_xrdp ? "xrdp_exited" : "sesman_exited";
+	id_uuid(id);
+	int port = free_port();
+	/* at the first start: failed at once, nothing of it runs on */
+	put_program(program, NULL);
+	struct answer a = start(id, port, false);
+	assert_int_equal(a.err, 0);
+	assert_string_equal(doc_str(a.out, "status", ""), "failed");
+	assert_string_equal(doc_str(a.out, "reason", ""), reason);
+	assert_obituary(json_object_get(a.out, "last_exit"), which);
+	done_with(&a);
+	/* mended, it starts; broken again while it runs, it is tried five times more */
+	put_program(program, real);
+	a = start(id, port, false);
+	must_run(&a);
+	done_with(&a);
+	struct instance *i = instance_find(host, id);
+	struct daemon *d = is_xrdp ? &i->xrdp : &i->sesman;
+	unsigned before = i->restarts;
+	put_program(program, NULL);
+	kill(d->pid, SIGKILL);
+	assert_true(wait_for(has_given_up, d));
+	assert_string_equal(i->reason, reason);
+	assert_int_equal(i->restarts - before, 5);
+	assert_obituary(i->last_exit, which);
+	struct answer got = ask("host.instance.get", json_pack("{s:s}", "server_id", id));
+	assert_string_equal(doc_str(got.out, "reason", ""), reason);
+	done_with(&got);
+	/* and a start, once the program is well, has it running again */
+	put_program(program, real);
+	a = start(id, port, false);
+	must_run(&a);
+	assert_int_equal(d->failures, 0);
+	done_with(&a);
+	assert_true(speaks_rdp(port));
+	a = stop(id, true);
+	assert_int_equal(a.err, 0);
+	done_with(&a);
+}
+
+static void test_given_up(void **state)
+{
+	_cleanup_(xfreep) char *x = xasprintf("%s/xrdp", dir), *s = xasprintf("%s/xrdp-sesman", dir);
+	_cleanup_(xfreep) char *real_x = xstrdup(host->set.xrdp), *real_s = xstrdup(host->set.sesman);
+	host_free(host);
+	xrdp_program = x;
+	sesman_program = s;
+	put_program(x, real_x);
+	put_program(s, real_s);
+	host = open_host("data");
+	give_up_on("xrdp-sesman", s, real_s);
+	put_program(s, real_s);
+	give_up_on("xrdp", x, real_x);
+}
+
+static int own_programs_again(void **state)
+{
+	host_free(host);
+	xrdp_program = sesman_program = NULL;
+	host = open_host("data");
+	return 0;
 }
 
 static void test_adoption(void **state)
@@ -784,6 +906,7 @@ int main(void)
 		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_two_and_limits),
 		cmocka_unit_test(test_deaths),
+		cmocka_unit_test_teardown(test_given_up, own_programs_again),
 		cmocka_unit_test(test_adoption),
 		cmocka_unit_test(test_heal),
 		cmocka_unit_test(test_refusals),

@@ -20,6 +20,7 @@
 #include "host/core.h"
 #include "host/instance.h"
 #include "host/proc.h"
+#include "host/see_state.h"
 #include "lucid/clock.h"
 #include "lucid/str.h"
 
@@ -33,6 +34,7 @@ static struct loop *loop;
 static struct host *host;
 static char dir[64], user[32], id[ID_UUID_SIZE], program[4096];
 static char x_display[16];
+static const char *session = "xorg";
 static pid_t xvfb, clients[4];
 static int port;
 static json_t *events; /* [{topic, data}] */
@@ -283,7 +285,7 @@ static json_t *spec(void)
 	return json_pack("{s:s, s:s, s:s, s:i, s:{s:i,s:i,s:i}, s:{s:s,s:s,s:i,s:i,s:i,s:b}, s:{s:s,s:s,s:s,s:[],s:[]}, "
 			 "s:{s:b,s:b,s:b,s:b,s:b}, s:s}",
 			 "server_id", id, "name", "seen", "user_id", "", "port", port, "display", "width", 800, "height", 600,
-			 "color_depth", 24, "desktop", "session", "xorg", "profile", "lrdp", "max_sessions", 3, "idle_timeout", 0,
+			 "color_depth", 24, "desktop", "session", session, "profile", "lrdp", "max_sessions", 3, "idle_timeout", 0,
 			 "disconnected_timeout", 0, "kill_disconnected", 0, "security", "layer", "negotiate", "min_tls", "1.2",
 			 "crypt_level", "high", "allowed_users", "allowed_groups", "channels", "clipboard", 1, "drive", 1,
 			 "sound", 1, "rail", 1, "dynamic", 1, "restart_policy", "never");
@@ -459,6 +461,17 @@ static void test_desktop_listed(UNUSED void **state)
 	assert_true(doc_int(d, "idle_seconds", -1) >= 0); /* the X server answered */
 }
 
+static int64_t painted;
+static bool more_came(void)
+{
+	struct instance *i = instance();
+	struct connection *c;
+	LIST_FOREACH (c, &i->see->connections, node)
+		if (c->display == display && (int64_t)c->bytes_out > painted)
+			return true;
+	return false;
+}
+
 static void test_connection_listed(UNUSED void **state)
 {
 	assert_true(wait_until(opened_told, PATIENCE_MS));
@@ -475,9 +488,10 @@ static void test_connection_listed(UNUSED void **state)
 	_cleanup_(xfreep) char *paint = xasprintf("su %s -c 'cd; DISPLAY=:%d xrandr >/dev/null; DISPLAY=:%d timeout 3 xterm -e true'",
 						  user, display, display);
 	run(paint);
+	painted = out;
+	assert_true(wait_until(more_came, PATIENCE_MS));
 	c = json_array_get(connections(), 0);
 	assert_string_equal(doc_str(c, "id", ""), conn);
-	assert_true(doc_int(c, "bytes_out", 0) > out);
 	json_t *s = call("host.instance.stats", of_server());
 	assert_true(doc_int(s, "bytes_out", 0) > out);
 	assert_true(doc_int(s, "tasks", 0) > 4);
@@ -638,6 +652,72 @@ static void test_orphan(UNUSED void **state)
 	client_stop(0);
 }
 
+/* Both daemons die while no supervisor is there: its successor finds the desktop, an orphan, and can end it. */
+static void test_orphan_found(UNUSED void **state)
+{
+	if (instance()->state != INSTANCE_RUNNING)
+		instance_begin(); /* its sesman was killed before */
+	log_in(0);
+	display = (int)doc_int(json_array_get(desktops(), 0), "display", 0);
+	pid_t pids[] = { instance()->sesman.pid, instance()->xrdp.pid };
+	host_free(host);
+	host = NULL;
+	for (size_t n = 0; n < ARRAY_LEN(pids); n++) {
+		kill(pids[n], SIGKILL);
+		while (proc_alive(pids[n], 0))
+			usleep(1000);
+	}
+	client_stop(0);
+	assert_true(has_sleeper());
+	events_forget();
+	host_begin();
+	assert_true(wait_until(one_orphaned, PATIENCE_MS));
+	json_t *list = desktops();
+	assert_int_equal(json_array_size(list), 1);
+	assert_string_equal(doc_str(json_array_get(list, 0), "status", ""), "orphaned");
+	assert_string_equal(doc_str(json_array_get(list, 0), "username", ""), user);
+	assert_int_equal(doc_int(json_array_get(list, 0), "display", 0), display);
+	end_desktop(display, true);
+	assert_string_equal(doc_str(json_object_get(answer.out, "ended"), "username", ""), user);
+	assert_no_trace(display);
+	assert_non_null(event_of("xrdp.desktop.ended"));
+	assert_true(none_left());
+}
+
+/* The other kind of X server: no socket of its own between xrdp and desktop but a port, 5900 and the display. */
+static void test_xvnc(UNUSED void **state)
+{
+	if (access("/usr/bin/Xvnc", X_OK) < 0)
+		skip();
+	call("host.instance.stop", json_pack("{s:s, s:b, s:b}", "server_id", id, "force", 1, "remove", 1));
+	assert_int_equal(answer.err, 0);
+	session = "xvnc";
+	instance_begin();
+	log_in(0);
+	json_t *list = desktops(), *d = json_array_get(list, 0);
+	assert_int_equal(json_array_size(list), 1);
+	display = (int)doc_int(d, "display", 0);
+	assert_ptr_equal(instance_of_display(host, display), instance());
+	assert_string_equal(doc_str(d, "session", ""), "xvnc");
+	assert_string_equal(doc_str(d, "status", ""), "active");
+	assert_string_equal(doc_str(d, "username", ""), user);
+	assert_true(doc_int(d, "idle_seconds", -1) >= 0);
+	json_t *c = json_array_get(connections(), 0);
+	assert_int_equal(doc_int(c, "display", 0), display);
+	assert_string_equal(doc_str(c, "username", ""), user);
+	client_stop(0);
+	assert_true(wait_until(one_disconnected, PATIENCE_MS));
+	end_desktop(display, true);
+	assert_no_trace(display);
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)(5900 + display)),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+	close(fd);
+	assert_true(none_left());
+}
+
 static void test_figures(UNUSED void **state)
 {
 	json_t *out = call("host.stats", json_object()), *h = json_object_get(out, "host");
@@ -677,6 +757,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_nobody_listens),
 		cmocka_unit_test(test_figures),
 		cmocka_unit_test(test_orphan),
+		cmocka_unit_test(test_orphan_found),
+		cmocka_unit_test(test_xvnc),
 	};
 	ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
 	program[MAX(n, 0)] = 0;
