@@ -219,6 +219,13 @@ const char *cgroup_path(const struct cgroup *c)
 	return dir ? hierarchy_path(&c->of->h[c->of->identity], dir) : "";
 }
 
+/* Leaves are looked at once a second: a directory of cgroupfs has two links and one for each group below. */
+static bool is_leaf(const char *dir)
+{
+	struct stat st;
+	return stat(dir, &st) < 0 || st.st_nlink == 2;
+}
+
 static size_t pids_below(const char *dir, pid_t *dst, size_t max, unsigned depth)
 {
 	_cleanup_(xfreep) char *text = cg_read(dir, "cgroup.procs");
@@ -230,7 +237,7 @@ static size_t pids_below(const char *dir, pid_t *dst, size_t max, unsigned depth
 		while (*p == '\n')
 			p++;
 	}
-	DIR *d = depth ? opendir(dir) : NULL;
+	DIR *d = depth && !is_leaf(dir) ? opendir(dir) : NULL;
 	struct dirent *e;
 	while (d && (e = readdir(d))) {
 		if (e->d_type != DT_DIR || e->d_name[0] == '.')

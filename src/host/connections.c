@@ -14,6 +14,9 @@
 #define STATE_CLOSE_WAIT 8
 /* A child that has not noticed for this long that its client has closed is cut. */
 #define CLOSING_MS 20000
+/* How often the kernel is asked for its connections when nothing has changed: with some, and with none. */
+#define COUNT_MS 4500
+#define IDLE_MS 20000
 #define PIDS_MAX 1024
 #define UNIX_MAX 16384
 /* A cut: TERM, then KILL, then it is said that it did not go. */
@@ -269,9 +272,11 @@ void connections_sweep(struct host *h)
 	struct instance *i, *next;
 	struct connection *c;
 	int first = 65535, last = 0;
+	h->see->dumped_ms = clock_mono_ms();
 	INSTANCE_FOREACH (i, h) {
 		if (!i->see)
 			continue;
+		i->see->stirred = false;
 		first = MIN(first, i->port);
 		last = MAX(last, i->port);
 		LIST_FOREACH (c, &i->see->connections, node)
@@ -293,6 +298,31 @@ void connections_sweep(struct host *h)
 		if (i->see)
 			sweep_instance(i, &snap);
 	free(snap.unix_socks);
+}
+
+/* Whose client has gone or who is not on a desktop yet is looked at each time; the bytes of the others are counted now and
+ * then. */
+static bool is_due(struct host *h)
+{
+	struct instance *i;
+	struct connection *c;
+	int64_t since = clock_mono_ms() - h->see->dumped_ms;
+	INSTANCE_FOREACH (i, h) {
+		if (!i->see)
+			continue;
+		if (i->see->stirred || (since > COUNT_MS && !list_empty(&i->see->connections)))
+			return true;
+		LIST_FOREACH (c, &i->see->connections, node)
+			if (c->closing_ms || !c->told)
+				return true;
+	}
+	return since > IDLE_MS;
+}
+
+void connections_look(struct host *h)
+{
+	if (is_due(h))
+		connections_sweep(h);
 }
 
 /* --- entries */

@@ -179,12 +179,15 @@ static bool shows_unknown(struct instance *i)
 void desktops_catch_up(struct instance *i)
 {
 	static pid_t pids[DESKTOP_PIDS];
+	i->see->stirred |= i->shared; /* what its connections show is where its desktops are learnt from */
 	if (i->shared && !shows_unknown(i))
 		return;
 	size_t n = i->shared ? all_pids(i, pids, DESKTOP_PIDS) : daemon_pids(i, pids, DESKTOP_PIDS);
 	uint64_t print = map_hash(pids, n * sizeof *pids);
 	int display;
 	bool vnc;
+	i->see->stirred |= print != i->see->stirred_print;
+	i->see->stirred_print = print;
 	if (!i->shared && print == i->see->group_print)
 		return;
 	i->see->group_print = print;

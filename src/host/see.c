@@ -103,7 +103,7 @@ static void on_sweep(void *arg)
 	}
 	if (!any)
 		return;
-	connections_sweep(h);
+	connections_look(h);
 	INSTANCE_FOREACH (i, h)
 		if (i->see)
 			desktops_judge(i);

@@ -59,6 +59,8 @@ struct see_instance {
 	struct list desktops, connections;
 	uint64_t closed_in, closed_out; /* bytes of connections that are gone */
 	uint64_t group_print;		/* of the pids last looked at, so that an unchanged group costs one read */
+	uint64_t stirred_print;		/* the same, for `stirred` */
+	bool stirred;			/* the daemons' processes are others than when connections were last looked at */
 	int64_t idle_ms;		/* monotonic time of the last question to the X servers; 0: never */
 };
 
@@ -72,6 +74,7 @@ struct see {
 	uint64_t cpu_busy, cpu_total; /* ticks at the sample before the last, stats.c */
 	uint64_t last_busy, last_total;
 	int64_t cpu_sampled_ms;
+	int64_t dumped_ms; /* monotonic time of the last look at the kernel's connections */
 };
 
 /* desktops.c: the table. Every change of state goes through desktop_enter. */
@@ -104,6 +107,8 @@ void desktops_end_all(struct instance *i, void (*done)(void *arg, json_t *consum
 
 /* connections.c */
 void connections_sweep(struct host *h);
+/* The same, when there may be something new: each connection is a child of xrdp, so that it comes and goes with a process. */
+void connections_look(struct host *h);
 json_t *connection_doc(const struct connection *c);
 struct connection *connection_of_display(struct instance *i, int display); /* the newest; NULL */
 void connections_forget(struct instance *i); /* tells of none */
