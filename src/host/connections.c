@@ -120,7 +120,7 @@ static bool on_inode(uint64_t inode, void *arg)
 static void find_pids(struct instance *i)
 {
 	pid_t pids[PIDS_MAX];
-	size_t n = i->daemons ? MIN(cgroup_pids(i->daemons, pids, PIDS_MAX), (size_t)PIDS_MAX) : 0;
+	size_t n = daemon_pids(i, pids, PIDS_MAX);
 	for (size_t k = 0; k < n; k++) {
 		struct wanted w = { i, pids[k] };
 		struct proc_stat s;

@@ -46,8 +46,7 @@ static size_t all_pids(const struct instance *i, pid_t *dst, size_t max)
 	return n;
 }
 
-/* The pids of the group in which daemons, and logins that no hook told of, live. */
-static size_t daemon_pids(const struct instance *i, pid_t *dst, size_t max)
+size_t daemon_pids(const struct instance *i, pid_t *dst, size_t max)
 {
 	if (!i->daemons)
 		return all_pids(i, dst, max);
@@ -80,11 +79,33 @@ static size_t members(pid_t *all, size_t n, int display, pid_t leader, pid_t x_p
 	return got;
 }
 
+/* Without groups a process that left its parents and dropped DISPLAY is known by its account, where that has no other
+ * desktop on this instance. */
+static bool is_alone(const struct desktop *d)
+{
+	const struct desktop *other;
+	if (!d->instance->ns_inode || d->uid == (uid_t)-1 || d->uid == 0 || d->uid == d->instance->host->xrdp_uid)
+		return false;
+	LIST_FOREACH (other, &d->instance->see->desktops, node)
+		if (other != d && other->uid == d->uid)
+			return false;
+	return true;
+}
+
 size_t desktop_pids(const struct desktop *d, pid_t *dst, size_t max)
 {
 	if (d->cgroup)
 		return cgroup_pids(d->cgroup, dst, max);
-	return members(dst, all_pids(d->instance, dst, max), d->display, d->leader, d->x_pid);
+	size_t all = all_pids(d->instance, dst, max), n = members(dst, all, d->display, d->leader, d->x_pid);
+	for (size_t k = n; k < all && is_alone(d); k++) {
+		uid_t uid;
+		if (!proc_uid(dst[k], &uid, NULL) || uid != d->uid)
+			continue;
+		pid_t take = dst[k];
+		dst[k] = dst[n];
+		dst[n++] = take;
+	}
+	return n;
 }
 
 bool desktop_alive(const struct desktop *d)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/fs.h"
@@ -90,6 +91,27 @@ static void adopt_daemon(struct instance *i, struct daemon *d, const json_t *doc
 	}
 }
 
+static bool take_namespace(struct instance *i, pid_t pid, ino_t inode)
+{
+	int fd = ns_open(pid);
+	if (fd >= 0 && ns_inode(fd) == inode) {
+		i->ns_fd = fd;
+		i->ns_inode = inode;
+		return true;
+	}
+	fd_close(&fd);
+	return false;
+}
+
+/* The process sees this instance's files where xrdp's would be. */
+static bool shows(const struct instance *i, pid_t pid)
+{
+	char path[64];
+	struct stat own, seen;
+	snprintf(path, sizeof path, "/proc/%d/root/etc/xrdp", pid);
+	return stat(i->etc, &own) == 0 && stat(path, &seen) == 0 && own.st_ino == seen.st_ino && own.st_dev == seen.st_dev;
+}
+
 /* Any process of it has the namespace: a daemon, or a desktop that outlived both. */
 static void adopt_namespace(struct instance *i, ino_t inode)
 {
@@ -98,15 +120,19 @@ static void adopt_namespace(struct instance *i, ino_t inode)
 	pids[0] = i->xrdp.pid;
 	pids[1] = i->sesman.pid;
 	size_t n = 2 + MIN(cgroup_pids(i->cgroup, pids + 2, MAX), (size_t)MAX);
-	for (size_t k = 0; k < n && inode; k++) {
-		int fd = pids[k] > 0 ? ns_open(pids[k]) : -1;
-		if (fd >= 0 && ns_inode(fd) == inode) {
-			i->ns_fd = fd;
-			i->ns_inode = inode;
+	for (size_t k = 0; k < n && inode; k++)
+		if (pids[k] > 0 && take_namespace(i, pids[k], inode))
 			return;
-		}
-		fd_close(&fd);
-	}
+	/* no group tells: of a number that is used again the owner is somebody else's, so it must be a bind of ours there */
+	DIR *d = inode && !i->cgroup ? opendir("/proc") : NULL;
+	struct dirent *e;
+	int64_t pid;
+	while (d && (e = readdir(d)))
+		if (str_int(e->d_name, 2, INT32_MAX, &pid) && ns_inode_of((pid_t)pid) == inode && shows(i, (pid_t)pid) &&
+		    take_namespace(i, (pid_t)pid, inode))
+			break;
+	if (d)
+		closedir(d);
 }
 
 static struct instance *from_record(struct host *h, const json_t *d)

@@ -93,6 +93,8 @@ void desktops_judge(struct instance *i); /* set each desktop's state anew, now *
 
 /* desktop_scan.c: processes. */
 #define DESKTOP_PIDS 4096
+/* The pids of the group in which daemons, and logins that no hook told of, live; all of the namespace without groups. */
+size_t daemon_pids(const struct instance *i, pid_t *dst, size_t max);
 size_t desktop_pids(const struct desktop *d, pid_t *dst, size_t max);
 void desktop_find_x(struct desktop *d);	  /* sets x_pid and what goes with it when the X server is there */
 void desktops_catch_up(struct instance *i); /* find desktops that no hook told of; give them a group */

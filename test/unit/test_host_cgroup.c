@@ -15,6 +15,7 @@
 
 #include "host/cgroup.h"
 #include "lucid/str.h"
+#include "test/lib/cgroup_rig.h"
 
 static struct cgroups *all;
 static char name[64];
@@ -221,6 +222,50 @@ static void test_sweep(void **state)
 	}
 }
 
+/* A v2 tree alone; its controllers may all be v1's, then limits are not enforced, and that is said. */
+static void test_v2(void **state)
+{
+	assert_string_equal(cgroups_mode(all), "v2");
+	struct cgroup *c = cgroup_make(all, name);
+	assert_non_null(c);
+	const struct cgroup_limits l = { .cpu_percent = 50, .memory_mb = 128, .tasks = 40 };
+	struct cgroup_enforced e;
+	struct cgroup_usage u;
+	cgroup_limit(c, &l, &e);
+	assert_true(e.cpu == (access("/sys/fs/cgroup/lucid-rdp/cpu.max", F_OK) == 0));
+	assert_true(e.memory == (access("/sys/fs/cgroup/lucid-rdp/memory.max", F_OK) == 0));
+	assert_true(e.tasks == (access("/sys/fs/cgroup/lucid-rdp/pids.max", F_OK) == 0));
+	cgroup_usage(c, &u);
+	assert_true(u.cpu_us >= 0); /* counted without any controller */
+	assert_true(cgroup_remove(c));
+	cgroup_free(c);
+}
+
+static void test_nothing_mounted(void **state)
+{
+	assert_string_equal(cgroups_mode(all), "none");
+	assert_null(cgroup_make(all, name));
+	assert_null(cgroup_reopen(all, NULL, name));
+	assert_int_equal(cgroups_sweep(all, 0, is_kept, name), 0);
+	char path[64];
+	assert_false(cgroup_path_of(all, getpid(), path, sizeof path));
+}
+
+static int run_other(const char *kind)
+{
+	const struct CMUnitTest v2[] = {
+		cmocka_unit_test(test_v2),
+		cmocka_unit_test(test_kill),
+		cmocka_unit_test(test_sweep),
+	};
+	const struct CMUnitTest none[] = { cmocka_unit_test(test_nothing_mounted), cmocka_unit_test(test_none) };
+	all = cgroups_new();
+	int r = str_eq(kind, "v2") ? cmocka_run_group_tests_name("v2", v2, NULL, NULL)
+				   : cmocka_run_group_tests_name("none", none, NULL, NULL);
+	cgroups_free(all);
+	return r;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,8 +276,9 @@ int main(void)
 		cmocka_unit_test(test_sweep),
 	};
 	snprintf(name, sizeof name, "lrdp-test-%d", getpid());
+	int other = cgroup_rig_run("v2", run_other) | cgroup_rig_run("none", run_other);
 	all = cgroups_new();
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
 	cgroups_free(all);
-	return r;
+	return r | other;
 }

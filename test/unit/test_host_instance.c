@@ -21,6 +21,7 @@
 #include "host/watch.h"
 #include "lucid/clock.h"
 #include "lucid/str.h"
+#include "test/lib/cgroup_rig.h"
 
 #define PATIENCE_MS 25000
 
@@ -900,6 +901,51 @@ static void test_refusals(void **state)
 	host = open_host("data");
 }
 
+/* The same where there is a v2 tree alone, and where there are no groups at all. */
+static void test_groups_are(void **state)
+{
+	char id[ID_UUID_SIZE];
+	id_uuid(id);
+	bool v2 = str_eq(cgroups_mode(host->cgroups), "v2");
+	struct answer a = start(id, free_port(), false);
+	must_run(&a);
+	const json_t *e = json_object_get(a.out, "limits_enforced");
+	if (!v2 || access("/sys/fs/cgroup/lucid-rdp/pids.max", F_OK) < 0)
+		assert_false(doc_bool(e, "tasks", true));
+	if (!v2)
+		assert_false(doc_bool(e, "cpu_percent", true) || doc_bool(e, "memory_mb", true));
+	done_with(&a);
+	assert_int_equal(instance_find(host, id)->cgroup != NULL, v2);
+	/* who left session and parents behind goes with the rest */
+	pid_t escaper = fork();
+	if (escaper == 0) {
+		ns_enter(instance_find(host, id)->ns_fd);
+		setsid();
+		for (;;)
+			pause();
+	}
+	while (ns_inode_of(escaper) != instance_find(host, id)->ns_inode)
+		usleep(1000);
+	a = stop(id, true);
+	assert_int_equal(a.err, 0);
+	done_with(&a);
+	assert_int_equal(proc_start(escaper), 0);
+}
+
+static int run_other(const char *kind)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_groups_are), cmocka_unit_test(test_life),      cmocka_unit_test(test_deaths),
+		cmocka_unit_test(test_adoption),   cmocka_unit_test(test_half_done), cmocka_unit_test(test_stop_all),
+	};
+	loop = loop_new();
+	host = open_host("data");
+	int r = cmocka_run_group_tests_name(kind, tests, NULL, NULL);
+	host_free(host);
+	loop_free(loop);
+	return r;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -923,11 +969,12 @@ int main(void)
 		fprintf(stderr, "instances need root\n");
 		return 1;
 	}
+	int other = cgroup_rig_run("v2", run_other) | cgroup_rig_run("none", run_other);
 	loop = loop_new();
 	host = open_host("data");
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
 	host_free(host);
 	loop_free(loop);
 	fs_remove_tree(dir);
-	return r;
+	return r | other;
 }
