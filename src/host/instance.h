@@ -73,6 +73,7 @@ struct instance {
 	struct loop_timer *timer; /* of the start or stop under way */
 	int64_t until_ms;	  /* monotonic end of what is under way */
 	bool replacing;		  /* new files are in place or on their way, a new listener follows */
+	int64_t replaced_ms;	  /* wall clock of the last begin of a replacing */
 	bool begin_again;	  /* failed, and to be started as next_spec says when the last daemon is dead */
 	bool remove;		  /* stopping for good: generated files and logs go too */
 	bool ending;		  /* stopping: desktops are being ended */

@@ -187,10 +187,7 @@ static void adopt(struct host *h, const json_t *d)
 	struct instance *i = from_record(h, d);
 	bool lives = i->xrdp.watch || i->sesman.watch || i->ns_fd >= 0;
 	if (str_eq(state, "stopping") || str_eq(state, "starting") || !lives) {
-		/* half a start, half a stop, or all dead: nothing to keep; what is left of it goes, with a group that was made
-		 * after the record was written */
-		if (!i->cgroup)
-			i->cgroup = cgroup_make(h->cgroups, i->id);
+		/* half a start, half a stop, or all dead: nothing to keep; what is left of it goes */
 		stop_begin(i, i->remove);
 		return;
 	}

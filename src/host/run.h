@@ -27,6 +27,7 @@ void start_abandon(struct instance *i); /* a stop came in between */
 void start_apply_limits(struct instance *i);
 void start_make_group(struct instance *i);
 void replace_listener_gone(struct instance *i);
+void replace_sesman_gone(struct instance *i); /* the old one, by chance just now */
 void start_when_dead(struct instance *i); /* a daemon of a failed one has gone */
 
 /* stop.c */

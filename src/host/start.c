@@ -197,6 +197,12 @@ static void replace_daemons(struct instance *i)
 		replace_listener_gone(i);
 }
 
+void replace_sesman_gone(struct instance *i)
+{
+	if (launch(i, &i->sesman) < 0)
+		give_up(i, "fork");
+}
+
 void replace_listener_gone(struct instance *i)
 {
 	if (!port_is_free(i->port))
@@ -276,6 +282,7 @@ static void begin(struct instance *i)
 static void replace(struct instance *i, const json_t *spec)
 {
 	i->replacing = true;
+	i->replaced_ms = clock_wall_ms();
 	json_decref(i->next_spec);
 	i->next_spec = json_deep_copy(spec);
 	prepare(i, i->next_spec, false);

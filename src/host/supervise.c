@@ -181,6 +181,10 @@ void daemon_died(void *arg, pid_t pid, bool known, int status)
 		i->host->hooks.sesman_lost(i);
 	if (i->replacing && i->job)
 		return; /* its files are still being written; both are started after that */
+	if (i->replacing && !is_xrdp && d->since_ms < i->replaced_ms) {
+		replace_sesman_gone(i);
+		return;
+	}
 	if (i->state == INSTANCE_STARTING || i->replacing)
 		start_daemon_died(i, is_xrdp ? "xrdp_exited" : "sesman_exited");
 	else if (i->state == INSTANCE_RUNNING)
