@@ -57,24 +57,33 @@ size_t daemon_pids(const struct instance *i, pid_t *dst, size_t max)
  * They come first in the array afterwards; the number of them. */
 static size_t members(pid_t *all, size_t n, int display, pid_t leader, pid_t x_pid)
 {
+	enum { PASSES = 64 };
+	static bool in[DESKTOP_PIDS];
+	static size_t parent[DESKTOP_PIDS]; /* n: none of these */
 	size_t got = 0;
-	for (bool more = true; more;) {
+	n = MIN(n, (size_t)DESKTOP_PIDS);
+	for (size_t k = 0; k < n; k++) {
+		struct proc_stat s;
+		in[k] = all[k] == leader || all[k] == x_pid || has_display(all[k], display);
+		parent[k] = n;
+		if (!in[k] && proc_stat(all[k], &s))
+			for (parent[k] = 0; parent[k] < n && all[parent[k]] != s.ppid;)
+				parent[k]++;
+	}
+	/* parents mostly stand before their children, so that a pass or two do; who forks a chain to keep us busy does not */
+	bool more = true;
+	for (int pass = 0; more && pass < PASSES; pass++) {
 		more = false;
-		for (size_t k = got; k < n; k++) {
-			struct proc_stat s;
-			bool in = all[k] == leader || all[k] == x_pid;
-			if (!in && proc_stat(all[k], &s)) {
-				for (size_t m = 0; m < got && !in; m++)
-					in = all[m] == s.ppid;
-				in = in || has_display(all[k], display);
-			}
-			if (!in)
-				continue;
-			pid_t take = all[k];
-			all[k] = all[got];
-			all[got++] = take;
-			more = true;
-		}
+		for (size_t k = 0; k < n; k++)
+			if (!in[k] && parent[k] < n && in[parent[k]])
+				in[k] = more = true;
+	}
+	for (size_t k = 0; k < n; k++) {
+		if (!in[k])
+			continue;
+		pid_t take = all[k];
+		all[k] = all[got];
+		all[got++] = take;
 	}
 	return got;
 }

@@ -243,7 +243,8 @@ static void on_name(void *arg, int code, const char *text, size_t len)
 	struct desktop *d = i ? desktop_find(i, n->display) : NULL;
 	if (d && d->naming && !d->user[0]) {
 		d->naming = false;
-		if (code != 0 || !len || !str_copy(d->user, sizeof d->user, text) || str_has_control(d->user, false))
+		if (code != 0 || !len || !str_copy(d->user, sizeof d->user, text) || str_has_control(d->user, false) ||
+		    !str_utf8(d->user, strlen(d->user), NULL))
 			snprintf(d->user, sizeof d->user, "%u", (unsigned)n->uid);
 		desktop_started(d);
 	}

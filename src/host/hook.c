@@ -72,7 +72,8 @@ static void desktop_opens(struct host *h, const struct hook_message *m, pid_t pi
 	struct proc_stat leader;
 	struct instance *i = instance_of_hook(h, pid, &leader);
 	int64_t display;
-	if (!i || m->tty[0] != ':' || !str_int(m->tty + 1, 1, 65535, &display)) {
+	if (!i || m->tty[0] != ':' || !str_int(m->tty + 1, 1, 65535, &display) ||
+	    (!i->shared && instance_of_display(h, (int)display) != i)) {
 		log_warn("host", "process %d announced a login on a display, and is of no instance that runs here", (int)pid);
 		return;
 	}
@@ -87,7 +88,9 @@ static void desktop_opens(struct host *h, const struct hook_message *m, pid_t pi
 		d = desktop_new(i, (int)display);
 	d->leader = leader.pid;
 	d->leader_start = leader.start_ticks;
-	if (!str_copy(d->user, sizeof d->user, m->user) || str_has_control(d->user, false))
+	/* a name that no document can hold: it is asked for by number later */
+	if (!str_copy(d->user, sizeof d->user, m->user) || str_has_control(d->user, false) ||
+	    !str_utf8(d->user, strlen(d->user), NULL))
 		d->user[0] = 0;
 	int r = d->cgroup ? cgroup_attach(d->cgroup, leader.pid) : 0;
 	if (r < 0)

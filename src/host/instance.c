@@ -1,11 +1,12 @@
 #include "host/instance.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "host/fs.h"
 #include "host/ports.h"
 #include "host/ready.h"
 #include "host/run.h"
@@ -279,9 +280,14 @@ void waiters_answer(struct instance *i, bool start, int err, const char *message
 
 static bool lock_is_live(const char *path)
 {
-	_cleanup_(xfreep) char *text = fs_read(path, 64);
-	int64_t pid = text ? strtoll(text, NULL, 10) : 0;
-	return pid > 0 && proc_start((pid_t)pid) != 0;
+	/* in /tmp, where anybody may have put anything */
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	char text[32] = "";
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || read(fd, text, sizeof text - 1) <= 0)
+		return false;
+	int64_t pid = strtoll(text, NULL, 10);
+	return pid <= INT32_MAX && pid > 0 && proc_start((pid_t)pid) != 0;
 }
 
 void display_clean(const struct instance *i, int display)

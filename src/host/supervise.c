@@ -22,7 +22,7 @@
 #define LAST_LINES 10
 #define HEAL_MS 5000
 #define HEAL_EVERY_TICKS 5
-#define ROTATE_EVERY_TICKS 30
+#define ROTATE_EVERY_TICKS 5
 #define GROUPS_EVERY_TICKS 3600
 #define GROUPS_FIRST_TICK 120 /* those a dead supervisor left just now are old enough by then */
 #define LOG_MAX_BYTES (10 * 1024 * 1024)
@@ -287,8 +287,12 @@ static int rotate_run(void *arg, UNUSED int out)
 	_cleanup_(closep) int to = open(one, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 	char buf[65536];
 	ssize_t n;
-	while (from >= 0 && to >= 0 && (n = read(from, buf, sizeof buf)) > 0)
-		if (write(to, buf, (size_t)n) != n)
+	/* desktops write here too, as much as they like: the end of it is what is kept */
+	off_t size = from >= 0 ? lseek(from, 0, SEEK_END) : 0, left = LOG_MAX_BYTES;
+	if (from >= 0)
+		lseek(from, MAX(size - left, 0), SEEK_SET);
+	while (from >= 0 && to >= 0 && left > 0 && (n = read(from, buf, sizeof buf)) > 0)
+		if ((left -= n) < 0 || write(to, buf, (size_t)n) != n)
 			break;
 	return from >= 0 ? ftruncate(from, 0) != 0 : 1;
 }

@@ -366,6 +366,12 @@ static bool is_inside(void *arg)
 	return ns_inode_of(d->pid) == d->of->ns_inode;
 }
 
+static bool listens(void *arg)
+{
+	const struct daemon *d = arg;
+	return port_is_of(d->of->sesman_port, d->pid);
+}
+
 static void test_deaths(void **state)
 {
 	char id[ID_UUID_SIZE];
@@ -393,6 +399,7 @@ static void test_deaths(void **state)
 	assert_int_equal(i->state, INSTANCE_RUNNING);
 	assert_int_equal(i->restarts, 2);
 
+	assert_true(wait_for(listens, &i->sesman)); /* until then SIGHUP would end it */
 	/* replaced: sesman stays, the listener is new, who was connected stays so */
 	pid_t xrdp = i->xrdp.pid, sesman = i->sesman.pid;
 	json_t *spec = spec_of(id, port);
@@ -719,6 +726,55 @@ static void test_live_desktops(void **state)
 	host->hooks = kept;
 }
 
+static bool is_cut(void *arg)
+{
+	struct stat st;
+	return stat(arg, &st) == 0 && st.st_size == 0;
+}
+
+/* However much a desktop wrote into the log, what is kept of it has a size. */
+static void test_log_flooded(void **state)
+{
+	char id[ID_UUID_SIZE];
+	id_uuid(id);
+	struct answer a = start(id, free_port(), false);
+	must_run(&a);
+	done_with(&a);
+	struct instance *i = instance_find(host, id);
+	_cleanup_(xfreep) char *path = xasprintf("%s/xrdp-sesman.out", i->log), *kept = xasprintf("%s.1", path);
+	assert_int_equal(truncate(path, (off_t)40 << 30), 0); /* a hole, not bytes */
+	assert_true(wait_for(is_cut, path));
+	struct stat st;
+	assert_int_equal(stat(kept, &st), 0);
+	assert_true(st.st_size > 0 && st.st_size <= 10 * 1024 * 1024);
+	a = stop(id, true);
+	assert_int_equal(a.err, 0);
+	done_with(&a);
+}
+
+/* What anybody may put where X servers have their locks: nothing of it is followed, waited for, or spares the rest. */
+static void test_foreign_locks(void **state)
+{
+	char id[ID_UUID_SIZE], path[2][64];
+	id_uuid(id);
+	struct answer a = start(id, free_port(), false);
+	must_run(&a);
+	done_with(&a);
+	struct instance *i = instance_find(host, id);
+	for (int n = 0; n < 2; n++)
+		snprintf(path[n], sizeof path[n], "/tmp/.X%d-lock", i->display_first + n);
+	_cleanup_(xfreep) char *aim = xasprintf("%s/aim", dir), *live = xasprintf("%d\n", getpid());
+	assert_int_equal(fs_write(aim, live, 0644, 0), 0);
+	assert_int_equal(mkfifo(path[0], 0666) | symlink(aim, path[1]), 0);
+	a = stop(id, true);
+	assert_int_equal(a.err, 0);
+	done_with(&a);
+	struct stat st;
+	assert_int_equal(lstat(path[0], &st), -1);
+	assert_int_equal(lstat(path[1], &st), -1);
+	assert_int_equal(access(aim, F_OK), 0);
+}
+
 /* Half a start and half a stop are cleared away by the next supervisor. */
 static void test_half_done(void **state)
 {
@@ -960,6 +1016,8 @@ int main(void)
 		cmocka_unit_test(test_stop_all),
 		cmocka_unit_test(test_config_and_info),
 		cmocka_unit_test(test_live_desktops),
+		cmocka_unit_test(test_log_flooded),
+		cmocka_unit_test(test_foreign_locks),
 		cmocka_unit_test(test_half_done),
 		cmocka_unit_test(test_group_before_record),
 		cmocka_unit_test(test_group_lost),
