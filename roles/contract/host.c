@@ -49,6 +49,22 @@ static const struct shape_field ports[] = {
 };
 static const struct shape in_ports = SHAPE(NULL, ports);
 
+static const char *const ini_files[] = { "xrdp", "sesman", NULL };
+#define FILE_FIELD { "file", SH_STRING, .values = ini_files, .otherwise = "\"xrdp\"" }
+#define SECTIONS_FIELD { "sections", SH_FREE, .max = 65536, .help = "of the file: keys with values; null takes one away" }
+#define APPLY_FIELD { "apply", SH_BOOL, .otherwise = "false" }
+static const struct shape_field config_get[] = { FILE_FIELD, { "section", SH_STRING, .min = 1, .max = 64, .format = "name" } };
+static const struct shape in_config_get = SHAPE(NULL, config_get);
+static const struct shape_field config_put[] = { FILE_FIELD, SECTIONS_FIELD, APPLY_FIELD,
+						 { "if_version", SH_INT, .min = 0, .otherwise = "0", .help = "0: any" } };
+static const struct shape in_config_put = SHAPE(NULL, config_put);
+static const struct shape_field config_check[] = { FILE_FIELD, SECTIONS_FIELD };
+static const struct shape in_config_check = SHAPE(NULL, config_check);
+static const struct shape_field config_file[] = { FILE_FIELD };
+static const struct shape in_config_file = SHAPE(NULL, config_file);
+static const struct shape_field rollback[] = { FILE_FIELD, { "backup", SH_STRING, .min = 1, .max = 63, .format = "id" }, APPLY_FIELD };
+static const struct shape in_rollback = SHAPE(NULL, rollback);
+
 #define HOST(op_name, op_flags, op_deadline, op_in)                                                                    \
 	{                                                                                                              \
 		.name = "host." op_name, .role = ROLE_HOST, .scope = OP_SERVICE, .flags = op_flags,                    \
@@ -70,6 +86,15 @@ static const struct op ops[] = {
 	HOST("logs", OP_READ, 10000, &in_logs),			  /* → {"lines":[…]} */
 	HOST("profiles", OP_READ, 5000, NULL),			  /* → {"desktops":[{name,installed,default}]} */
 	HOST("service", OP_READ, 5000, NULL),			  /* → the host's own xrdp: service object of api.md */
+	HOST("service.start", OP_IDEMPOTENT, 60000, NULL),	  /* → {action,status,message} */
+	HOST("service.stop", OP_IDEMPOTENT, 60000, NULL),	  /* the same */
+	HOST("service.restart", OP_IDEMPOTENT, 60000, NULL),		  /* the same */
+	HOST("service.reload", OP_IDEMPOTENT, 60000, NULL),			  /* the same */
+	HOST("config.get", OP_READ, 5000, &in_config_get),	  /* → {file,version,sections} or {file,version,section,values} */
+	HOST("config.put", OP_IDEMPOTENT, 60000, &in_config_put),		  /* → {file,version,changed,applied,backup,message} */
+	HOST("config.validate", OP_READ, 5000, &in_config_check), /* → {file,version,valid,errors,changed} */
+	HOST("config.backups", OP_READ, 5000, &in_config_file),	  /* → {"backups":[{name,file,created_at,size_bytes}]} */
+	HOST("config.rollback", 0, 60000, &in_rollback),	  /* as config.put */
 	HOST("info", OP_READ, 5000, NULL),			  /* → {boot_id, cores, memory_mb, xrdp_version, isolation, backend …} */
 	HOST("ports.check", OP_READ, 5000, &in_ports),		  /* → {"blocked":[port…]}: a real bind */
 };

@@ -12,6 +12,7 @@ static const struct {
 	{ "node", "node" },
 	{ "id", "id" },
 	{ "display", "digits" },
+	{ "section", "name" },
 };
 
 const struct op *op_find(const char *name)

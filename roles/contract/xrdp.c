@@ -106,6 +106,82 @@ static const struct shape_field service[] = {
 };
 static const struct shape out_service = SHAPE("XrdpService", service);
 
+/* --- the host's own configuration and service */
+
+static const char *const ini_files[] = { "xrdp", "sesman", NULL };
+#define FILE_FIELD { "file", SH_STRING, .values = ini_files, .otherwise = "\"xrdp\"", .help = "xrdp.ini or sesman.ini" }
+#define APPLY_FIELD { "apply", SH_BOOL, .otherwise = "false", .help = "let the host's xrdp take it; back again if it does not answer" }
+#define VERSION_FIELD { "version", SH_INT, .help = "of the file; the ETag" }
+#define SECTIONS_HELP "sections with keys and values, as GET gives them; null takes a key, or a kind of session, away"
+static const struct shape_field file_query[] = { FILE_FIELD };
+static const struct shape query_file = SHAPE(NULL, file_query);
+#define FILE_EITHER(text) { "file", SH_STRING, .values = ini_files, .help = text }
+static const struct shape_field put_query[] = { FILE_EITHER("xrdp.ini or sesman.ini; else as in the body, else xrdp"), APPLY_FIELD };
+static const struct shape_field check_query[] = { FILE_EITHER("xrdp.ini or sesman.ini; else as in the body, else xrdp") };
+static const struct shape query_check = SHAPE(NULL, check_query);
+static const struct shape query_put = SHAPE(NULL, put_query);
+/* What GET gives may be sent back as it is: file and version of it say nothing new. */
+static const struct shape_field put_body[] = {
+	{ "sections", SH_FREE, SH_REQUIRED, .max = 65536, .help = SECTIONS_HELP },
+	FILE_EITHER("where the query names none"),
+	{ "version", SH_INT, .help = "refused when the file has changed since" },
+};
+static const struct shape in_put = SHAPE("XrdpConfigChange", put_body);
+static const struct shape_field check_body[] = {
+	{ "sections", SH_FREE, .max = 65536, .help = SECTIONS_HELP "; absent: the file as it is" },
+	FILE_EITHER("where the query names none"),
+	{ "version", SH_INT, .help = "not looked at" },
+};
+static const struct shape in_check = SHAPE("XrdpConfigCheck", check_body);
+static const struct shape_field back_body[] = {
+	{ "backup", SH_STRING, .min = 1, .max = 63, .format = "id", .help = "its name; absent: the newest" },
+};
+static const struct shape in_back = SHAPE("XrdpConfigRollback", back_body);
+static const struct shape_field config_all[] = {
+	{ "file", SH_STRING, .values = ini_files },
+	VERSION_FIELD,
+	{ "sections", SH_FREE, .max = 262144, .help = "in the file's order; passwords are hidden" },
+};
+static const struct shape out_config_all = SHAPE("XrdpConfig", config_all);
+static const struct shape_field config_one[] = {
+	{ "file", SH_STRING, .values = ini_files },
+	VERSION_FIELD,
+	{ "section", SH_STRING },
+	{ "values", SH_FREE, .max = 262144 },
+};
+static const struct shape out_config_one = SHAPE("XrdpConfigSection", config_one);
+static const struct shape_field name_item = { NULL, SH_STRING };
+static const struct shape_field written[] = {
+	{ "file", SH_STRING, .values = ini_files },
+	VERSION_FIELD,
+	{ "changed", SH_ARRAY, .max = 1000, .item = &name_item, .help = "Section.key of what is different" },
+	{ "applied", SH_BOOL, .help = "xrdp runs with it and answers" },
+	{ "backup", SH_STRING, SH_NULLABLE, .help = "the file before; null: nothing was different" },
+	{ "message", SH_STRING },
+};
+static const struct shape out_written = SHAPE("XrdpConfigWritten", written);
+static const struct shape_field fault_fields[] = { { "field", SH_STRING }, { "message", SH_STRING, .max = 1024 } };
+static const struct shape fault_shape = SHAPE("XrdpConfigFault", fault_fields);
+static const struct shape_field fault_item = { NULL, SH_OBJECT, .sub = &fault_shape };
+static const struct shape_field checked[] = {
+	{ "file", SH_STRING, .values = ini_files },
+	VERSION_FIELD,
+	{ "valid", SH_BOOL },
+	{ "errors", SH_ARRAY, .item = &fault_item },
+	{ "changed", SH_ARRAY, .max = 1000, .item = &name_item },
+};
+static const struct shape out_checked = SHAPE("XrdpConfigChecked", checked);
+static const struct shape_field backup[] = {
+	{ "name", SH_STRING }, { "file", SH_STRING }, { "created_at", SH_STRING }, { "size_bytes", SH_INT }
+};
+static const struct shape shape_backup = SHAPE("XrdpConfigBackup", backup);
+static const struct shape_field backup_item = { NULL, SH_OBJECT, .sub = &shape_backup };
+LIST_OF(backups, backup_item, 100);
+static const struct shape_field acted[] = {
+	{ "action", SH_STRING }, { "status", SH_STRING, .values = service_states }, { "message", SH_STRING }
+};
+static const struct shape out_acted = SHAPE("XrdpServiceAction", acted);
+
 static const struct shape_field info[] = {
 	{ "node", SH_STRING },
 	{ "boot_id", SH_STRING },
@@ -150,6 +226,25 @@ static const struct op ops[] = {
 	XRDP("desktops", "GET", "/desktops", OP_READ, 5000, &out_profiles, "Desktop profiles, and which are installed"),
 	XRDP("service", "GET", "/service", OP_READ, 5000, &out_service, "State of the host's own xrdp"),
 	XRDP("service.status", "GET", "/service/status", OP_READ, 5000, &out_service, "State of the host's own xrdp"),
+	XRDP("service.start", "POST", "/service/start", OP_IDEMPOTENT, 60000, &out_acted, "Start the host's own xrdp and sesman"),
+	XRDP("service.stop", "POST", "/service/stop", OP_IDEMPOTENT, 60000, &out_acted,
+	     "Stop the host's own xrdp and sesman; instances and desktops stay"),
+	XRDP("service.restart", "POST", "/service/restart", OP_IDEMPOTENT, 60000, &out_acted,
+	     "Restart the host's own xrdp and sesman; sesman forgets the desktops it has"),
+	XRDP("service.reload", "POST", "/service/reload", OP_IDEMPOTENT, 60000, &out_acted,
+	     "Let the host's own xrdp read its files again; connections and desktops stay"),
+	XRDP("config.get", "GET", "/config", OP_READ, 5000, &out_config_all, "The host's xrdp.ini or sesman.ini",
+	     .query = &query_file),
+	XRDP("config.put", "PUT", "/config", OP_IDEMPOTENT | OP_IF_MATCH, 60000, &out_written,
+	     "Change the host's xrdp.ini or sesman.ini; what is not named stays", .query = &query_put, .in = &in_put),
+	XRDP("config.validate", "POST", "/config/validate", OP_READ, 5000, &out_checked,
+	     "Check a change, or the file as it is, without writing", .query = &query_check, .in = &in_check),
+	XRDP("config.backups", "GET", "/config/backups", OP_READ, 5000, &out_backups, "Earlier versions of the file, newest first",
+	     .query = &query_file),
+	XRDP("config.rollback", "POST", "/config/rollback", 0, 60000, &out_written, "Put an earlier version back",
+	     .query = &query_put, .in = &in_back),
+	XRDP("config.section", "GET", "/config/{section}", OP_READ, 5000, &out_config_one, "One section of the file",
+	     .query = &query_file),
 	XRDP("info", "GET", "/info", OP_READ, 5000, &out_info, "Facts of this host"),
 	XRDP("ports.check", "POST", "/ports/check", OP_READ, 5000, &out_blocked, "Which of these ports cannot be bound",
 	     .in = &in_ports),

@@ -76,6 +76,44 @@ static json_t *answer_started(struct call *c, json_t *doc)
 	return json_incref(doc);
 }
 
+/* --- the host's own configuration */
+
+static json_t *make_query(struct call *c)
+{
+	return json_copy(call_query(c));
+}
+
+static json_t *make_query_and_body(struct call *c)
+{
+	json_t *doc = json_copy(call_query(c));
+	const char *file = doc_str(doc, "file", NULL), *other = doc_str(call_body(c), "file", NULL);
+	if (file && other && !str_eq(file, other)) {
+		json_decref(doc);
+		call_fail_details(c, ERR_INVALID, json_pack("[{s:s, s:s}]", "field", "file", "message", "the query names another file"),
+				  NULL);
+		return NULL;
+	}
+	json_object_update_missing(doc, call_body(c));
+	json_object_del(doc, "version");
+	return doc;
+}
+
+/* The version wanted may come in the head or, with what GET gave, in the body. */
+static json_t *make_put(struct call *c)
+{
+	json_t *doc = make_query_and_body(c);
+	int64_t wanted = call_if_match(c);
+	if (doc)
+		doc_set_int(doc, "if_version", wanted ? wanted : doc_int(call_body(c), "version", 0));
+	return doc;
+}
+
+static json_t *answer_versioned(struct call *c, json_t *doc)
+{
+	call_set_version(c, doc_int(doc, "version", 0));
+	return json_incref(doc);
+}
+
 const struct forward forwards[] = {
 	{ "xrdp.instances.start", "host.instance.start", make_start, answer_started },
 	{ "xrdp.instances.list", "host.instance.list", make_nothing },
@@ -93,6 +131,16 @@ const struct forward forwards[] = {
 	{ "xrdp.desktops", "host.profiles", make_nothing },
 	{ "xrdp.service", "host.service", make_nothing },
 	{ "xrdp.service.status", "host.service", make_nothing },
+	{ "xrdp.service.start", "host.service.start", make_nothing },
+	{ "xrdp.service.stop", "host.service.stop", make_nothing },
+	{ "xrdp.service.restart", "host.service.restart", make_nothing },
+	{ "xrdp.service.reload", "host.service.reload", make_nothing },
+	{ "xrdp.config.get", "host.config.get", make_query, answer_versioned },
+	{ "xrdp.config.section", "host.config.get", make_params_and_query, answer_versioned },
+	{ "xrdp.config.put", "host.config.put", make_put, answer_versioned },
+	{ "xrdp.config.validate", "host.config.validate", make_query_and_body },
+	{ "xrdp.config.backups", "host.config.backups", make_query },
+	{ "xrdp.config.rollback", "host.config.rollback", make_query_and_body },
 	{ "xrdp.info", "host.info", make_nothing },
 	{ "xrdp.ports.check", "host.ports.check", make_body },
 };

@@ -12,6 +12,7 @@ struct cgroups;
 struct profiles;
 struct spares;
 struct see;
+struct service_run;
 struct instance;
 struct job;
 
@@ -23,6 +24,7 @@ struct host_settings {
 	const char *runtime_dir;	/* hook socket and the like; root's */
 	const char *xrdp, *sesman;	/* programs; found in /usr/sbin, /usr/local/sbin … */
 	const char *xrdp_config;	/* the host's own configuration: /etc/xrdp */
+	const char *xrdp_log;		/* where the host's own xrdp logs: /var/log */
 	const char *cert_file, *key_file; /* PEM; made once per host when not given */
 	const char *program;		/* this program, for pam_exec: /proc/self/exe */
 	const char *const *desktop_profiles; /* "name=command", NULL-ended; NULL: found on the host */
@@ -78,6 +80,7 @@ struct host {
 	void *stopped_arg;
 	struct instance_hooks hooks;
 	struct see *see; /* the seeing half's own */
+	struct service_run *service_run; /* hostcfg_steps.c: what is being done to the host's own xrdp */
 	struct job *version_job;
 	char cert_fingerprint[65];
 	char xrdp_version[32];

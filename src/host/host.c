@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "host/fs.h"
+#include "host/hostcfg.h"
+#include "host/hostcfg_service.h"
 #include "host/ports.h"
 #include "host/prepare.h"
 #include "host/profiles.h"
@@ -186,6 +188,7 @@ void host_free(struct host *h)
 	if (!h)
 		return;
 	supervise_stop(h);
+	service_free(h);
 	job_cancel(h->version_job);
 	spares_free(h->spares);
 	see_free(h);
@@ -299,6 +302,15 @@ const struct host_entry host_entries[] = {
 	{ "host.logs", host_logs },
 	{ "host.profiles", host_profiles },
 	{ "host.service", host_service },
+	{ "host.service.start", host_service_start },
+	{ "host.service.stop", host_service_stop },
+	{ "host.service.restart", host_service_restart },
+	{ "host.service.reload", host_service_reload },
+	{ "host.config.get", host_config_get },
+	{ "host.config.put", host_config_put },
+	{ "host.config.validate", host_config_validate },
+	{ "host.config.backups", host_config_backups },
+	{ "host.config.rollback", host_config_rollback },
 	{ "host.info", entry_info },
 	{ "host.ports.check", entry_ports },
 };

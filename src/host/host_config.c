@@ -15,6 +15,7 @@ struct host *host_new(struct loop *l, const struct config *c, host_event on_even
 		.xrdp = config_str(c, "XRDP_BINARY"),
 		.sesman = config_str(c, "XRDP_SESMAN_BINARY"),
 		.xrdp_config = config_str(c, "XRDP_CONFIG_PATH"),
+		.xrdp_log = config_str(c, "XRDP_LOG_PATH"),
 		.cert_file = config_str(c, "XRDP_CERT_FILE"),
 		.key_file = config_str(c, "XRDP_KEY_FILE"),
 		.desktop_profiles = profiles && profiles[0] ? profiles : NULL,

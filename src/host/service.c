@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/hostcfg_service.h"
 #include "host/proc.h"
 #include "host/see_state.h"
 #include "lucid/str.h"
@@ -14,15 +15,25 @@ struct part {
 };
 
 static const char *const states[] = { "running", "stopped", "failed", "not-installed" };
-enum { RUNNING, STOPPED, FAILED, NOT_INSTALLED };
+#define RUNNING SERVICE_RUNNING
+#define STOPPED SERVICE_STOPPED
+#define FAILED SERVICE_FAILED
+#define NOT_INSTALLED SERVICE_NOT_INSTALLED
 
 static bool installed(const char *program)
 {
 	return program && *program && access(program, X_OK) == 0;
 }
 
+static struct part part_of(const struct host *h, enum service_part p)
+{
+	return p == SERVICE_XRDP ?
+		       (struct part){ "xrdp", h->set.xrdp, SERVICE_RUN "/xrdp.pid", "xrdp.service" } :
+		       (struct part){ "xrdp-sesman", h->set.sesman, SERVICE_RUN "/xrdp-sesman.pid", "xrdp-sesman.service" };
+}
+
 /* The state of one part; `why` says what was seen. */
-static int state_of(const struct part *p, struct proc_stat *ret, char *why, size_t size)
+static enum service_state state_of(const struct part *p, struct proc_stat *ret, char *why, size_t size)
 {
 	char text[32];
 	int64_t pid = 0;
@@ -61,11 +72,23 @@ static const char *unit_of(const struct part *p)
 	return NULL;
 }
 
-static json_t *part_doc(const struct part *p, int *ret_state, char *why, size_t size)
+enum service_state service_look(const struct host *h, enum service_part which, struct proc_stat *ret, char *why, size_t size)
+{
+	const struct part p = part_of(h, which);
+	return state_of(&p, ret, why, size);
+}
+
+const char *service_unit(const struct host *h, enum service_part which)
+{
+	const struct part p = part_of(h, which);
+	return unit_of(&p);
+}
+
+static json_t *part_doc(const struct part *p, enum service_state *ret_state, char *why, size_t size)
 {
 	struct proc_stat s = { 0 };
 	json_t *doc = json_object();
-	int state = state_of(p, &s, why, size);
+	enum service_state state = state_of(p, &s, why, size);
 	doc_set_str(doc, "status", states[state]);
 	doc_set(doc, "pid", state == RUNNING ? json_integer(s.pid) : NULL);
 	doc_set_time(doc, "since", state == RUNNING ? proc_start_wall_ms(s.start_ticks) : 0);
@@ -77,10 +100,9 @@ static json_t *part_doc(const struct part *p, int *ret_state, char *why, size_t 
 
 void host_service(struct host *h, UNUSED const json_t *in, host_done done, void *arg)
 {
-	const struct part xrdp = { "xrdp", h->set.xrdp, "/run/xrdp/xrdp.pid", "xrdp.service" };
-	const struct part sesman = { "xrdp-sesman", h->set.sesman, "/run/xrdp/xrdp-sesman.pid", "xrdp-sesman.service" };
+	const struct part xrdp = part_of(h, SERVICE_XRDP), sesman = part_of(h, SERVICE_SESMAN);
 	char why[2][256];
-	int state, sesman_state;
+	enum service_state state, sesman_state;
 	json_t *out = part_doc(&xrdp, &state, why[0], sizeof why[0]);
 	json_t *second = part_doc(&sesman, &sesman_state, why[1], sizeof why[1]);
 	/* one without the other is of no use to anybody */

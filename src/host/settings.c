@@ -60,6 +60,7 @@ void settings_copy(struct host_settings *dst, const struct host_settings *src)
 	dst->xrdp = src->xrdp && *src->xrdp ? xstrdup(src->xrdp) : find_program("xrdp");
 	dst->sesman = src->sesman && *src->sesman ? xstrdup(src->sesman) : find_program("xrdp-sesman");
 	dst->xrdp_config = given(src->xrdp_config, "/etc/xrdp");
+	dst->xrdp_log = given(src->xrdp_log, "/var/log");
 	dst->cert_file = given(src->cert_file, "");
 	dst->key_file = given(src->key_file, "");
 	dst->program = src->program && *src->program ? xstrdup(src->program) : self_path();
@@ -86,7 +87,7 @@ void settings_done(struct host_settings *s)
 {
 	const char *const text[] = { s->data_dir, s->log_dir,         s->runtime_dir, s->xrdp,
 				     s->sesman,   s->xrdp_config,     s->cert_file,   s->key_file,
-				     s->program,  s->desktop_default, s->node };
+				     s->program,  s->desktop_default, s->node,	      s->xrdp_log };
 	for (size_t n = 0; n < ARRAY_LEN(text); n++)
 		free((void *)(uintptr_t)text[n]);
 	for (size_t n = 0; s->desktop_profiles && s->desktop_profiles[n]; n++)

@@ -1,0 +1,213 @@
+"""The host's own xrdp: its files, changed and rolled back, and its service. In a mount namespace of the test's own, with a copy
+of /etc/xrdp and an empty /run/xrdp: the machine's own are never touched."""
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+
+import pytest
+import rdp
+from lucid import XRDP, free_ports
+from proc import alive, cmdline, kill_one, listening, until
+
+CONFIG, SERVICE = f"{XRDP}/config", f"{XRDP}/service"
+
+
+def put_lines(path, **values):
+    """Give keys of the first section values, as an administrator would."""
+    with open(path, encoding="utf-8") as f:
+        lines = f.read().split("\n")
+    for key, value in values.items():
+        at = next(i for i, line in enumerate(lines) if line.startswith(f"{key}="))
+        lines[at] = f"{key}={value}"
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("\n".join(lines))
+
+
+class Host:
+    """The host's xrdp as the daemon's namespace shows it."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="lrdp-etc-")
+        os.chmod(self.dir, 0o755)
+        self.etc, self.run, self.log = (os.path.join(self.dir, d) for d in ("etc", "run", "log"))
+        shutil.copytree("/etc/xrdp", self.etc, symlinks=True)
+        for name in ("cert.pem", "key.pem"):
+            if os.path.lexists(f"{self.etc}/{name}") and not os.path.exists(f"{self.etc}/{name}"):
+                os.unlink(f"{self.etc}/{name}")
+        os.mkdir(self.run)
+        os.mkdir(self.log)
+        shutil.chown(self.log, "xrdp")
+        self.port, self.sesman_port = free_ports(1), free_ports(1, 18000, 19999)
+        put_lines(f"{self.etc}/xrdp.ini", port=self.port, LogFile=f"{self.log}/xrdp.log")
+        put_lines(f"{self.etc}/sesman.ini", ListenPort=self.sesman_port, LogFile=f"{self.log}/sesman.log", X11DisplayOffset=900)
+
+    def wrap(self):
+        script = f'mount --bind {self.etc} /etc/xrdp && mount --bind {self.run} /run/xrdp && exec "$@"'
+        return ["unshare", "-m", "sh", "-c", script, "sh"]
+
+    def text(self, name="xrdp.ini"):
+        with open(os.path.join(self.etc, name), encoding="utf-8") as f:
+            return f.read()
+
+    def pid(self, name="xrdp"):
+        with contextlib.suppress(OSError, ValueError):
+            with open(f"{self.run}/{name}.pid", encoding="ascii") as f:
+                return int(f.read())
+        return None
+
+    def end(self):
+        for name in ("xrdp", "xrdp-sesman"):
+            pid = self.pid(name)
+            if pid and alive(pid) and name in cmdline(pid):
+                kill_one(pid)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+@pytest.fixture
+def host():
+    h = Host()
+    yield h
+    h.end()
+
+
+@pytest.fixture
+def on_host(make_daemon, host):
+    d = make_daemon(start=False, XRDP_LOG_PATH=host.log)
+    d.wrap = host.wrap()
+    return d.start()
+
+
+def fields(answer):
+    return [d["field"] for d in answer.json()["error"]["details"]]
+
+
+def test_read(on_host, host):
+    admin = on_host.admin
+    doc = admin.get(CONFIG)
+    assert doc["file"] == "xrdp" and list(doc["sections"])[:4] == ["Globals", "Logging", "LoggingPerLogger", "Channels"]
+    values = doc["sections"]["Globals"]
+    assert values["port"] == host.port and values["fork"] is True and values["security_layer"] == "negotiate"
+    assert list(values)[:3] == ["ini_version", "fork", "port"]  # the file's order
+    one = admin.get(f"{CONFIG}/globals")
+    assert one["section"] == "Globals" and one["values"] == values
+    sesman = admin.get(f"{CONFIG}?file=sesman")["sections"]
+    assert sesman["Globals"]["ListenPort"] == host.sesman_port and sesman["Xorg"]["param"][1] == "-config"
+    assert admin.call("GET", f"{CONFIG}/Nothing").status_code == 404
+    assert admin.call("GET", f"{CONFIG}?file=passwd").status_code == 422
+    assert on_host.api("anna").call("GET", CONFIG).status_code == 403
+    r = admin.call("GET", CONFIG)
+    assert admin.call("GET", CONFIG, headers={"If-None-Match": r.headers["ETag"]}).status_code == 304
+
+
+def test_change_validate_and_back(on_host, host):
+    admin, first = on_host.admin, host.text()
+    doc = admin.get(CONFIG)
+    # what was read can be sent back, and changes nothing
+    same = admin.call("PUT", CONFIG, doc, expect=200).json()
+    assert same["changed"] == [] and same["backup"] is None and host.text() == first
+    change = {"sections": {"Globals": {"max_bpp": 24, "ls_title": "Grüße aus dem Haus", "new_cursors": False}}}
+    assert admin.post(f"{CONFIG}/validate", change)["valid"] is True
+    assert admin.post(f"{CONFIG}/validate", {})["valid"] is True and host.text() == first
+    done = admin.call("PUT", CONFIG, change, expect=200).json()
+    assert done["changed"] == ["Globals.max_bpp", "Globals.ls_title", "Globals.new_cursors"] and done["applied"] is False
+    now = host.text()
+    assert "\nmax_bpp=24\n" in now and "\nls_title=Grüße aus dem Haus\n" in now and "; fastpath - can be" in now
+    assert [line for line in first.split("\n") if line.startswith(";")] == [line for line in now.split("\n") if line.startswith(";")]
+    assert host.text(done["backup"]) == first
+    assert os.stat(f"{host.etc}/xrdp.ini").st_mode & 0o777 == 0o644
+    backups = admin.get(f"{CONFIG}/backups")["backups"]
+    assert [b["name"] for b in backups] == [done["backup"]] and backups[0]["size_bytes"] == len(first.encode())
+    # a change that builds on an older file is refused
+    assert admin.call("PUT", CONFIG, {"sections": {}, "version": doc["version"]}).status_code == 412
+    assert admin.call("PUT", CONFIG, {"sections": {}}, headers={"If-Match": f'"{doc["version"]}"'}).status_code == 412
+    back = admin.post(f"{CONFIG}/rollback", {"backup": done["backup"]})
+    assert host.text() == first and host.text(back["backup"]) == now
+    assert admin.get(f"{CONFIG}/backups")["backups"][0]["name"] == back["backup"]
+    assert admin.call("POST", f"{CONFIG}/rollback", {"backup": "xrdp.ini"}).status_code == 404
+    assert admin.call("POST", f"{CONFIG}/rollback", {"backup": "../xrdp.ini.20260101-000000-000"}).status_code == 422
+
+
+def test_refused_by_name(on_host, host):
+    admin, first = on_host.admin, host.text()
+    r = admin.call("PUT", CONFIG, {"sections": {"Globals": {"no_such_key": "x", "max_bpp": 999, "certificate": "/etc/shadow",
+                                                            "ls_title": "a\nfork=false"}}})
+    assert r.status_code == 422 and r.json()["error"]["code"] == "LUCID_ERR_2102"
+    assert {"sections.Globals.no_such_key", "sections.Globals.max_bpp", "sections.Globals.certificate",
+            "sections.Globals.ls_title"} <= set(fields(r))
+    checked = admin.post(f"{CONFIG}/validate", {"sections": {"Globals": {"no_such_key": "x"}}})
+    assert checked["valid"] is False and "no_such_key" in checked["errors"][0]["field"]
+    assert admin.call("PUT", CONFIG, {"sections": {"Globals": {"port": 1}}, "file": "sesman"},
+                      params={"file": "xrdp"}).status_code == 422
+    assert host.text() == first and admin.get(f"{CONFIG}/backups")["backups"] == []
+
+
+def test_config_path_of_its_own(make_daemon, host):
+    daemon = make_daemon(XRDP_CONFIG_PATH=host.etc)
+    assert daemon.admin.get(CONFIG)["sections"]["Globals"]["port"] == host.port
+    os.unlink(f"{host.etc}/xrdp.ini")
+    r = daemon.admin.call("GET", CONFIG)
+    assert r.status_code == 503 and r.json()["error"]["code"] == "LUCID_ERR_2104"
+
+
+def test_service(on_host, host, users, login):
+    """Started, used, reloaded, restarted and stopped; a server of ours and its desktop never notice."""
+    admin = on_host.admin
+    user, = users(1, on_host)
+    assert admin.get(SERVICE)["status"] == "stopped"
+    server = admin.create_server("beside")
+    on_host.ids.add(server["server_id"])
+    client = login(on_host, server, user)
+    user.paint("#3366cc")
+    client.wait_colour("#3366cc")
+    before = admin.instance(server["server_id"])["pids"]
+    assert admin.call("POST", f"{SERVICE}/reload").status_code == 409
+    started = admin.post(f"{SERVICE}/start")
+    assert started == {"action": "start", "status": "running", "message": "done"}
+    state = admin.get(SERVICE)
+    assert state["status"] == "running" and state["pid"] == host.pid() and listening(host.port)
+    assert admin.post(f"{SERVICE}/start")["message"] == "it runs already"
+    sesman = host.pid("xrdp-sesman")
+    admin.post(f"{SERVICE}/reload")
+    assert host.pid("xrdp-sesman") == sesman and host.pid() != state["pid"] and admin.get(SERVICE)["status"] == "running"
+    admin.post(f"{SERVICE}/restart")
+    assert host.pid("xrdp-sesman") != sesman and admin.get(SERVICE)["status"] == "running"
+    # killed without a word: failed, and a start mends it
+    kill_one(host.pid())
+    until("the state", lambda: admin.get(SERVICE)["status"] == "failed")
+    assert admin.post(f"{SERVICE}/start")["status"] == "running"
+    old = host.pid()
+    assert admin.post(f"{SERVICE}/stop")["status"] == "stopped"
+    assert not alive(old) and not listening(host.port) and host.pid() is None
+    assert admin.instance(server["server_id"])["pids"] == before
+    user.paint("#cc6633")
+    client.wait_colour("#cc6633")
+    rdp_client = rdp.Client(server["port"], user.name, user.password)
+    on_host.clients.append(rdp_client)
+    rdp_client.wait_colour("#cc6633")  # and logins still work
+
+
+def test_apply_and_roll_back_by_itself(on_host, host):
+    admin = on_host.admin
+    admin.post(f"{SERVICE}/start")
+    sesman = host.pid("xrdp-sesman")
+    port = free_ports(1)
+    done = admin.call("PUT", f"{CONFIG}?apply=true", {"sections": {"Globals": {"port": port}}}, expect=200).json()
+    assert done["applied"] is True and listening(port) and not listening(host.port)
+    # a port that somebody has: xrdp cannot come up, and the file before comes back with it
+    text = host.text()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        r = admin.call("PUT", f"{CONFIG}?apply=true", {"sections": {"Globals": {"port": taken.getsockname()[1]}}})
+    assert r.status_code == 502 and r.json()["error"]["code"] == "LUCID_ERR_2101" and "previous file is back" in r.json()["error"]["message"]
+    assert host.text() == text and listening(port) and admin.get(SERVICE)["status"] == "running"
+    # sesman: read again, nothing restarted
+    other = free_ports(1, 18000, 19999)
+    done = admin.call("PUT", f"{CONFIG}?file=sesman&apply=true", {"sections": {"Globals": {"ListenPort": other}}}, expect=200).json()
+    assert done["applied"] is True and listening(other) and host.pid("xrdp-sesman") == sesman
+    first = admin.get(f"{CONFIG}/backups")["backups"][-1]["name"]
+    back = admin.post(f"{CONFIG}/rollback?apply=true", {"backup": first})
+    assert back["applied"] is True and listening(host.port) and not listening(port)
+    admin.post(f"{SERVICE}/stop")
+    written = admin.call("PUT", f"{CONFIG}?apply=true", {"sections": {"Globals": {"max_bpp": 16}}}, expect=200).json()
+    assert written["applied"] is False and "does not run" in written["message"]
