@@ -89,7 +89,7 @@ static void run_net(uint16_t port)
 	const struct http_limits lim = { 1 << 20, 16 << 10, 4096, 10, 30, 75 };
 	struct loop *l = loop_new();
 	struct http_server *s = http_server_new(l, &lim, on_net, NULL, NULL);
-	if (http_server_listen(s, listener(port), 0) < 0)
+	if (http_server_listen(s, listener(port), 0, false) < 0)
 		exit(1);
 	loop_signal_new(l, SIGTERM, on_net_signal, l);
 	loop_signal_new(l, SIGINT, on_net_signal, l);

@@ -131,7 +131,8 @@ int api_listen(struct api *a, int fd, const struct role *role)
 {
 	if (a->nlisteners == API_LISTENERS)
 		return -ERR_BUSY;
-	int rc = http_server_listen(a->server, fd, (int)a->nlisteners);
+	bool secure = role && *config_str(a->env.config, "TLS_CERT_FILE"); /* the Prometheus port stays plain */
+	int rc = http_server_listen(a->server, fd, (int)a->nlisteners, secure);
 	if (rc < 0)
 		return rc;
 	struct listener *l = &a->listeners[a->nlisteners++];
@@ -222,6 +223,11 @@ struct api *api_new(const struct api_env *env)
 				    },
 				    rest_on_request, reply_refusal, a);
 	return a;
+}
+
+int api_tls(struct api *a, const struct http_tls *t, char *why, size_t size)
+{
+	return http_server_tls(a->server, t, why, size);
 }
 
 void api_add_check(struct api *a, const char *name, bool essential, api_check check, void *arg)

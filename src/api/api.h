@@ -9,6 +9,7 @@
 #include "lucid/role.h"
 
 struct api;
+struct http_tls; /* net/tls.h */
 struct token_keys;
 
 struct api_env {
@@ -24,6 +25,9 @@ struct api *api_new(const struct api_env *env);
 /* Take up what may change live: rate limits, METRICS_PUBLIC, ALLOWED_HOSTS, REQUEST_TIMEOUT, keys. Both outlive the api, or
  * the next reload. */
 void api_reload(struct api *a, const struct config *c, struct token_keys *keys);
+/* What the roles' ports show and ask for from the next connection on: see http_server_tls. With TLS_CERT_FILE set they take
+ * nobody before this was called. */
+int api_tls(struct api *a, const struct http_tls *t, char *why, size_t size);
 /* Answer on a listening socket for a role; NULL role: the Prometheus port (/metrics and health alone). 0 or negated. */
 int api_listen(struct api *a, int fd, const struct role *role);
 

@@ -73,13 +73,10 @@ static void check_remote(const struct config *c, const struct role *const *roles
 	for (const struct role *const *r = all_roles; *r; r++) {
 		if (here(roles, *r))
 			continue;
-		if (config_given(c, (*r)->url_option)) {
+		if (config_given(c, (*r)->url_option))
 			remote = true;
-			if (!str_starts(config_str(c, (*r)->url_option), "http://"))
-				config_fault(c, (*r)->url_option, faults, "this program does not have TLS to other roles yet; give an http:// URL");
-		} else {
+		else
 			strbuf_printf(warnings, "%s is not in this process: calls to it answer 503\n", (*r)->name);
-		}
 	}
 	if (remote && !config_given(c, "JWT_SECRET"))
 		config_fault(c, "JWT_SECRET", faults, "must be given where a role lives in another process, the same for all");
@@ -95,6 +92,10 @@ static void check_parts(const struct config *c, struct strbuf *faults)
 		config_fault(c, "XRDP_BACKEND", faults, "this program does not have the systemd backend yet; use process or auto");
 	if (!*config_str(c, "XRDP_CERT_FILE") != !*config_str(c, "XRDP_KEY_FILE"))
 		config_fault(c, "XRDP_CERT_FILE", faults, "give XRDP_CERT_FILE and XRDP_KEY_FILE, or neither");
+	if (!*config_str(c, "TLS_CERT_FILE") != !*config_str(c, "TLS_KEY_FILE"))
+		config_fault(c, "TLS_CERT_FILE", faults, "give TLS_CERT_FILE and TLS_KEY_FILE, or neither");
+	if (*config_str(c, "TLS_CLIENT_CA_FILE") && !*config_str(c, "TLS_CERT_FILE"))
+		config_fault(c, "TLS_CLIENT_CA_FILE", faults, "without TLS_CERT_FILE there is no TLS, and callers could show nothing; give both");
 }
 
 void checks_run(const struct config *c, const struct role *const *roles, struct strbuf *faults, struct strbuf *warnings)

@@ -1,5 +1,6 @@
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "app/checks.h"
@@ -36,6 +37,17 @@ static bool is_url(const char *s)
 {
 	const char *host = str_starts(s, "http://") ? s + 7 : str_starts(s, "https://") ? s + 8 : NULL;
 	return host && *host && *host != '/' && *host != ':' && strcspn(host, "@") >= strcspn(host, "/?#") && !strpbrk(s, " \"<>");
+}
+
+/* What sockaddr_un takes. */
+static bool is_socket(const char *s)
+{
+	return str_starts(s, "unix:/") && s[6] && strlen(s + 5) < sizeof ((struct sockaddr_un *)0)->sun_path;
+}
+
+static bool is_role_url(const char *s)
+{
+	return is_url(s) || is_socket(s);
 }
 
 static bool is_origin(const char *s)
@@ -111,10 +123,10 @@ static const struct {
 	{ "RDP_USER_MAP", is_mapping, "user=account", true },
 	{ "DESKTOP_PROFILES", is_profile, "name=command", true },
 	{ "DESKTOP_DEFAULT", is_name, "the name of a profile" },
-	{ "RDP_SERVER_MANAGER_URL", is_url, "http:// or https:// and a host, without a user" },
-	{ "XRDP_INTEGRATION_URL", is_url, "http:// or https:// and a host, without a user" },
-	{ "RDP_SESSION_CONTROLLER_URL", is_url, "http:// or https:// and a host, without a user" },
-	{ "RDP_RESOURCE_MONITOR_URL", is_url, "http:// or https:// and a host, without a user" },
+	{ "RDP_SERVER_MANAGER_URL", is_role_url, "http:// or https:// and a host, without a user, or unix:/path" },
+	{ "XRDP_INTEGRATION_URL", is_role_url, "http:// or https:// and a host, without a user, or unix:/path" },
+	{ "RDP_SESSION_CONTROLLER_URL", is_role_url, "http:// or https:// and a host, without a user, or unix:/path" },
+	{ "RDP_RESOURCE_MONITOR_URL", is_role_url, "http:// or https:// and a host, without a user, or unix:/path" },
 	{ "NODE_URL", is_url, "http:// or https:// and a host, without a user" },
 	{ "AUTH_SERVICE_URL", is_url, "http:// or https:// and a host, without a user" },
 	{ "API_GATEWAY_URL", is_url, "http:// or https:// and a host, without a user" },
@@ -135,6 +147,9 @@ static const struct {
 	{ "XRDP_SESMAN_BINARY", is_program, "the absolute path of a program" },
 	{ "XRDP_CERT_FILE", is_file, "the absolute path of a file" },
 	{ "XRDP_KEY_FILE", is_file, "the absolute path of a file" },
+	{ "TLS_CERT_FILE", is_file, "the absolute path of a file" },
+	{ "TLS_KEY_FILE", is_file, "the absolute path of a file" },
+	{ "TLS_CLIENT_CA_FILE", is_file, "the absolute path of a file" },
 	{ "LOG_TARGET", is_log_target, "auto, stderr (under systemd that is the journal), or an absolute path" },
 };
 
@@ -142,10 +157,9 @@ static void check_bind(const struct config *c, struct strbuf *faults)
 {
 	const char *const *list = config_list(c, "BIND_ADDRESS");
 	for (const char *const *a = list; *a; a++) {
-		if (str_starts(*a, "unix:"))
-			config_fault(c, "BIND_ADDRESS", faults, "this program does not have unix: sockets yet; give an address");
-		else if (!is_address(*a))
-			config_fault(c, "BIND_ADDRESS", faults, "\"%s\" is not an IPv4 or IPv6 address", *a);
+		if (!is_address(*a) && !is_socket(*a))
+			config_fault(c, "BIND_ADDRESS", faults, "\"%s\" is not an IPv4 or IPv6 address, nor unix: and an absolute path of up to %zu bytes",
+				     *a, sizeof ((struct sockaddr_un *)0)->sun_path - 1);
 		for (const char *const *b = list; b < a; b++)
 			if (str_eq(*a, *b))
 				config_fault(c, "BIND_ADDRESS", faults, "%s stands there twice", *a);

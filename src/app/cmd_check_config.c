@@ -2,6 +2,7 @@
 
 #include "app/app_config.h"
 #include "app/commands.h"
+#include "app/tls_files.h"
 
 static const char help[] =
 	"lucid-rdp check-config [OPTION…]: reads the settings as the program would, with the same options, and prints each with\n"
@@ -15,6 +16,13 @@ int cmd_check_config(struct cli *c, int argc, char **argv)
 	struct strbuf faults = { 0 }, text = { 0 };
 	c->secrets = SECRETS_READ;
 	struct config *config = app_config_load(c, &faults, &text);
+	_cleanup_(tls_files_done) struct tls_files tls = { 0 };
+	char why[512];
+	if (config && !tls_files_read(config, &tls, why, sizeof why)) {
+		strbuf_printf(&faults, "%s\n", why);
+		config_free(config);
+		config = NULL;
+	}
 	if (text.len)
 		fprintf(stderr, "%s", text.s);
 	strbuf_reset(&text);

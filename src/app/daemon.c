@@ -77,14 +77,41 @@ static bool has_role(const struct server_env *env, const char *name)
 	return false;
 }
 
+static const char *unix_path(const char *address)
+{
+	return str_starts(address, "unix:") ? address + 5 : NULL;
+}
+
+static bool has_room(const struct server_env *env)
+{
+	if (env->nlisteners >= MAX_LISTENERS)
+		log_error("daemon", "BIND_ADDRESS: more than %d sockets to listen on; name fewer addresses", MAX_LISTENERS);
+	return env->nlisteners < MAX_LISTENERS;
+}
+
+/* One is enough for all roles: each of them answers for the others too. It is the first one's. */
+static bool listen_local(struct server_env *env, const char *path, const struct run_user *u, int64_t give_up_ms)
+{
+	char why[256];
+	int fd, rc;
+	if (!has_room(env))
+		return false;
+	while ((rc = listen_unix(path, u->gid, &fd, why, sizeof why)) == -EADDRINUSE && clock_mono_ms() < give_up_ms)
+		usleep(20000);
+	if (rc < 0) {
+		log_error("daemon", "BIND_ADDRESS: %s", why);
+		return false;
+	}
+	env->listeners[env->nlisteners++] = (struct listener){ fd, env->roles[0] };
+	return true;
+}
+
 static bool listen_one(struct server_env *env, const char *address, int port, const struct role *role, int64_t give_up_ms)
 {
 	char why[256];
 	int fd, rc;
-	if (env->nlisteners >= MAX_LISTENERS) {
-		log_error("daemon", "BIND_ADDRESS: more than %d sockets to listen on; name fewer addresses", MAX_LISTENERS);
+	if (!has_room(env))
 		return false;
-	}
 	while ((rc = listen_tcp(address, port, &fd, why, sizeof why)) == -EADDRINUSE && clock_mono_ms() < give_up_ms)
 		usleep(20000);
 	if (rc < 0) {
@@ -124,7 +151,7 @@ static bool has_listener(const struct server_env *env, const struct role *role)
 }
 
 /* Every fault is said, not only the first. */
-static bool listen_all(struct server_env *env, const struct config *c)
+static bool listen_all(struct server_env *env, const struct config *c, const struct run_user *u)
 {
 	const char *const *addresses = config_list(c, "BIND_ADDRESS");
 	int64_t give_up_ms = clock_mono_ms() + PREDECESSOR_MS;
@@ -133,11 +160,34 @@ static bool listen_all(struct server_env *env, const struct config *c)
 	for (const struct role *const *r = env->roles; *r; r++) {
 		bool handed_over = has_listener(env, *r);
 		for (const char *const *a = addresses; *a && !handed_over; a++)
-			ok &= listen_one(env, *a, (int)config_int(c, (*r)->port_option), *r, give_up_ms);
+			if (!unix_path(*a))
+				ok &= listen_one(env, *a, (int)config_int(c, (*r)->port_option), *r, give_up_ms);
 	}
+	for (const char *const *a = addresses; *a; a++)
+		if (unix_path(*a))
+			ok &= listen_local(env, unix_path(*a), u, give_up_ms);
 	for (const char *const *a = addresses; ok && *a && config_bool(c, "PROMETHEUS_ENABLED"); a++)
-		ok &= listen_one(env, *a, (int)config_int(c, "PROMETHEUS_PORT"), NULL, 0);
+		if (!unix_path(*a))
+			ok &= listen_one(env, *a, (int)config_int(c, "PROMETHEUS_PORT"), NULL, 0);
 	return ok;
+}
+
+static void close_all(struct server_env *env)
+{
+	for (const char *const *a = config_list(env->config, "BIND_ADDRESS"); *a; a++)
+		for (size_t i = 0; unix_path(*a) && i < env->nlisteners; i++)
+			listen_unix_remove(unix_path(*a), env->listeners[i].fd);
+	for (size_t i = 0; i < env->nlisteners; i++)
+		fd_close(&env->listeners[i].fd);
+}
+
+static bool read_tls(const struct config *c, struct tls_files *tls)
+{
+	char why[512];
+	if (tls_files_read(c, tls, why, sizeof why))
+		return true;
+	log_error("daemon", "%s", why);
+	return false;
 }
 
 /* --- with a supervisor, or alone */
@@ -176,7 +226,8 @@ static int run_alone(const struct server_env *env, const struct run_user *u)
 
 int daemon_run(const struct config *c, bool stop_servers)
 {
-	struct server_env env = { .config = c };
+	_cleanup_(tls_files_done) struct tls_files tls = { 0 };
+	struct server_env env = { .config = c, .tls = &tls };
 	struct run_user user;
 	char why[512];
 	if (!roles_select(config_list(c, "ROLE"), env.roles, why, sizeof why)) {
@@ -187,11 +238,14 @@ int daemon_run(const struct config *c, bool stop_servers)
 		log_error("daemon", "RUN_USER: there is no account \"%s\" on this host", config_str(c, "RUN_USER"));
 		return EXIT_FINAL;
 	}
-	if (!set_up_log(c, &user) || !make_dirs(c, &user) || !listen_all(&env, c))
+	if (!set_up_log(c, &user) || !read_tls(c, &tls) || !make_dirs(c, &user))
 		return EXIT_FINAL;
+	if (!listen_all(&env, c, &user)) {
+		close_all(&env);
+		return EXIT_FINAL;
+	}
 	log_info("daemon", "lucid-rdp %s: %zu sockets open", LUCID_VERSION, env.nlisteners);
 	int code = has_role(&env, "xrdp-integration") ? run_supervised(&env, &user, stop_servers) : run_alone(&env, &user);
-	for (size_t i = 0; i < env.nlisteners; i++)
-		fd_close(&env.listeners[i].fd);
+	close_all(&env);
 	return code;
 }

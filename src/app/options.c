@@ -50,7 +50,7 @@ const struct option options[] = {
 	PORT_("XRDP_INTEGRATION_PORT", NULL, "8091", "Port of xrdp-integration."),
 	PORT_("RDP_SESSION_CONTROLLER_PORT", NULL, "8092", "Port of rdp-session-controller."),
 	PORT_("RDP_RESOURCE_MONITOR_PORT", NULL, "8093", "Port of rdp-resource-monitor."),
-	LIST("BIND_ADDRESS", "HOST", 0, "", "Addresses to listen on; 127.0.0.1 in development, 0.0.0.0 otherwise."),
+	LIST("BIND_ADDRESS", "HOST", 0, "", "Addresses to listen on, also unix:/path; 127.0.0.1 in development, 0.0.0.0 otherwise."),
 	TEXT("RDP_SERVER_MANAGER_HOST", NULL, 0, 255, "", "Name by which others reach rdp-server-manager, never an address to bind; default the host's name."),
 	TEXT("XRDP_INTEGRATION_HOST", NULL, 0, 255, "", "Name by which others reach xrdp-integration."),
 	TEXT("RDP_SESSION_CONTROLLER_HOST", NULL, 0, 255, "", "Name by which others reach rdp-session-controller."),
@@ -96,10 +96,10 @@ const struct option options[] = {
 	TEXT("AUTH_SERVICE_URL", NULL, OPT_LIVE, 2048, "", "Shown in 401 answers and readiness."),
 	TEXT("API_GATEWAY_URL", NULL, OPT_LIVE, 2048, "", "Shown in 401 answers and readiness."),
 	TEXT("MASTER_KEY", NULL, OPT_SECRET, 4096, "", "Wraps recording keys and stored passwords; at least 32 bytes. Generated beside the data."),
-	NO_TEXT("TLS_CERT_FILE", NULL, 0, "", "Certificate of the listeners.", tls),
-	NO_TEXT("TLS_KEY_FILE", NULL, 0, "", "Key of the listeners.", tls),
-	NO_TEXT("TLS_CLIENT_CA_FILE", NULL, 0, "", "Authority of the certificates that callers must show.", tls),
-	NO_ENUM("TLS_MIN_VERSION", tls_versions, "1.2", "Lowest version of TLS.", tls),
+	TEXT("TLS_CERT_FILE", NULL, 0, 4096, "", "Certificate of the listeners, in PEM, with what leads to its authority; the roles' ports then speak HTTPS alone."),
+	TEXT("TLS_KEY_FILE", NULL, 0, 4096, "", "Key of that certificate, in PEM, without a passphrase."),
+	TEXT("TLS_CLIENT_CA_FILE", NULL, 0, 4096, "", "Authorities of the certificates that callers must show; also trusted, besides the system's, where another role is asked."),
+	ENUM_("TLS_MIN_VERSION", NULL, 0, tls_versions, "1.2", "Lowest version of TLS."),
 
 	/* HTTP */
 	LIST("CORS_ORIGINS", "ALLOWED_ORIGINS", OPT_LIVE | OPT_EMPTY_OK, "", "Origins that browsers may call from; * in development, none otherwise."),

@@ -215,7 +215,13 @@ static int make_roles(struct server *s)
 static int make_api(struct server *s)
 {
 	struct api_env env = { s->loop, s->bus, s->env->config, s->keys, s->store, s->env->roles, all_roles };
+	char why[256];
 	s->api = api_new(&env);
+	if (s->env->tls->cert && api_tls(s->api, &s->env->tls->pem, why, sizeof why) < 0) {
+		log_error("server", "TLS: %s", why);
+		return -ERR_INVALID;
+	}
+	tls_files_done(s->env->tls);
 	checks_ready_add(s->api, s->store, s->bus, s->env->roles);
 	peers_add_checks(s->peers, s->api);
 	for (size_t i = 0; i < s->env->nlisteners; i++) {

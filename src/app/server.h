@@ -5,6 +5,7 @@
 #ifndef APP_SERVER_H
 #define APP_SERVER_H
 
+#include "app/tls_files.h"
 #include "lucid/role.h"
 
 #define MAX_LISTENERS 64
@@ -19,6 +20,7 @@ struct server_env {
 	const struct role *roles[8]; /* NULL-ended */
 	struct listener listeners[MAX_LISTENERS];
 	size_t nlisteners;
+	struct tls_files *tls; /* nothing in it without TLS; the server wipes its own copy once it has used it */
 };
 
 /* Until it is told to leave; returns the exit code (EXIT_FINAL: starting again does not mend it). pair_fd -1: there is no

@@ -27,6 +27,7 @@ struct http_limits {
 
 struct http_server;
 struct http_req;
+struct http_tls; /* net/tls.h */
 typedef void (*http_handler)(struct http_req *r, void *arg);
 /* What the gate refuses is answered with the body that this makes (JSON error page); text is static. NULL: no body. */
 typedef struct blob *(*http_refusal)(int status, const char *why, void *arg);
@@ -34,8 +35,12 @@ typedef struct blob *(*http_refusal)(int status, const char *why, void *arg);
 struct http_server *http_server_new(struct loop *l, const struct http_limits *limits, http_handler handler,
 				    http_refusal refusal, void *arg);
 /* Take requests from a bound or listening socket (made non-blocking here; stays the caller's to close after
- * http_server_free). `tag` comes back from http_req_tag. 0 or a negated errs code. */
-int http_server_listen(struct http_server *s, int fd, int tag);
+ * http_server_free). `tag` comes back from http_req_tag. `secure`: with TLS, as http_server_tls sets it before or after; a Unix
+ * socket stays plain all the same. 0 or a negated errs code. */
+int http_server_listen(struct http_server *s, int fd, int tag, bool secure);
+/* Certificate, key and authorities of secure listeners, from the next connection on; those there are keep theirs. 0, or
+ * -ERR_INVALID with a sentence in why[size], and then what was set stays. */
+int http_server_tls(struct http_server *s, const struct http_tls *t, char *why, size_t size);
 /* Stop accepting, close idle connections, let requests under way finish (their answers say Connection: close), then call
  * done; at the latest after grace_ms. */
 void http_server_drain(struct http_server *s, int64_t grace_ms, void (*done)(void *arg), void *arg);

@@ -1,6 +1,7 @@
 /*
- * http_conn: what the two halves of the server share: http_gate.c (bytes, requests, replies, deadlines) and http_server.c
- * (libevhtp: listeners, connections, limits over all, drain). Floor F2, loop thread. Nobody else includes it.
+ * http_conn: what the parts of the server share: http_gate.c (bytes, requests, replies, deadlines), http_secure.c (what is
+ * different with TLS) and http_server.c (libevhtp: listeners, connections, limits over all, drain). Floor F2, loop thread.
+ * Nobody else includes it.
  *
  * libevhtp accepts, owns the connection and its bufferevent, and keeps the life of a request (begin, reply, keep alive or
  * close). Its parser never sees a byte from the network: the gate has checked and cut the head itself, and hands evhtp one
@@ -21,6 +22,7 @@
 
 #include "net/http_head.h"
 #include "net/http_wire.h"
+#include "net/tls.h"
 
 enum http_conn_state { CONN_IDLE, CONN_HEAD, CONN_BODY, CONN_BUSY, CONN_WRITE, CONN_LINGER, CONN_DEAD };
 
@@ -34,6 +36,7 @@ struct http_server {
 	http_refusal refusal;
 	void *arg;
 	struct list listeners, conns, dead;
+	struct ssl_ctx_st *tls; /* of connections to come; NULL: none is set, and secure listeners take nobody */
 	size_t n_conns; /* without those over the cap, */
 	size_t n_over;	/* which are only being told so */
 	uint64_t accepted, refused, capped;
@@ -73,7 +76,8 @@ struct http_conn {
 	bool last;    /* close after this reply */
 	bool pumping; /* gate_pump is on the stack and will go on itself */
 	bool shut;    /* LINGER: our side is closed */
-	bool plain;   /* no TLS between us and the socket */
+	bool shaken;  /* the handshake is done */
+	struct ssl_st *ssl; /* the bufferevent's; NULL: no TLS between us and the socket */
 	struct loop_task again;
 	int64_t deadline_ms; /* 0: the sweep sets it (IDLE), or there is none (BUSY) */
 	size_t out_left;     /* WRITE: what was unsent at the last look */
@@ -90,6 +94,13 @@ void http_gate_open(struct http_conn *c);		   /* a new connection, bev set */
 void http_gate_pump(struct http_conn *c);		   /* handle what has come in */
 void http_gate_refuse(struct http_conn *c, int status, const char *why);
 void http_gate_expire(struct http_conn *c, int64_t now_ms); /* the sweep came by */
+
+/* What TLS does differently; for connections with ssl set. */
+void http_secure_send(struct http_conn *c, const char *head, size_t head_len, const char *body, size_t body_len,
+		      struct blob *blob);
+void http_secure_wake(struct http_conn *c);   /* room was made in the input: go on reading */
+void http_secure_open(struct http_conn *c);   /* the handshake is done */
+void http_secure_failed(struct http_conn *c); /* it will not be; the connection is closed next */
 
 /* The server's side. */
 bool http_server_begin(struct http_conn *c);		   /* a whole request: tell evhtp; false: the connection died */

@@ -44,7 +44,11 @@ static void send_parts(struct http_conn *c, const char *head, size_t head_len, c
 		       struct blob *blob)
 {
 	size_t sent = 0;
-	if (c->plain && evbuffer_get_length(output_of(c)) == 0) {
+	if (c->ssl) {
+		http_secure_send(c, head, head_len, body, body_len, blob);
+		return;
+	}
+	if (evbuffer_get_length(output_of(c)) == 0) {
 		struct iovec iov[2] = { { (void *)head, head_len }, { (void *)body, body_len } };
 		struct msghdr m = { .msg_iov = iov, .msg_iovlen = body_len ? 2 : 1 };
 		ssize_t n = sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -91,16 +95,25 @@ static void send_reply(struct http_conn *c, int status, const struct http_header
 	free(heap);
 }
 
+/* Nothing more comes from us. */
+static void shut(struct http_conn *c)
+{
+	if (c->shut)
+		return;
+	c->shut = true;
+	if (c->ssl)
+		tls_close_notify(c->ssl);
+	shutdown(c->fd, SHUT_WR);
+}
+
 static void linger(struct http_conn *c)
 {
 	c->state = CONN_LINGER;
 	c->deadline_ms = clock_mono_ms() + LINGER_MS;
 	c->lingered = 0;
 	evbuffer_drain(bufferevent_get_input(c->bev), SIZE_MAX);
-	if (evbuffer_get_length(output_of(c)) == 0 && !c->shut) {
-		c->shut = true;
-		shutdown(c->fd, SHUT_WR);
-	}
+	if (evbuffer_get_length(output_of(c)) == 0)
+		shut(c);
 }
 
 void http_gate_refuse(struct http_conn *c, int status, const char *why)
@@ -318,6 +331,8 @@ void http_gate_pump(struct http_conn *c)
 		loop_defer(c->server->loop, &c->again);
 	else if (c->eof && c->state <= CONN_BODY)
 		http_server_close(c); /* what is missing will not come */
+	if (c->ssl && c->state != CONN_DEAD)
+		http_secure_wake(c);
 }
 
 static void on_again(struct loop_task *t)
@@ -337,6 +352,8 @@ static void on_readable(UNUSED struct bufferevent *bev, void *arg)
 	evbuffer_drain(in, SIZE_MAX);
 	if (c->lingered > LINGER_BYTES)
 		http_server_close(c);
+	else if (c->ssl)
+		http_secure_wake(c);
 }
 
 static void on_written(UNUSED struct bufferevent *bev, void *arg)
@@ -348,15 +365,20 @@ static void on_written(UNUSED struct bufferevent *bev, void *arg)
 		settle(c);
 	} else if (c->state == CONN_LINGER && c->eof) {
 		http_server_close(c);
-	} else if (c->state == CONN_LINGER && !c->shut) {
-		c->shut = true;
-		shutdown(c->fd, SHUT_WR);
+	} else if (c->state == CONN_LINGER) {
+		shut(c);
 	}
 }
 
 static void on_event(UNUSED struct bufferevent *bev, short what, void *arg)
 {
 	struct http_conn *c = arg;
+	if (what & BEV_EVENT_CONNECTED) {
+		http_secure_open(c);
+		return;
+	}
+	if (c->ssl && !c->shaken && what & BEV_EVENT_ERROR)
+		http_secure_failed(c);
 	if (what & BEV_EVENT_EOF)
 		c->eof = true;
 	else if (what & (BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
@@ -379,6 +401,8 @@ void http_gate_open(struct http_conn *c)
 	c->state = CONN_IDLE;
 	bufferevent_setcb(c->bev, on_readable, on_written, on_event, c);
 	set_room(c, 0);
+	if (c->ssl) /* also absolute: no drip of a handshake holds it open */
+		c->deadline_ms = clock_mono_ms() + (int64_t)c->server->limits.head_timeout_s * 1000;
 }
 
 void http_gate_expire(struct http_conn *c, int64_t now_ms)

@@ -34,6 +34,7 @@ struct listener {
 	struct http_server *server;
 	evhtp_t *htp;
 	int tag;
+	bool secure;
 };
 
 /* --- the life of a request, as evhtp keeps it */
@@ -158,12 +159,15 @@ static bool over_cap(const struct http_server *s)
 static evhtp_res on_pre_accept(evhtp_connection_t *ev, void *arg)
 {
 	static const char FULL[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-	struct http_server *s = ((struct listener *)arg)->server;
+	struct listener *l = arg;
+	struct http_server *s = l->server;
 	fcntl(ev->sock, F_SETFD, FD_CLOEXEC); /* evhtp does not */
+	if (l->secure && !l->htp->ssl_ctx)
+		return EVHTP_RES_ERROR;
 	if (!over_cap(s) || s->n_over < OVER_MAX)
 		return EVHTP_RES_OK;
 	s->capped++;
-	if (send(ev->sock, FULL, sizeof FULL - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+	if (!l->secure && send(ev->sock, FULL, sizeof FULL - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
 		shutdown(ev->sock, SHUT_WR);
 	return EVHTP_RES_ERROR;
 }
@@ -177,7 +181,7 @@ static evhtp_res on_post_accept(evhtp_connection_t *ev, void *arg)
 	c->ev = ev;
 	c->bev = ev->bev;
 	c->fd = ev->sock;
-	c->plain = ev->ssl == NULL;
+	c->ssl = ev->ssl;
 	c->tag = l->tag;
 	c->over = over_cap(s);
 	name_peer(c->peer, ev->saddr);
@@ -278,7 +282,35 @@ static int make_listening(int fd)
 	return 0;
 }
 
-int http_server_listen(struct http_server *s, int fd, int tag)
+static bool is_unix(int fd)
+{
+	struct sockaddr_storage sa = { 0 };
+	socklen_t len = sizeof sa;
+	return getsockname(fd, (struct sockaddr *)&sa, &len) == 0 && sa.ss_family == AF_UNIX;
+}
+
+static void use_tls(struct listener *l)
+{
+	SSL_CTX *old = l->htp->ssl_ctx; /* evhtp frees what it has last */
+	l->htp->ssl_ctx = tls_ref(l->server->tls);
+	tls_unref(old);
+}
+
+int http_server_tls(struct http_server *s, const struct http_tls *t, char *why, size_t size)
+{
+	struct listener *l;
+	struct ssl_ctx_st *ctx = tls_server_new(t, why, size);
+	if (!ctx)
+		return -ERR_INVALID;
+	tls_unref(s->tls);
+	s->tls = ctx;
+	LIST_FOREACH(l, &s->listeners, node)
+		if (l->secure)
+			use_tls(l);
+	return 0;
+}
+
+int http_server_listen(struct http_server *s, int fd, int tag, bool secure)
 {
 	int r = make_listening(fd);
 	int own = r ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0); /* evhtp closes what it is given */
@@ -289,6 +321,7 @@ int http_server_listen(struct http_server *s, int fd, int tag)
 	struct listener *l = XNEW(struct listener);
 	l->server = s;
 	l->tag = tag;
+	l->secure = secure && !is_unix(fd);
 	l->htp = evhtp_new(loop_base(s->loop), s);
 	if (!l->htp || evhtp_accept_socket(l->htp, own, 0) < 0)
 		abort(); /* no memory */
@@ -297,6 +330,8 @@ int http_server_listen(struct http_server *s, int fd, int tag)
 	evhtp_set_post_accept_cb(l->htp, on_post_accept, l);
 	l->htp->flags &= (uint16_t)~EVHTP_FLAG_ENABLE_100_CONT; /* the gate decides */
 	evconnlistener_set_error_cb(l->htp->server, on_accept_error);
+	if (l->secure)
+		use_tls(l);
 	list_append(&s->listeners, &l->node);
 	return 0;
 }
@@ -313,6 +348,8 @@ static void stop_accepting(struct http_server *s)
 static bool is_idle(const struct http_conn *c)
 {
 	int waiting = 0;
+	if (c->ssl && (!c->shaken || tls_has_more(c->ssl)))
+		return false;
 	return c->state == CONN_IDLE && evbuffer_get_length(bufferevent_get_input(c->bev)) == 0 &&
 	       (ioctl(c->fd, FIONREAD, &waiting) < 0 || waiting == 0);
 }
@@ -353,6 +390,7 @@ void http_server_free(struct http_server *s)
 	loop_timer_free(s->sweep);
 	loop_timer_free(s->accept_again);
 	bufferevent_free(s->feeder);
+	tls_unref(s->tls);
 	free(s);
 }
 

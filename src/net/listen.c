@@ -6,6 +6,11 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lucid/str.h"
 
 #define BACKLOG 1024
 
@@ -42,4 +47,59 @@ int listen_tcp(const char *address, int port, int *ret_fd, char *why, size_t siz
 		return explain(errno, address, port, why, size);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+/* --- Unix sockets */
+
+static bool somebody_answers(const struct sockaddr_un *sa)
+{
+	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return fd < 0 || connect(fd, (const struct sockaddr *)sa, sizeof *sa) == 0 || errno != ECONNREFUSED;
+}
+
+static int bind_at(int fd, const struct sockaddr_un *sa)
+{
+	/* so it never is open to more than it shall be, and no name is changed that somebody may have swapped meanwhile */
+	mode_t old = umask(0117);
+	int r = bind(fd, (const struct sockaddr *)sa, sizeof *sa) < 0 ? -errno : 0;
+	umask(old);
+	return r;
+}
+
+int listen_unix(const char *path, gid_t gid, int *ret_fd, char *why, size_t size)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct stat st;
+	if (strlen(path) >= sizeof sa.sun_path) {
+		snprintf(why, size, "cannot listen on unix:%s: the path is longer than %zu bytes", path, sizeof sa.sun_path - 1);
+		return -ENAMETOOLONG;
+	}
+	str_copy(sa.sun_path, sizeof sa.sun_path, path);
+	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r = fd < 0 ? -errno : bind_at(fd, &sa);
+	if (r == -EADDRINUSE && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && !somebody_answers(&sa) && unlink(path) == 0)
+		r = bind_at(fd, &sa);
+	if (r == 0 && ((geteuid() == 0 && lchown(path, (uid_t)-1, gid) < 0) || listen(fd, BACKLOG) < 0)) {
+		r = -errno;
+		unlink(path);
+	}
+	if (r < 0) {
+		bool socket_there = r == -EADDRINUSE && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+		snprintf(why, size, "cannot listen on unix:%s: %s", path,
+			 socket_there	    ? "another program answers there; stop that one or choose another path"
+			 : r == -EADDRINUSE ? "something that is no socket is there; remove it or choose another path"
+			 : r == -ENOENT	    ? "its directory does not exist"
+					    : strerror(-r));
+		return r == -EADDRINUSE && !socket_there ? -EEXIST : r;
+	}
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+void listen_unix_remove(const char *path, int fd)
+{
+	struct sockaddr_un sa = { 0 };
+	socklen_t len = sizeof sa;
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) == 0 && sa.sun_family == AF_UNIX && str_eq(sa.sun_path, path))
+		unlink(path);
 }

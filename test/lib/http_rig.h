@@ -1,6 +1,6 @@
 /* http_rig: a server of src/net/http in a thread of its own, and raw sockets to poke it with. Included by one test program
  * each. What the handler does is told by the path: /later answers after 50 ms, /hold when rig_release comes, /big with 3 MB,
- * /status/N with that status, /inject with bad headers; all else echoes what it got. */
+ * /status/N with that status, /inject with bad headers; all else echoes what it got. With RIG_TLS defined the same over TLS. */
 #ifndef TEST_HTTP_RIG_H
 #define TEST_HTTP_RIG_H
 
@@ -22,6 +22,12 @@
 
 #include "lucid/clock.h"
 #include "net/http.h"
+#ifdef RIG_TLS
+#include "test/lib/tls_rig.h"
+#define RIG_SECURE true
+#else
+#define RIG_SECURE false
+#endif
 
 #define RIG_BIG (3u << 20)
 #define RIG_HELD 64
@@ -134,7 +140,13 @@ static struct rig *rig_new(const struct http_limits *lim)
 	g->loop = loop_new();
 	g->http = http_server_new(g->loop, lim ? lim : &USUAL, rig_handle, rig_refusal, g);
 	g->fd = rig_listener(&g->port);
-	assert_int_equal(http_server_listen(g->http, g->fd, 7), 0);
+#ifdef RIG_TLS
+	char why[256] = "";
+	struct rig_cert own = rig_cert_new("rig", NULL, false);
+	assert_int_equal(http_server_tls(g->http, &(struct http_tls){ own.cert, own.key }, why, sizeof why), 0);
+	rig_cert_free(&own);
+#endif
+	assert_int_equal(http_server_listen(g->http, g->fd, 7, RIG_SECURE), 0);
 	assert_int_equal(pthread_create(&g->thread, NULL, rig_run, g), 0);
 	return g;
 }
@@ -230,6 +242,16 @@ static void rig_free(struct rig *g)
 
 /* --- the client's side */
 
+/* What speaks to the server over this connection. */
+static int rig_over(int fd)
+{
+#ifdef RIG_TLS
+	return rig_tunnel(fd);
+#else
+	return fd;
+#endif
+}
+
 static int rig_connect(const struct rig *g)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(g->port),
@@ -239,7 +261,7 @@ static int rig_connect(const struct rig *g)
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof sa), 0);
-	return fd;
+	return rig_over(fd);
 }
 
 /* False when the other side took no more. */

@@ -187,7 +187,8 @@ static void b6_endless_headers(void **state)
 	assert_true(rig_answer(fd, &a));
 	assert_int_equal(a.status, 431);
 	getrusage(RUSAGE_SELF, &after);
-	assert_true(after.ru_maxrss - before.ru_maxrss < 20 << 10); /* KiB */
+	/* KiB; under ASan what is freed stays for a while */
+	assert_true(after.ru_maxrss - before.ru_maxrss < (RIG_SECURE ? 100 : 20) << 10);
 	close(fd);
 	strcpy(text, "GET / HTTP/1.1\r\nHost: a\r\n");
 	for (int i = 0; i < 64; i++)
@@ -394,13 +395,14 @@ static void b14_out_of_descriptors(void **state)
 	assert_int_equal(pthread_getcpuclockid(g->thread, &clock), 0);
 	clock_gettime(clock, &before);
 	int r = connect(fd, (struct sockaddr *)&sa, sizeof sa);
-	rig_puts(fd, GET("/healed"));
 	usleep(700000);
 	clock_gettime(clock, &after);
 	setrlimit(RLIMIT_NOFILE, &old);
 	assert_int_equal(r, 0);
 	int64_t cpu_ms = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
 	assert_true(cpu_ms < 350); /* a loop that spins uses all 700 */
+	fd = rig_over(fd);
+	rig_puts(fd, GET("/healed"));
 	expect_echo(fd, "GET|/healed|");
 	close(fd);
 }
@@ -430,7 +432,7 @@ static void more_listen(struct rig *r)
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	int fd = rig_listener(&port);
 	assert_int_equal(listen(fd, 5), 0);
-	assert_int_equal(http_server_listen(r->http, fd, 8), 0);
+	assert_int_equal(http_server_listen(r->http, fd, 8, RIG_SECURE), 0);
 	r->port = port;
 	close(r->fd);
 	r->fd = fd;
@@ -438,9 +440,9 @@ static void more_listen(struct rig *r)
 	memcpy(un.sun_path, "\0lrdp-http", 10);
 	snprintf(un.sun_path + 10, 20, "%d", (int)getpid());
 	assert_int_equal(bind(un_fd, (struct sockaddr *)&un, sizeof un), 0);
-	assert_int_equal(http_server_listen(r->http, un_fd, 9), 0);
+	assert_int_equal(http_server_listen(r->http, un_fd, 9, true), 0);
 	close(un_fd);
-	assert_true(http_server_listen(r->http, -1, 10) < 0);
+	assert_true(http_server_listen(r->http, -1, 10, false) < 0);
 }
 
 /* B16: listeners side by side; a blocking one must not stop the others; B16 again: Unix sockets. */
