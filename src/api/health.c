@@ -21,7 +21,7 @@ struct check {
 	int64_t asked_us;
 	enum api_health state;
 	int64_t took_us;
-	char message[160];
+	char message[400];
 };
 
 struct health {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "app/as_owner.h"
 #include "app/checks_ready.h"
 #include "app/peers.h"
 #include "app/roles.h"
@@ -176,9 +177,11 @@ static void on_store_open(int err, const char *why, void *arg)
 static struct store *open_store(struct server *s)
 {
 	const struct config *c = s->env->config;
-	_cleanup_(xfreep) char *path = xasprintf("%s/store/lucid.db", config_str(c, "DATA_DIR"));
+	_cleanup_(xfreep) char *path = store_path(c);
+	_cleanup_(xfreep) char *backups = backup_dir(c);
 	struct store_options o = {
 		.path = path,
+		.backup_dir = backups,
 		.queue_limit = (size_t)config_int(c, "STORE_QUEUE_LIMIT"),
 		.timeout_ms = (unsigned)config_int(c, "STORE_TIMEOUT_MS"),
 	};

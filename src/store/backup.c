@@ -199,6 +199,9 @@ int backup_rehearse(int in_fd, const char *to, struct backup_facts *ret, char *w
 		r = look(&db, "PRAGMA integrity_check(1)", ret, why, size);
 	if (r == 0 && sqlite3_wal_checkpoint_v2(db.h, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL))
 		r = say(-ERR_UNAVAILABLE, why, size, "the copy could not be finished: look at the disk of the store");
+	int stay = 0; /* nothing beside it */
+	if (db.h)
+		sqlite3_file_control(db.h, NULL, SQLITE_FCNTL_PERSIST_WAL, &stay);
 	sqlite_db_close(&db);
 	if (r == 0 && fstat(fd, &st) == 0)
 		ret->bytes = st.st_size;

@@ -10,12 +10,14 @@ struct store_options {
 	size_t queue_limit;  /* writes waiting; beyond it ERR_BUSY */
 	unsigned timeout_ms; /* of one operation, waiting included */
 	size_t cache_bytes;  /* of the write-through cache of serialised documents; 0: 8 MiB */
+	const char *backup_dir; /* where the newest backup is looked for when the file is damaged; may be NULL */
 };
 /* Returns at once; the file is opened, checked and migrated on the writer's thread, and on_open tells how that went
  * (err 0, or a negated code with a sentence that says what to do). What is asked before waits, within queue_limit. When the
  * opening failed everything answers STORE_FAILED and it is tried again every two seconds unless `why` is final (newer
  * schema, not a store); on_open tells each outcome that differs from the one before. A final one is -ERR_INVALID, all others
- * -ERR_UNAVAILABLE. */
+ * -ERR_UNAVAILABLE. A damaged file is left as it is and not tried again either, but -ERR_UNAVAILABLE: `why` names the newest
+ * backup. A disk too full to write is an opening that went well, followed by store_healthy saying so: reads work. */
 struct store *store_open_embedded(struct loop *l, const struct store_options *o,
 				  void (*on_open)(int err, const char *why, void *arg), void *arg);
 /* For who works on the file while no program has it: its lock, until ret_fd is closed. 0, or a negated error with a sentence. */

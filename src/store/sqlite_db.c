@@ -216,6 +216,17 @@ int sqlite_get(struct sqlite_db *db, struct store_request *r)
 
 /* --- faults */
 
+bool sqlite_fault_is_damage(int rc)
+{
+	return (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB;
+}
+
+bool sqlite_fault_is_full(const struct sqlite_db *db, int rc)
+{
+	int os = db->h ? sqlite3_system_errno(db->h) : 0;
+	return (rc & 0xff) == SQLITE_FULL || ((rc & 0xff) == SQLITE_IOERR && (os == ENOSPC || os == EDQUOT));
+}
+
 bool sqlite_fault_is_lasting(int rc)
 {
 	switch (rc & 0xff) {
@@ -253,7 +264,7 @@ int sqlite_fault(const struct sqlite_db *db, int rc, char *why, size_t size)
 		break;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-		snprintf(why, size, "%s is damaged: stop the program, put a backup in its place and start again", path);
+		snprintf(why, size, "%s is damaged", path);
 		break;
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:

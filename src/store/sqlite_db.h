@@ -28,8 +28,12 @@ struct sqlite_db {
 /* sqlite_open.c: an exclusive lock on the file beside the store; one try. 0 with ret_fd, or -ERR_BUSY (someone has it), or
  * -ERR_UNAVAILABLE, with a sentence. */
 int sqlite_lock_try(const char *path, int *ret_fd, char *why, size_t size);
-/* sqlite_open.c: the writer's connection: checks that the file is ours, makes it, migrates it. `untouched`: no connection of
- * this process has the file open, so that its head may be read. 0, -ERR_UNAVAILABLE (try again), or -ERR_INVALID (final). */
+#define SQLITE_DAMAGED (-ERR_MALFORMED)
+
+/* sqlite_open.c: the writer's connection: checks that the file is ours and whole, makes it, migrates it. `untouched`: no
+ * connection of this process has the file open, so that its head may be read. 0, 1 (open and read, but the disk is too full to
+ * write, with a sentence), -ERR_UNAVAILABLE (try again), -ERR_INVALID (final), or SQLITE_DAMAGED (final, and the file was left as
+ * it is). */
 int sqlite_open_writer(struct sqlite_db *db, const char *path, bool untouched, char *why, size_t size);
 void sqlite_sync_directory(const char *path); /* sqlite_open.c: of the file; its name then outlives a power cut */
 /* A read-only connection to a store that is open. */
@@ -50,5 +54,7 @@ void sqlite_column_name(char dst[64], const char *path);
 int sqlite_fault(const struct sqlite_db *db, int rc, char *why, size_t size);
 /* The connection is of no more use after that. */
 bool sqlite_fault_is_lasting(int rc);
+bool sqlite_fault_is_damage(int rc);
+bool sqlite_fault_is_full(const struct sqlite_db *db, int rc);
 
 #endif

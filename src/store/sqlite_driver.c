@@ -12,6 +12,7 @@
 
 #include "lucid/clock.h"
 #include "lucid/fault.h"
+#include "store/backup.h"
 #include "store/sqlite_db.h"
 
 #define READERS 2
@@ -28,7 +29,7 @@ enum state { OPENING, UP, DOWN, FINAL };
 
 struct store_driver {
 	struct store *store;
-	char *path;
+	char *path, *backup_dir;
 	pthread_t writer, readers[READERS];
 	pthread_mutex_t lock;
 	pthread_cond_t work, reads_more; /* for the writer; for the readers */
@@ -37,7 +38,7 @@ struct store_driver {
 	size_t waiting_reads, nreaders, idle_readers;
 	enum state state;
 	unsigned epoch; /* of the file: readers open anew when it has changed */
-	bool closing, sick;
+	bool closing, sick, suspect; /* suspect: something in the file was found to be damaged */
 	/* the writer's own */
 	struct sqlite_db db;
 	int lock_fd;
@@ -139,6 +140,7 @@ static void serve_read(struct store_driver *d, struct sqlite_db *db, struct stor
 	/* the writer finds out when it is well again */
 	pthread_mutex_lock(&d->lock);
 	d->sick = true;
+	d->suspect |= sqlite_fault_is_damage(rc);
 	pthread_cond_signal(&d->work);
 	pthread_mutex_unlock(&d->lock);
 }
@@ -257,6 +259,8 @@ static int fall_sick(struct store_driver *d, int rc)
 		d->state = DOWN;
 	d->next_try_ms = clock_mono_ms();
 	pthread_mutex_unlock(&d->lock);
+	if (sqlite_fault_is_damage(rc))
+		sqlite3_db_config(d->db.h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	if (sqlite_fault_is_lasting(rc))
 		sqlite_db_close(&d->db);
 	return err;
@@ -325,21 +329,48 @@ static int take_lock(struct store_driver *d, bool first, char *why)
 	}
 }
 
+/* A reader met damage: everything stops, and the file is looked at as a whole. */
+static void doubt(struct store_driver *d)
+{
+	sqlite3_db_config(d->db.h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite_db_close(&d->db);
+	pthread_mutex_lock(&d->lock);
+	d->state = DOWN;
+	d->suspect = false;
+	d->next_try_ms = clock_mono_ms();
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void add_advice(struct store_driver *d, char why[WHY_SIZE])
+{
+	_cleanup_(xfreep) char *newest = backup_newest(d->backup_dir);
+	size_t len = strlen(why);
+	if (newest)
+		snprintf(why + len, WHY_SIZE - len, " and was left as it is: stop the program, run lucid-rdp restore %s --yes, start again", newest);
+	else
+		snprintf(why + len, WHY_SIZE - len, " and was left as it is, and there is no backup in %s: stop the program, put back a copy you have, "
+			 "or move the file away to begin an empty store", d->backup_dir ? d->backup_dir : "BACKUP_DIR");
+}
+
 static void open_file(struct store_driver *d)
 {
 	char why[WHY_SIZE] = "";
 	int r = d->lock_fd >= 0 ? 0 : take_lock(d, !d->tried, why);
 	if (r == 0) /* once readers may have the file open, its head is not read past SQLite: that would drop their locks */
 		r = sqlite_open_writer(&d->db, d->path, d->epoch == 0, why, sizeof why);
+	if (r == SQLITE_DAMAGED)
+		add_advice(d, why);
 	d->tried = true;
 	d->next_try_ms = clock_mono_ms() + RETRY_MS;
 	d->log_grown = r == 0;
-	store_driver_report(d->store, r, why, true);
+	store_driver_report(d->store, r > 0 ? 0 : r == SQLITE_DAMAGED ? -ERR_UNAVAILABLE : r, why, true);
+	if (r > 0)
+		store_driver_report(d->store, -ERR_UNAVAILABLE, why, false);
 	pthread_mutex_lock(&d->lock);
-	d->state = r == 0 ? UP : r == -ERR_INVALID ? FINAL : DOWN;
-	d->sick = false;
-	d->epoch += r == 0;
-	bool unread = r != 0 || (!list_empty(&d->reads) && !wake_reader(d));
+	d->state = r >= 0 ? UP : r == -ERR_INVALID || r == SQLITE_DAMAGED ? FINAL : DOWN;
+	d->sick = r > 0;
+	d->epoch += r >= 0;
+	bool unread = r < 0 || (!list_empty(&d->reads) && !wake_reader(d));
 	pthread_cond_broadcast(&d->reads_more);
 	pthread_mutex_unlock(&d->lock);
 	if (unread)
@@ -358,14 +389,14 @@ static void settle(struct store_driver *d)
 
 static void probe(struct store_driver *d)
 {
-	int rc = sqlite_run(&d->db, &d->db.probe, "UPDATE store_probe SET at=unixepoch()");
+	int rc = sqlite_run(&d->db, &d->db.probe, "UPDATE store_probe SET at=max(unixepoch(),at+1)");
 	if (rc)
 		fall_sick(d, rc);
 	else
 		well(d);
 }
 
-enum action { WRITE, REFUSE, OPEN, PROBE, SETTLE, LEAVE };
+enum action { WRITE, REFUSE, OPEN, DOUBT, PROBE, SETTLE, LEAVE };
 
 /* Sleeps until there is something to do. */
 static enum action next_action(struct store_driver *d)
@@ -381,6 +412,10 @@ static enum action next_action(struct store_driver *d)
 			ms = d->sick ? RETRY_MS : IDLE_MS;
 		if (retry && !ms) {
 			a = OPEN;
+			break;
+		}
+		if (open && d->suspect) {
+			a = DOUBT;
 			break;
 		}
 		if (asked || d->closing) {
@@ -409,6 +444,8 @@ static void *writer_main(void *arg)
 			fail_waiting(d, -ERR_UNAVAILABLE);
 		else if (a == OPEN)
 			open_file(d);
+		else if (a == DOUBT)
+			doubt(d);
 		else if (a == PROBE)
 			probe(d);
 		else
@@ -462,6 +499,7 @@ static void end(struct store_driver *d)
 	pthread_cond_destroy(&d->work);
 	pthread_cond_destroy(&d->reads_more);
 	free(d->path);
+	free(d->backup_dir);
 	free(d);
 }
 
@@ -473,6 +511,7 @@ struct store *store_open_embedded(struct loop *l, const struct store_options *o,
 	struct store_driver *d = XNEW(struct store_driver);
 	pthread_condattr_t attr;
 	d->path = xstrdup(o->path);
+	d->backup_dir = o->backup_dir ? xstrdup(o->backup_dir) : NULL;
 	d->db.path = d->path;
 	d->lock_fd = -1;
 	d->wake_at = 1;

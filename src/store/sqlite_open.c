@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lucid/clock.h"
 #include "lucid/str.h"
 #include "store/migrations.h"
 
@@ -35,6 +36,8 @@ int sqlite_lock_try(const char *path, int *ret_fd, char *why, size_t size)
 		 *pid ? pid : "its number is not known");
 	return -ERR_BUSY;
 }
+
+#define CHECK_MS 3000
 
 static uint32_t be32(const unsigned char *p)
 {
@@ -151,7 +154,11 @@ static int make_ours(struct sqlite_db *db, bool fresh)
 	snprintf(sql, sizeof sql, "PRAGMA application_id=%d", STORE_APPLICATION_ID);
 	if (fresh)
 		rc = exec(db, sql);
-	return rc == SQLITE_OK ? exec(db, "PRAGMA journal_mode=WAL") : rc;
+	if (rc == SQLITE_OK)
+		rc = exec(db, "PRAGMA journal_mode=WAL");
+	/* what lies beside the file stays there, emptied: a start on a full disk could not make it anew, not even to read */
+	int stay = 1;
+	return rc == SQLITE_OK ? sqlite3_file_control(db->h, NULL, SQLITE_FCNTL_PERSIST_WAL, &stay) : rc;
 }
 
 static int set_up(struct sqlite_db *db, bool fresh, char *why, size_t size)
@@ -168,10 +175,44 @@ static int set_up(struct sqlite_db *db, bool fresh, char *why, size_t size)
 	}
 	if (rc == SQLITE_OK && version < newest)
 		rc = migrate(db, version);
-	/* that reading works does not tell whether writing does */
+	bool readable = rc == SQLITE_OK;
+	/* that reading works does not tell whether writing does; nor does a write of what is there already, which SQLite leaves out */
 	if (rc == SQLITE_OK)
-		rc = exec(db, "INSERT INTO store_probe VALUES(1,unixepoch()) ON CONFLICT(one) DO UPDATE SET at=excluded.at");
-	return rc == SQLITE_OK ? 0 : sqlite_fault(db, rc, why, size);
+		rc = exec(db, "INSERT INTO store_probe VALUES(1,unixepoch()) ON CONFLICT(one) DO UPDATE SET at=max(excluded.at,at+1)");
+	if (rc == SQLITE_OK)
+		return 0;
+	bool full = sqlite_fault_is_full(db, rc), damaged = sqlite_fault_is_damage(rc);
+	int r = sqlite_fault(db, rc, why, size);
+	return damaged ? SQLITE_DAMAGED : readable && full ? 1 : r;
+}
+
+static int time_is_up(void *until_ms)
+{
+	return clock_mono_ms() >= *(const int64_t *)until_ms;
+}
+
+/* Before anything is written to it. A file so big that this takes longer than CHECK_MS is looked at for as long; what is found
+ * later leads here again. */
+static int check(const char *path, char *why, size_t size)
+{
+	struct sqlite_db db = { 0 };
+	sqlite3_stmt *st = NULL;
+	int64_t until_ms = clock_mono_ms() + CHECK_MS;
+	int rc = sqlite_open_reader(&db, path);
+	if (rc == SQLITE_OK) {
+		sqlite3_db_config(db.h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+		sqlite3_progress_handler(db.h, 10000, time_is_up, &until_ms);
+		rc = sqlite3_prepare_v2(db.h, "PRAGMA quick_check(1)", -1, &st, NULL);
+	}
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(st);
+	const char *found = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : "ok";
+	bool damaged = sqlite_fault_is_damage(rc) || !found || !str_eq(found, "ok");
+	if (damaged)
+		snprintf(why, size, "%s is damaged", path);
+	sqlite3_finalize(st);
+	sqlite_db_close(&db);
+	return damaged ? SQLITE_DAMAGED : 0;
 }
 
 int sqlite_open_writer(struct sqlite_db *db, const char *path, bool untouched, char *why, size_t size)
@@ -185,8 +226,10 @@ int sqlite_open_writer(struct sqlite_db *db, const char *path, bool untouched, c
 		if (fresh)
 			sqlite_sync_directory(path);
 	}
+	int r = fresh ? 0 : check(path, why, size);
+	if (r < 0)
+		return r;
 	int rc = sqlite3_open_v2(path, &db->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	int r;
 	if (rc) {
 		r = sqlite_fault(db, rc, why, size);
 	} else {
@@ -194,6 +237,8 @@ int sqlite_open_writer(struct sqlite_db *db, const char *path, bool untouched, c
 		sqlite3_busy_timeout(db->h, 5000);
 		r = set_up(db, fresh, why, size);
 	}
+	if (r == SQLITE_DAMAGED)
+		sqlite3_db_config(db->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	if (r < 0)
 		sqlite_db_close(db);
 	return r;

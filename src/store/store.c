@@ -14,7 +14,7 @@
 #define MAX_WHYS 32 /* different sentences kept; there are about ten */
 
 struct report {
-	bool pending, opening;
+	bool pending, opening, opened; /* opening: of a file; opened: it went well, whatever err says of what came then */
 	int err;
 	char why[WHY_SIZE];
 };
@@ -42,7 +42,7 @@ struct store {
 	struct list ready; /* answered without the driver, on a later turn */
 	struct loop_task run_ready;
 	/* how it is */
-	bool up, told;
+	bool up, told, told_open; /* on_open was called; and told that it is open */
 	int err;
 	const char *why;
 	struct list whys;
@@ -243,14 +243,15 @@ static void take_report(struct store *s, const struct report *p)
 	s->up = !p->err;
 	s->err = p->err;
 	s->why = p->err ? keep_why(s, p->why) : "the store is up";
-	if (changed && p->err && !p->opening)
+	if (changed && p->err && (!p->opening || p->opened))
 		log_error("store", "%s", s->why);
 	else if (changed && s->told && !p->err && !p->opening)
 		log_info("store", "the store is up again");
-	if (p->opening && (changed || !s->told)) {
+	if (p->opening && (changed || !s->told || p->opened != s->told_open)) {
 		s->told = true;
+		s->told_open = p->opened;
 		if (s->on_open)
-			s->on_open(s->err, s->why, s->arg);
+			s->on_open(p->opened ? 0 : s->err, s->why, s->arg);
 	}
 }
 
@@ -300,6 +301,8 @@ void store_driver_report(struct store *s, int err, const char *why, bool opening
 {
 	pthread_mutex_lock(&s->lock);
 	/* an opening that was not told yet is not lost to what came after it */
+	if (opening)
+		s->report.opened = !err;
 	s->report.opening = opening || (s->report.pending && s->report.opening);
 	s->report.pending = true;
 	s->report.err = err;

@@ -6,6 +6,7 @@ import stat
 import threading
 
 import pytest
+import requests
 
 from lucid import SERVERS
 from proc import until
@@ -163,3 +164,36 @@ def test_a_backup_that_cannot_be_made_says_why_and_leaves_nothing(make_daemon):
     os.rename(store_file(d) + ".away", store_file(d))
     assert d.run("backup", "--to", "/proc/nowhere").returncode == 1
     assert d.run("restore").returncode == 2
+
+
+def test_a_damaged_store_is_said_and_left_alone(make_daemon):
+    """Everything answers 503, readiness says what to do, and doing that heals it."""
+    d = make_daemon(**WIDE)
+    kept = set(define(d, 40))
+    path = backup(d)
+    d.stop()
+    with open(store_file(d), "r+b") as f:
+        for at in range(4096, os.path.getsize(store_file(d)), 4096):
+            f.seek(at)
+            f.write(b"\xff" * 256)
+    before = open(store_file(d), "rb").read()
+    d.spawn()
+
+    def store_says():
+        try:
+            r = d.api(None).call("GET", "/health/ready", timeout=6)
+        except requests.RequestException:
+            return None
+        return [r] if "damaged" in r.text else None
+    r, = until("readiness to say it", store_says)
+    assert r.status_code == 503 and f"lucid-rdp restore {path} --yes" in r.text
+    assert d.admin.call("GET", "/health").status_code == 200
+    for method, where, body in (("GET", SERVERS, None), ("POST", SERVERS, {"name": "x"}), ("GET", f"{SERVERS}/{next(iter(kept))}", None),
+                                ("DELETE", f"{SERVERS}/{next(iter(kept))}", None)):
+        assert d.admin.call(method, where, body).status_code == 503, (method, where)
+    assert d.process.poll() is None and d.log().count("damaged") == 1
+    d.stop()
+    assert open(store_file(d), "rb").read() == before
+    assert d.run("restore", path, "--yes").returncode == 0
+    d.start()
+    assert names(d) == kept
