@@ -50,6 +50,7 @@ struct store_collection_def {
 	const char *name;
 	const struct store_field *fields;
 	size_t n;
+	bool uncached; /* written often and seldom read one by one: not to push others out of memory */
 };
 extern const struct store_collection_def store_collections[COL_COUNT];
 
@@ -66,7 +67,7 @@ struct store_op {
 	int64_t expect;	    /* version that must be stored; 0: any */
 	const json_t *doc;  /* borrowed for the call; NULL for a delete */
 };
-#define STORE_MAX_OPS 16
+#define STORE_MAX_OPS 64
 
 typedef void (*store_write_done)(enum store_result result, size_t failed_index, int err, void *arg);
 /* A list of up to STORE_MAX_OPS writes, in order, one durable answer. On failure `failed_index` names the operation that

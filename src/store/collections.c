@@ -39,6 +39,6 @@ const struct store_collection_def store_collections[COL_COUNT] = {
 	[COL_PORTS] = { "rdp_ports", ports, ARRAY_LEN(ports) },
 	[COL_NAMES] = { "rdp_names", names, ARRAY_LEN(names) },
 	[COL_NODES] = { "nodes", nodes, ARRAY_LEN(nodes) },
-	[COL_AUDIT] = { "audit_log", audit, ARRAY_LEN(audit) },
+	[COL_AUDIT] = { "audit_log", audit, ARRAY_LEN(audit), .uncached = true },
 	[COL_IDEMPOTENCY] = { "idempotency_keys", idempotency, ARRAY_LEN(idempotency) },
 };

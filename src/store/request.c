@@ -158,7 +158,7 @@ struct store_request *store_request_write(const struct store_op *ops, size_t n)
 {
 	struct store_request *r = request_new(STORE_KIND_WRITE);
 	if (!n || n > STORE_MAX_OPS) {
-		refuse(r, 0, -ERR_INVALID, n ? ops[0].col : COL_COUNT, "a list has 1 to 16 writes");
+		refuse(r, 0, -ERR_INVALID, n ? ops[0].col : COL_COUNT, "a list has 1 to 64 writes");
 		return r;
 	}
 	r->ops = take(r, n * sizeof *r->ops);

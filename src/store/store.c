@@ -158,12 +158,18 @@ static void on_deadline(void *arg)
 
 /* --- with the driver */
 
+static bool cached(const struct store_request_op *op)
+{
+	return !store_collections[op->col].uncached;
+}
+
 static void cache_begin(struct store *s, struct store_request *r)
 {
 	if (r->kind == STORE_KIND_WRITE)
 		for (size_t i = 0; i < r->nops; i++)
-			r->ops[i].entry = store_cache_begin_write(s->cache, r->ops[i].col, r->ops[i].id);
-	else if (r->kind == STORE_KIND_GET)
+			r->ops[i].entry =
+				cached(&r->ops[i]) ? store_cache_begin_write(s->cache, r->ops[i].col, r->ops[i].id) : NULL;
+	else if (r->kind == STORE_KIND_GET && cached(&r->ops[0]))
 		r->ops[0].entry = store_cache_begin_read(s->cache, r->ops[0].col, r->ops[0].id, &r->generation);
 }
 
