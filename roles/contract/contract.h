@@ -11,10 +11,12 @@
 #define ROLE_XRDP "xrdp-integration"
 #define ROLE_SESSIONS "rdp-session-controller"
 #define ROLE_RESOURCES "rdp-resource-monitor"
+#define ROLE_COMMON "lucid-rdp" /* every process, whatever roles live in it */
 #define ROLE_HOST "host" /* the supervisor, over the socket pair */
 
 extern const struct op_table contract_rdp;	/* rdp.c: rdp.* */
 extern const struct op_table contract_xrdp;	/* xrdp.c: xrdp.* */
+extern const struct op_table contract_common; /* common.c: audit.* */
 extern const struct op_table contract_host;	/* host.c: host.*, not on REST */
 
 /* shapes.c */

@@ -3,8 +3,10 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "api/audit.h"
 #include "lucid/clock.h"
 #include "lucid/id.h"
+#include "roles/contract/contract.h"
 
 /* Our own pages; each reads, and each listener has them. `bare` ones are on the Prometheus port too. */
 static const struct {
@@ -87,6 +89,8 @@ const char *api_service_of(const struct api *a, const char *role)
 
 bool api_serves(const struct api *a, const char *role)
 {
+	if (str_eq(role, ROLE_COMMON))
+		return a->env.store != NULL;
 	for (const struct role *const *r = a->env.roles; *r; r++)
 		if (str_eq((*r)->name, role))
 			return true;
@@ -183,6 +187,7 @@ void api_reload(struct api *a, const struct config *c, struct token_keys *keys)
 		a->any_host |= str_eq(*host, "*");
 	cors_reload(a);
 	health_reload(a->health, c);
+	audit_set_retention(a->audit, config_int(c, "AUDIT_RETENTION_DAYS"));
 	proxies_free(a->proxies);
 	a->proxies = proxies_new(config_list(c, "TRUSTED_PROXIES"));
 	bool limited = config_bool(c, "RATE_LIMIT_ENABLED");
@@ -209,6 +214,11 @@ struct api *api_new(const struct api_env *env)
 	a->gauges = gauges_new();
 	make_metrics(a);
 	add_ops(a);
+	if (env->store) {
+		bus_serve(env->bus, op_find("audit.list"), audit_list, a);
+		if (config_bool(env->config, "AUDIT_LOG"))
+			a->audit = audit_new(env->loop, env->store, config_int(env->config, "AUDIT_RETENTION_DAYS"));
+	}
 	api_reload(a, env->config, env->keys);
 	a->idempotency = idempotency_new(a);
 	const struct config *c = env->config;
@@ -235,9 +245,17 @@ void api_add_check(struct api *a, const char *name, bool essential, api_check ch
 	health_add(a->health, name, essential, check, arg);
 }
 
+static void on_http_drained(void *arg)
+{
+	struct api *a = arg;
+	audit_drain(a->audit, a->drained, a->drained_arg);
+}
+
 void api_drain(struct api *a, int64_t grace_ms, void (*done)(void *arg), void *arg)
 {
-	http_server_drain(a->server, grace_ms, done, arg);
+	a->drained = done;
+	a->drained_arg = arg;
+	http_server_drain(a->server, grace_ms, on_http_drained, a);
 }
 
 void api_stop(struct api *a)
@@ -271,6 +289,7 @@ void api_free(struct api *a)
 	endpoints_free(a->endpoints);
 	rate_free(a->rate);
 	gauges_free(a->gauges);
+	audit_free(a->audit);
 	blob_unref(a->openapi);
 	free(a);
 }

@@ -13,6 +13,7 @@
 #define API_LISTENERS 48
 #define API_REQUEST_ID 24
 
+struct audit;
 struct request;
 struct health;
 struct idempotency;
@@ -71,6 +72,9 @@ struct api {
 	struct metric_family *requests, *seconds;
 	struct metric *auth_failures[TOKEN_FAULTS + 1], *limited[RATE_CLASSES];
 	struct gauges *gauges;
+	struct audit *audit; /* NULL: none is kept */
+	void (*drained)(void *arg);
+	void *drained_arg;
 };
 
 /* Of one request, in the room that http.h keeps for it. */
@@ -154,6 +158,10 @@ struct gauges *gauges_new(void);
 void gauges_free(struct gauges *g);
 void openapi_page(struct request *q);
 void root_page(struct request *q);
+
+/* --- audit_api.c: every answer comes by here; location of what was made, or NULL */
+void audit_request(const struct request *q, int err, const char *location);
+void audit_list(struct call *c, void *api);
 
 /* --- openapi.c */
 json_t *openapi_document(const struct api *a);

@@ -136,6 +136,7 @@ static void reply_error_status(struct request *q, int status, const struct error
 {
 	struct head h;
 	struct strbuf b = { 0 };
+	audit_request(q, e->err, NULL);
 	unsigned wait_s = retry_after(e);
 	head_begin(q, &h, JSON_TYPE);
 	if (wait_s)
@@ -202,6 +203,7 @@ static void reply_success(struct request *q, const struct reply *r)
 {
 	struct head h;
 	bool empty = !r->blob && !r->doc;
+	audit_request(q, 0, r->location);
 	head_begin(q, &h, empty ? NULL : r->type ? r->type : JSON_TYPE);
 	if (r->version) {
 		etag_print(h.etag, r->version);

@@ -21,6 +21,7 @@ int cmd_check_config(struct cli *c, int argc, char **argv);
 int cmd_healthcheck(struct cli *c, int argc, char **argv);
 int cmd_backup(struct cli *c, int argc, char **argv);
 int cmd_restore(struct cli *c, int argc, char **argv);
+int cmd_verify(struct cli *c, int argc, char **argv);
 int cmd_help_config(struct cli *c, int argc, char **argv);
 int cmd_reference(struct cli *c, int argc, char **argv);
 int cmd_version(struct cli *c, int argc, char **argv);

@@ -147,7 +147,7 @@ const struct option options[] = {
 	PORT_("PROMETHEUS_PORT", NULL, "9090", "Port of /metrics alone; when it is taken that is a warning, the roles' ports serve the same."),
 	BOOL_("METRICS_PUBLIC", NULL, OPT_LIVE, "true", "/metrics without a token."),
 	NO_INT("SESSION_HISTORY_DAYS", 1, YEARS_10, "days", "90", "How long ended sessions are kept.", sessions),
-	NO_INT("AUDIT_RETENTION_DAYS", 1, YEARS_10, "days", "365", "How long the audit log is kept.", "the audit log"),
+	INT("AUDIT_RETENTION_DAYS", NULL, OPT_LIVE, 1, YEARS_10, "days", "365", "How long the audit log is kept; whole days go."),
 	NO_INT("ALERT_RETENTION_DAYS", 1, YEARS_10, "days", "90", "How long cleared alerts are kept.", alerts),
 
 	/* recording */
@@ -171,7 +171,7 @@ const struct option options[] = {
 	NO_LIST("OPS_PLANE_ALLOWED_ENDPOINTS", "/health,/metrics,/api/v1/*", "What passes on the ops plane.", ops_plane),
 	NO_BOOL("OPS_PLANE_TOR_ONLY", "false", "Refuse peers that do not come through the ops plane.", ops_plane),
 	NO_BOOL("ENFORCE_TLS", "false", "Refuse to start with a listener or URL that does not use TLS.", tls),
-	NO_BOOL("AUDIT_LOG", "true", "Keep the audit log.", "the audit log"),
+	BOOL_("AUDIT_LOG", NULL, 0, "true", "Keep the audit log: every change and every refused attempt."),
 	NO_TEXT("ALERT_WEBHOOK_URL", NULL, OPT_SECRET, "", "Alerts are posted there.", alerts),
 	NO_TEXT("LOG_FORWARD_URL", NULL, OPT_SECRET, "", "Log lines go there too: syslog (udp, tcp, unix) or HTTP.", "log forwarding"),
 	TEXT("BACKUP_DIR", NULL, 0, 4096, "", "Where backups are kept; default DATA_DIR/backups."),

@@ -1,0 +1,103 @@
+/* audit_fold: what strangers can cause without end costs a bounded number of entries. */
+#include "api/audit_core.h"
+
+#include <stdio.h>
+
+#include "lucid/errs.h"
+#include "lucid/map.h"
+#include "lucid/str.h"
+
+#define KINDS 512
+#define WINDOW_MS 10000
+
+struct fold {
+	char *actor, *from;
+	const char *action;
+	int err;
+	int64_t count;
+};
+
+struct audit_folds {
+	struct audit *audit;
+	struct map *kinds;
+	struct fold others; /* of more kinds than that */
+	struct loop_timer *end;
+};
+
+static void fold_free(void *p)
+{
+	struct fold *f = p;
+	free(f->actor);
+	free(f->from);
+	free(f);
+}
+
+static void add(struct audit_folds *f, const struct fold *k)
+{
+	if (k->count)
+		audit_add(f->audit, &(struct audit_fact){ .actor = k->actor, .action = k->action, .from = k->from, .err = k->err,
+							  .count = k->count });
+}
+
+void audit_folds_end(struct audit_folds *f)
+{
+	struct map_pos pos = { 0 };
+	const char *key;
+	void *value;
+	while (map_next(f->kinds, &pos, &key, &value)) {
+		add(f, value);
+		fold_free(map_remove(f->kinds, key));
+	}
+	add(f, &f->others);
+	f->others.count = 0;
+}
+
+static void on_end(void *arg)
+{
+	audit_folds_end(arg);
+}
+
+struct audit_folds *audit_folds_new(struct audit *a)
+{
+	struct audit_folds *f = XNEW(struct audit_folds);
+	f->audit = a;
+	f->kinds = map_new(KINDS);
+	f->others = (struct fold){ .action = "several", .err = ERR_UNAUTHENTICATED };
+	f->end = loop_timer_new(a->loop, on_end, f);
+	return f;
+}
+
+void audit_folds_free(struct audit_folds *f)
+{
+	loop_timer_free(f->end);
+	map_free(f->kinds, fold_free);
+	free(f);
+}
+
+static bool costs_nothing(int err)
+{
+	return err == ERR_UNAUTHENTICATED || err == ERR_FORBIDDEN || err == ERR_RATE_LIMITED;
+}
+
+bool audit_fold(struct audit_folds *f, const struct audit_fact *fact)
+{
+	if (!costs_nothing(fact->err))
+		return false;
+	const char *actor = fact->actor ? fact->actor : "", *from = fact->from ? fact->from : "";
+	_cleanup_(xfreep) char *key = xasprintf("%d %s %s %s", fact->err, fact->action, from, actor);
+	struct fold *k = map_get(f->kinds, key);
+	if (k) {
+		k->count++;
+		return true;
+	}
+	if (!loop_timer_pending(f->end))
+		loop_timer_set(f->end, WINDOW_MS);
+	if (map_count(f->kinds) == KINDS) {
+		f->others.count++;
+		return true;
+	}
+	k = XNEW(struct fold);
+	*k = (struct fold){ xstrdup(actor), xstrdup(from), fact->action, fact->err, 0 };
+	map_put(f->kinds, key, k, NULL);
+	return false;
+}
