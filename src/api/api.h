@@ -17,7 +17,7 @@ struct api_env {
 	struct bus *bus;
 	const struct config *config;
 	struct token_keys *keys;
-	struct store *store; /* keeps the answers to Idempotency-Keys; NULL: those are refused */
+	struct store *store; /* keeps the answers to Idempotency-Keys and the audit log; NULL: those are refused, and none is kept */
 	const struct role *const *roles; /* that live in this process, NULL-ended */
 	const struct role *const *all_roles; /* every role there is, NULL-ended */
 };

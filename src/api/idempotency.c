@@ -161,6 +161,7 @@ static bool nothing_done(const struct reply *r)
 static void take_answer(struct keyed *k, const struct reply *r)
 {
 	struct kept *a = &k->answer;
+	audit_request(k->q, r->err, r->err ? NULL : r->location); /* an echo of it is not */
 	if (r->err) {
 		reply_keep_error(k->q, a, &(struct error_page){ .err = r->err, .message = r->message, .details = r->details,
 								.retry_after_s = r->retry_after_s });

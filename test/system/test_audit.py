@@ -82,6 +82,16 @@ def test_every_refused_attempt_is_an_entry(daemon):
     assert [(e["actor"], e["action"], e["object"], e["code"]) for e in found] == want
 
 
+def test_an_echo_is_no_second_entry(daemon):
+    anna, key = daemon.api("anna"), {"Idempotency-Key": "once"}
+    body = {"name": "once", "auto_start": False}
+    first = anna.call("POST", lucid.SERVERS, body, expect=201, headers=key).json()
+    assert anna.call("POST", lucid.SERVERS, body, expect=201, headers=key).json() == first
+    anna.call("POST", lucid.SERVERS, {**body, "name": "other"}, expect=409, headers=key)
+    found = [(e["object"], e["outcome"]) for e in entries(daemon, 2, actor="anna", sort="time")]
+    assert found == [(first["server_id"], "ok"), (None, "refused")]
+
+
 def test_the_rate_limit_is_folded(make_daemon):
     d = make_daemon(RATE_LIMIT_ENABLED="true", RATE_LIMIT_PER_MINUTE="1", RATE_LIMIT_BURST_SIZE="20")
     path = f"{lucid.SERVERS}/{uuid.uuid4()}"
