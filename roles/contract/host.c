@@ -26,8 +26,10 @@ static const struct shape_field config_of[] = {
 };
 static const struct shape in_config = SHAPE(NULL, config_of);
 
+static const char *const ini_files[] = { "xrdp", "sesman", NULL };
 static const struct shape_field logs[] = {
-	{ "server_id", SH_STRING, .format = "uuid", .help = "absent: the host's own xrdp" },
+	{ "server_id", SH_STRING, .format = "uuid", .help = "absent: the host's own" },
+	{ "source", SH_STRING, .values = ini_files, .help = "of the host's own: xrdp or sesman; absent: both" },
 	{ "lines", SH_INT, .min = 1, .max = 5000, .otherwise = "200" },
 };
 static const struct shape in_logs = SHAPE(NULL, logs);
@@ -49,7 +51,6 @@ static const struct shape_field ports[] = {
 };
 static const struct shape in_ports = SHAPE(NULL, ports);
 
-static const char *const ini_files[] = { "xrdp", "sesman", NULL };
 #define FILE_FIELD { "file", SH_STRING, .values = ini_files, .otherwise = "\"xrdp\"" }
 #define SECTIONS_FIELD { "sections", SH_FREE, .max = 65536, .help = "of the file: keys with values; null takes one away" }
 #define APPLY_FIELD { "apply", SH_BOOL, .otherwise = "false" }
@@ -64,6 +65,15 @@ static const struct shape_field config_file[] = { FILE_FIELD };
 static const struct shape in_config_file = SHAPE(NULL, config_file);
 static const struct shape_field rollback[] = { FILE_FIELD, { "backup", SH_STRING, .min = 1, .max = 63, .format = "id" }, APPLY_FIELD };
 static const struct shape in_rollback = SHAPE(NULL, rollback);
+
+static const char *const cert_users[] = { "xrdp", "instances", NULL };
+static const struct shape_field make[] = {
+	{ "for", SH_STRING, .values = cert_users, .otherwise = "\"xrdp\"" },
+	{ "common_name", SH_STRING, .min = 1, .max = 63, .format = "node" },
+	{ "days", SH_INT, .min = 1, .max = 3650, .otherwise = "365" },
+	APPLY_FIELD,
+};
+static const struct shape in_make = SHAPE(NULL, make);
 
 #define HOST(op_name, op_flags, op_deadline, op_in)                                                                    \
 	{                                                                                                              \
@@ -94,6 +104,8 @@ static const struct op ops[] = {
 	HOST("config.put", OP_IDEMPOTENT, 60000, &in_config_put),		  /* → {file,version,changed,applied,backup,message} */
 	HOST("config.validate", OP_READ, 5000, &in_config_check), /* → {file,version,valid,errors,changed} */
 	HOST("config.backups", OP_READ, 5000, &in_config_file),	  /* → {"backups":[{name,file,created_at,size_bytes}]} */
+	HOST("certificates", OP_READ, 10000, NULL),		  /* → {"certificates":[…]} */
+	HOST("certificates.make", OP_IDEMPOTENT, 60000, &in_make), /* → config.put's and certificate */
 	HOST("config.rollback", 0, 60000, &in_rollback),	  /* as config.put */
 	HOST("info", OP_READ, 5000, NULL),			  /* → {boot_id, cores, memory_mb, xrdp_version, isolation, backend …} */
 	HOST("ports.check", OP_READ, 5000, &in_ports),		  /* → {"blocked":[port…]}: a real bind */

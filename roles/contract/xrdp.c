@@ -16,10 +16,11 @@ static const struct shape in_stop = SHAPE(NULL, stop_query);
 static const char *const log_levels[] = { "debug", "info", "warning", "error", NULL };
 #define LOG_FIELDS                                                                                                     \
 	{ "lines", SH_INT, .min = 1, .max = 5000, .otherwise = "200", .help = "newest lines" },                       \
-	{ "level", SH_STRING, .values = log_levels, .help = "lines of that level and above; lines without one stay" },
+	{ "level", SH_STRING, .values = log_levels, .help = "lines of that level and above; lines without one stay" },         \
+	{ "since", SH_STRING, .max = 40, .format = "time", .help = "lines of that time and later, to the second" },
 static const struct shape_field logs_query[] = {
 	{ "source", SH_STRING, .min = 1, .max = 36, .format = "id", .otherwise = "\"xrdp\"",
-	  .help = "a server_id, or xrdp for the host's own service" },
+	  .help = "a server_id, or xrdp or sesman for the host's own service" },
 	LOG_FIELDS
 };
 static const struct shape in_logs = SHAPE(NULL, logs_query);
@@ -177,6 +178,40 @@ static const struct shape_field backup[] = {
 static const struct shape shape_backup = SHAPE("XrdpConfigBackup", backup);
 static const struct shape_field backup_item = { NULL, SH_OBJECT, .sub = &shape_backup };
 LIST_OF(backups, backup_item, 100);
+static const char *const cert_users[] = { "xrdp", "instances", NULL };
+static const struct shape_field make_body[] = {
+	{ "for", SH_STRING, .values = cert_users, .otherwise = "\"xrdp\"", .help = "the host's own xrdp, or instances started from now on" },
+	{ "common_name", SH_STRING, .min = 1, .max = 63, .format = "node", .help = "absent: the node's name" },
+	{ "days", SH_INT, .min = 1, .max = 3650, .otherwise = "365" },
+};
+static const struct shape in_make = SHAPE("XrdpCertificateRequest", make_body);
+static const struct shape_field make_query[] = { APPLY_FIELD };
+static const struct shape query_make = SHAPE(NULL, make_query);
+static const struct shape_field certificate[] = {
+	{ "source", SH_STRING, .help = "xrdp (the host's own), or a server_id" },
+	{ "subject", SH_STRING, .max = 2048 },
+	{ "issuer", SH_STRING, .max = 2048 },
+	{ "self_signed", SH_BOOL },
+	{ "not_before", SH_STRING },
+	{ "not_after", SH_STRING },
+	{ "days_left", SH_INT, .help = "below 0: expired" },
+	{ "fingerprint", SH_STRING, .help = "SHA-256, hex" },
+	{ "key_matches", SH_BOOL, SH_NULLABLE, .help = "null: the key cannot be read" },
+	{ "error", SH_STRING, SH_NULLABLE, .help = "why the rest is missing" },
+};
+static const struct shape shape_certificate = SHAPE("XrdpCertificate", certificate);
+static const struct shape_field certificate_item = { NULL, SH_OBJECT, .sub = &shape_certificate };
+LIST_OF(certificates, certificate_item, 1000);
+static const struct shape_field made[] = {
+	{ "certificate", SH_OBJECT, .sub = &shape_certificate },
+	{ "file", SH_STRING, .values = ini_files },
+	VERSION_FIELD,
+	{ "changed", SH_ARRAY, .max = 1000, .item = &name_item },
+	{ "applied", SH_BOOL },
+	{ "backup", SH_STRING, SH_NULLABLE },
+	{ "message", SH_STRING },
+};
+static const struct shape out_made = SHAPE("XrdpCertificateMade", made);
 static const struct shape_field acted[] = {
 	{ "action", SH_STRING }, { "status", SH_STRING, .values = service_states }, { "message", SH_STRING }
 };
@@ -245,6 +280,10 @@ static const struct op ops[] = {
 	     .query = &query_put, .in = &in_back),
 	XRDP("config.section", "GET", "/config/{section}", OP_READ, 5000, &out_config_one, "One section of the file",
 	     .query = &query_file),
+	XRDP("certificates", "GET", "/certificates", OP_READ, 10000, &out_certificates,
+	     "Certificates that RDP clients see: the host's own, and each instance's"),
+	XRDP("certificates.make", "POST", "/certificates/self-signed", OP_IDEMPOTENT, 60000, &out_made,
+	     "Make a self-signed certificate (EC P-256) and use it", .query = &query_make, .in = &in_make),
 	XRDP("info", "GET", "/info", OP_READ, 5000, &out_info, "Facts of this host"),
 	XRDP("ports.check", "POST", "/ports/check", OP_READ, 5000, &out_blocked, "Which of these ports cannot be bound",
 	     .in = &in_ports),

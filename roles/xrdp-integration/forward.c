@@ -141,6 +141,8 @@ const struct forward forwards[] = {
 	{ "xrdp.config.validate", "host.config.validate", make_query_and_body },
 	{ "xrdp.config.backups", "host.config.backups", make_query },
 	{ "xrdp.config.rollback", "host.config.rollback", make_query_and_body },
+	{ "xrdp.certificates", "host.certificates", make_nothing },
+	{ "xrdp.certificates.make", "host.certificates.make", make_query_and_body, answer_versioned },
 	{ "xrdp.info", "host.info", make_nothing },
 	{ "xrdp.ports.check", "host.ports.check", make_body },
 };

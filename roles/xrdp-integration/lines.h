@@ -15,4 +15,7 @@ int lines_level(const char *line);
  * with the one before them. */
 json_t *lines_pick(const json_t *lines, const char *level, size_t most);
 
+/* Those that were written at `since` (ISO 8601) or later; all of them when it is NULL. A new array. */
+json_t *lines_since(const json_t *lines, const char *since);
+
 #endif

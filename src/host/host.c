@@ -311,6 +311,8 @@ const struct host_entry host_entries[] = {
 	{ "host.config.validate", host_config_validate },
 	{ "host.config.backups", host_config_backups },
 	{ "host.config.rollback", host_config_rollback },
+	{ "host.certificates", host_certificates },
+	{ "host.certificates.make", host_certificates_make },
 	{ "host.info", entry_info },
 	{ "host.ports.check", entry_ports },
 };

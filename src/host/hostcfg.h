@@ -14,6 +14,9 @@ void host_config_validate(struct host *h, const json_t *in, host_done done, void
 void host_config_backups(struct host *h, const json_t *in, host_done done, void *arg);
 void host_config_rollback(struct host *h, const json_t *in, host_done done, void *arg);
 
+void host_certificates(struct host *h, const json_t *in, host_done done, void *arg);
+void host_certificates_make(struct host *h, const json_t *in, host_done done, void *arg);
+
 /* A change that was checked: write `text` beside a backup, apply it if that is wanted, answer. `changed` is an array of what
  * is different. Goes back to `before` when xrdp does not answer afterwards. */
 struct hostcfg_write {

@@ -1,17 +1,39 @@
 #include <unistd.h>
 
+#include "host/hostcfg_files.h"
 #include "host/logs.h"
 #include "host/see_state.h"
 
+/* Where a part of the host's xrdp logs: as its file says (a plain name is below XRDP_LOG_PATH). */
+static char *log_of(struct host *h, enum hostcfg_file w)
+{
+	int err;
+	const char *why;
+	_cleanup_(xfreep) char *text = hostcfg_read(h, w, &err, &why);
+	_cleanup_(inifile_freep) struct inifile *f = inifile_parse(text ? text : "");
+	_cleanup_(doc_unrefp) json_t *raw = inifile_doc(f);
+	const char *name = hostcfg_value(raw, "Logging", "LogFile");
+	if (!name || !*name)
+		name = w == HOSTCFG_SESMAN ? "xrdp-sesman.log" : "xrdp.log";
+	return name[0] == '/' ? xstrdup(name) : xasprintf("%s/%s", h->set.xrdp_log, name);
+}
+
+static json_t *of_host(struct host *h, const char *source, size_t lines)
+{
+	_cleanup_(xfreep) char *xrdp = log_of(h, HOSTCFG_XRDP), *sesman = log_of(h, HOSTCFG_SESMAN);
+	const char *const paths[] = { xrdp, sesman };
+	if (!source)
+		return logs_newest(paths, 2, lines);
+	return logs_newest(paths + (hostcfg_file_from(source) == HOSTCFG_SESMAN), 1, lines);
+}
+
 void host_logs(struct host *h, const json_t *in, host_done done, void *arg)
 {
-	static const char *const of_host[] = { "/var/log/xrdp.log", "/var/log/xrdp-sesman.log", "/var/log/xrdp/xrdp.log",
-					       "/var/log/xrdp/xrdp-sesman.log" };
 	const char *server_id = doc_str(in, "server_id", NULL);
 	size_t lines = (size_t)MIN(MAX(doc_int(in, "lines", 200), 1), 5000);
 	json_t *out = json_object();
 	if (!server_id) {
-		doc_set(out, "lines", logs_newest(of_host, ARRAY_LEN(of_host), lines));
+		doc_set(out, "lines", of_host(h, doc_str(in, "source", NULL), lines));
 		host_answer(h, done, arg, 0, NULL, out);
 		return;
 	}

@@ -1,9 +1,11 @@
 """The host's own xrdp: its files, changed and rolled back, and its service. In a mount namespace of the test's own, with a copy
 of /etc/xrdp and an empty /run/xrdp: the machine's own are never touched."""
 import contextlib
+import hashlib
 import os
 import shutil
 import socket
+import ssl
 import tempfile
 
 import pytest
@@ -211,3 +213,57 @@ def test_apply_and_roll_back_by_itself(on_host, host):
     admin.post(f"{SERVICE}/stop")
     written = admin.call("PUT", f"{CONFIG}?apply=true", {"sections": {"Globals": {"max_bpp": 16}}}, expect=200).json()
     assert written["applied"] is False and "does not run" in written["message"]
+
+
+def test_certificates(on_host, host):
+    admin = on_host.admin
+    server = admin.create_server("with one")
+    on_host.ids.add(server["server_id"])
+    admin.post(f"{SERVICE}/start")
+    made = admin.post(f"{XRDP}/certificates/self-signed?apply=true", {"common_name": "desk.example.org", "days": 30})
+    assert made["applied"] is True and made["certificate"]["key_matches"] is True and made["certificate"]["days_left"] in (29, 30)
+    seen = ssl.PEM_cert_to_DER_cert(rdp_certificate(host.port))
+    assert hashlib.sha256(seen).hexdigest() == made["certificate"]["fingerprint"]
+    path = admin.get(CONFIG)["sections"]["Globals"]["key_file"]
+    mode = os.stat(path.replace("/etc/xrdp", host.etc))
+    assert mode.st_mode & 0o777 == 0o640 and mode.st_uid == 0
+    listed = {c["source"]: c for c in admin.get(f"{XRDP}/certificates")["certificates"]}
+    assert listed["xrdp"]["subject"] == "CN=desk.example.org" and listed["xrdp"]["issuer"] == "CN=desk.example.org"
+    assert listed["xrdp"]["fingerprint"] == made["certificate"]["fingerprint"] and listed["xrdp"]["error"] is None
+    own = listed[server["server_id"]]
+    assert own["fingerprint"] == admin.instance(server["server_id"])["certificate_fingerprint"] and own["key_matches"] is True
+    new = admin.post(f"{XRDP}/certificates/self-signed", {"for": "instances"})["certificate"]
+    admin.post(f"/api/v1/rdp/servers/{server['server_id']}/restart?wait=true")
+    assert admin.instance(server["server_id"])["certificate_fingerprint"] == new["fingerprint"]
+    with open(f"{host.etc}/{os.path.basename(path)}", "w", encoding="ascii") as f:
+        f.write("no key\n")
+    assert admin.get(f"{XRDP}/certificates")["certificates"][0]["key_matches"] is None
+    admin.post(f"{SERVICE}/stop")
+
+
+def rdp_certificate(port):
+    """What an RDP client sees: the negotiation, then TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), 10) as s:
+        s.sendall(bytes([3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0, 1, 0, 8, 0, 1, 0, 0, 0]))
+        assert len(s.recv(19)) == 19
+        with context.wrap_socket(s) as tls:
+            return ssl.DER_cert_to_PEM_cert(tls.getpeercert(True))
+
+
+def test_logs(on_host, host):
+    admin = on_host.admin
+    with open(f"{host.log}/xrdp.log", "w", encoding="ascii") as f:
+        f.write("[20200101-10:00:00] [INFO ] old\n[20200102-10:00:00] [ERROR] later\nand more of it\n")
+    with open(f"{host.log}/sesman.log", "w", encoding="ascii") as f:
+        f.write("[20200101-11:00:00] [INFO ] of sesman\n")
+
+    def lines(query):
+        return [line.split("] ")[-1] for line in admin.get(f"{XRDP}/logs?{query}")["lines"]]
+    assert lines("") == ["old", "later", "and more of it"]
+    assert lines("source=xrdp&lines=1") == ["and more of it"] and lines("source=sesman") == ["of sesman"]
+    assert lines("since=2020-01-01T23:00:00Z") == ["later", "and more of it"] and lines("since=2021-01-01T00:00:00Z") == []
+    assert lines("level=error") == ["later", "and more of it"]
+    assert admin.call("GET", f"{XRDP}/logs?source=passwd").status_code == 422
+    assert admin.call("GET", f"{XRDP}/logs?since=yesterday").status_code == 422

@@ -212,7 +212,7 @@ static void test_logs(void **state)
 	t.answer = json_pack("{s:[s,s,s,s]}", "lines", "[20261121-10:00:00] [INFO ] begins", "[20261121-10:00:01] [WARN ] odd",
 			     "  more of it", "[20261121-10:00:02] [DEBUG] chatter");
 	ask(&t, "xrdp.logs", NULL, NULL, NULL);
-	assert_doc(t.heard_doc, "{\"lines\":200}");
+	assert_doc(t.heard_doc, "{\"source\":\"xrdp\",\"lines\":200}");
 	assert_int_equal(json_array_size(json_object_get(t.doc, "lines")), 4);
 	ask(&t, "xrdp.logs", NULL, "{\"source\":\"" SERVER "\",\"lines\":1}", NULL);
 	assert_doc(t.heard_doc, "{\"server_id\":\"" SERVER "\",\"lines\":1}");
