@@ -16,11 +16,12 @@ static int compare(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* Everything but the given descriptors and 0 to 2: what the supervisor watches and holds is not the server's business. */
+/* Everything but the given descriptors, the log's and 0 to 2: what the supervisor watches and holds is not the server's
+ * business. */
 static void close_others(const int *keep_fds, int pair_fd)
 {
-	int keep[256] = { pair_fd };
-	size_t n = 1;
+	int keep[256] = { pair_fd, log_fd() };
+	size_t n = 2;
 	for (; *keep_fds >= 0 && n < ARRAY_LEN(keep); keep_fds++)
 		keep[n++] = *keep_fds;
 	qsort(keep, n, sizeof keep[0], compare);

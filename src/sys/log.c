@@ -79,6 +79,11 @@ void log_setup(enum log_level level, enum log_format format, int fd)
 	g.regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+int log_fd(void)
+{
+	return g.fd;
+}
+
 void log_set_level(enum log_level level)
 {
 	g.level = level;

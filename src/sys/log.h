@@ -8,6 +8,7 @@
 enum log_format { LOG_JSON, LOG_TEXT };
 
 void log_setup(enum log_level level, enum log_format format, int fd); /* fd is borrowed; default is stderr, text, INFO */
+int log_fd(void); /* where lines go: who closes descriptors by the range leaves this one open */
 void log_set_level(enum log_level level);
 /* From now on gather lines and write them at the end of each turn of this loop; NULL: write at once again. */
 void log_attach(struct loop *l);

@@ -1,4 +1,6 @@
 """What machines read: figures, the description of the API, and that every listener has all of it."""
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -177,3 +179,31 @@ def test_every_documented_path_answers(daemon):
             assert r.status_code < 400, f"{method} {path}: {r.status_code} {r.text}"
     for path in ("start", "restart", "stop"):
         assert admin.call("POST", f"{SERVERS}/{other['server_id']}/{path}?wait=true").status_code in (200, 202)
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_log_file_has_the_lines_of_both_processes(make_daemon, tmp_path, form):
+    os.chmod(tmp_path, 0o755)
+    target = tmp_path / "the.log"
+    d = make_daemon(LOG_TARGET=str(target), LOG_FORMAT=form)
+    sid = d.admin.create_server("logged", auto_start=False, wait=False)["server_id"]
+    d.admin.get(f"{SERVERS}/{sid}", headers={"X-Request-ID": "a-request-of-ours"})
+
+    def lines(word):
+        return [line for line in target.read_text().splitlines() if word in line]
+    until("the request in the file", lambda: lines("a-request-of-ours"), 5)
+    access, daemon = lines("a-request-of-ours")[0], lines("sockets open")[0]
+    if form == "json":
+        row = json.loads(access)
+        assert {"time", "level", "service", "message", "method", "endpoint", "status", "duration_ms", "bytes", "principal",
+                "client", "request_id"} <= set(row)
+        assert (row["endpoint"], row["status"], row["principal"]) == (SERVERS + "/{server_id}", 200, "admin")
+        assert json.loads(daemon)["service"] == "daemon"
+    else:
+        assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z - rdp-server-manager - INFO - GET ", access)
+        assert re.match(r"\S+Z - daemon - INFO - ", daemon)
+    # a server that starts again goes on in the same file
+    was = d.server_pid()
+    d.kill(was)
+    until("a new server", lambda: d.server_pid() not in (None, was), 5)
+    until("its lines", lambda: len(lines("roles ready")) == 2, 10)
