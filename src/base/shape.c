@@ -273,9 +273,11 @@ void shape_defaults(const struct shape *s, json_t *doc)
 	for (size_t i = 0; s && i < s->n; i++) {
 		const struct shape_field *f = &s->fields[i];
 		json_t *v = json_object_get(doc, f->name);
-		if (!v && f->otherwise)
-			json_object_set_new(doc, f->name, json_loads(f->otherwise, JSON_DECODE_ANY, NULL));
-		else if (f->type == SH_OBJECT && (!v || json_is_object(v))) {
+		if (!v && f->otherwise) {
+			v = json_loads(f->otherwise, JSON_DECODE_ANY, NULL);
+			json_object_set_new(doc, f->name, v);
+		}
+		if (f->type == SH_OBJECT && (!v || json_is_object(v))) {
 			json_t *sub = v ? v : json_object();
 			shape_defaults(f->sub, sub);
 			if (!v && json_object_size(sub))

@@ -133,6 +133,18 @@ static void test_defaults(void **state)
 	assert_null(json_object_get(doc, "tags"));
 }
 
+/* An object that has a default itself gets the defaults of its members at once. */
+static void test_defaults_below_defaults(void **state)
+{
+	static const struct shape_field below[] = { { "w", SH_INT, .otherwise = "5" } };
+	static const struct shape below_shape = SHAPE("Below", below);
+	static const struct shape_field above[] = { { "in", SH_OBJECT, .sub = &below_shape, .otherwise = "{}" } };
+	static const struct shape above_shape = SHAPE("Above", above);
+	_cleanup_(doc_unrefp) json_t *doc = json_object();
+	shape_defaults(&above_shape, doc);
+	assert_int_equal(json_integer_value(doc_get(doc, "in.w")), 5);
+}
+
 static const struct shape_field query_fields[] = {
 	{ "page", SH_INT, .min = 1, .max = 9 },
 	{ "q", SH_STRING, .max = 10 },
@@ -197,7 +209,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_faults), cmocka_unit_test(test_patch), cmocka_unit_test(test_faults_are_bounded),
-		cmocka_unit_test(test_nothing_takes_nothing), cmocka_unit_test(test_defaults), cmocka_unit_test(test_query),
+		cmocka_unit_test(test_nothing_takes_nothing), cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_defaults_below_defaults), cmocka_unit_test(test_query),
 		cmocka_unit_test(test_query_there_and_back), cmocka_unit_test(test_schema),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
