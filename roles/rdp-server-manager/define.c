@@ -5,8 +5,9 @@
 /* Members of the InstanceSpec that come from the definition as they are. */
 static const char *const spec_members[] = { "server_id", "name",     "user_id",	 "port",   "display",
 					    "desktop",	 "security", "channels", "limits", "restart_policy" };
-/* What a running instance was rendered from; the other members it does not know. */
-static const char *const rendered[] = { "display", "desktop", "security", "channels", "limits", "restart_policy" };
+/* What a running instance was made from. The others it does not know: a client asks for the size it wants, and learns ours
+ * from the .rdp file. */
+static const char *const rendered[] = { "display.color_depth", "desktop", "security", "channels", "limits", "restart_policy" };
 static const char *const writable[] = { "description", "tags",	 "metadata",	   "display",	 "desktop",  "security",
 					"channels",    "limits", "restart_policy", "auto_start", "recording" };
 
@@ -122,7 +123,7 @@ json_t *server_merge(const json_t *doc, const json_t *patch)
 bool server_needs_restart(const json_t *before, const json_t *after)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rendered); i++)
-		if (!json_equal(json_object_get(before, rendered[i]), json_object_get(after, rendered[i])))
+		if (!json_equal(doc_get(before, rendered[i]), doc_get(after, rendered[i])))
 			return true;
 	return false;
 }

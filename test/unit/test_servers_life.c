@@ -44,7 +44,7 @@ static void test_life(void **state)
 	rig_call(&t, &a, &alice, "rdp.servers.logs", id, NULL, NULL);
 	assert_int_equal(json_array_size(doc_get(a.doc, "lines")), 1);
 	/* a change that matters waits for its restart, one that does not does not */
-	rig_call(&t, &a, &alice, "rdp.servers.patch", id, NULL, "{'tags':['x'],'auto_start':false}");
+	rig_call(&t, &a, &alice, "rdp.servers.patch", id, NULL, "{'tags':['x'],'auto_start':false,'display':{'width':640}}");
 	assert_false(doc_bool(a.doc, "pending_restart", true));
 	rig_call(&t, &a, &alice, "rdp.servers.patch", id, NULL, "{'channels':{'drive':false}}");
 	assert_true(doc_bool(a.doc, "pending_restart", false));
