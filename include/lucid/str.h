@@ -15,7 +15,7 @@ static inline bool str_eq(const char *a, const char *b)
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 
-/* Any byte below 0x20 or 0x7f; with `multiline`, newline and tab are let through. */
+/* Any control character of Unicode, or a line or paragraph separator; with `multiline`, newline and tab are let through. */
 bool str_has_control(const char *s, bool multiline);
 
 /* Well-formed UTF-8 without surrogates or overlong forms; ret_chars (may be NULL) gets the number of code points. */

@@ -29,6 +29,10 @@ bool str_ends(const char *s, const char *suffix)
 bool str_has_control(const char *s, bool multiline)
 {
 	for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
+		bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+		bool separator = p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9);
+		if (c1 || separator)
+			return true;
 		if (*p >= 0x20 && *p != 0x7f)
 			continue;
 		if (!multiline || (*p != '\n' && *p != '\t'))

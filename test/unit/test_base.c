@@ -32,6 +32,12 @@ static void test_utf8(void **state)
 		assert_int_equal(str_utf8(t[i].s, strlen(t[i].s), &chars), t[i].ok);
 	assert_true(str_utf8("ä€😀", strlen("ä€😀"), &chars));
 	assert_int_equal(chars, 3);
+	static const char *const controls[] = { "a\x01", "\x7f", "a\nb", "\xc2\x85", "x\xc2\x9f", "\xe2\x80\xa8", "\xe2\x80\xa9" };
+	for (size_t i = 0; i < ARRAY_LEN(controls); i++)
+		assert_true(str_has_control(controls[i], false));
+	assert_true(str_has_control("a\xc2\x85", true));
+	assert_false(str_has_control("a\n\tb", true));
+	assert_false(str_has_control("\xc2\xa0 ä€😀 \xe2\x80\xa7", false));
 }
 
 static void test_int(void **state)
