@@ -218,6 +218,7 @@ static void got(enum store_result result, const struct store_doc *d, int err, vo
 	_cleanup_(xfreep) struct asked *w = arg;
 	_cleanup_(doc_unrefp) json_t *doc = result == STORE_OK ? doc_parse(d->text->data, d->text->len, NULL, 0) : NULL;
 	if (doc) {
+		call_set_version(w->call, d->version);
 		call_ok(w->call, shown(w->m, doc));
 	} else if (result == STORE_MISSING) {
 		call_fail(w->call, ERR_NOT_FOUND, "there is no such node; see GET /nodes");

@@ -2,85 +2,25 @@
 
 #include <stdio.h>
 
-/* The range, page by page: what the hints know, and for those that look free what a real bind on the host says. */
+/* The range, page by page: what the hints know, and for those that nobody here holds what a real bind on the host says. */
 
 #define CHECK_MAX 64 /* ports in one question */
 
 struct page {
 	struct manager *m;
 	struct call *call;
-	json_t *doc;
-	size_t at; /* of the page's ports, looked at so far */
+	size_t limit, offset;
+	int asked, at, last; /* the host was asked up to `at` now, and is to be up to `last` */
 };
 
-static void check_some(struct page *w);
-
-static void answer(struct page *w)
+static bool wanted(const struct page *w, int port)
 {
-	json_t *counts = json_object();
-	for (int i = PORT_AVAILABLE; i <= PORT_BLOCKED; i++)
-		doc_set_int(counts, port_state_to_string((enum port_state)i),
-			    (int64_t)ports_count(w->m->ports, (enum port_state)i));
-	doc_set(w->doc, "counts", counts);
-	call_ok(w->call, w->doc);
-	free(w);
+	const char *status = doc_str(call_query(w->call), "status", NULL);
+	return !status || str_eq(status, port_state_to_string(ports_get(w->m->ports, port)));
 }
 
-static void checked(const struct reply *r, void *arg)
+static struct map *holders_of(const struct manager *m)
 {
-	struct page *w = arg;
-	json_t *row, *blocked = r->err ? NULL : json_object_get(r->doc, "blocked"), *port;
-	size_t i, j;
-	if (r->err) { /* the agent is away: what is known must do */
-		answer(w);
-		return;
-	}
-	json_array_foreach(blocked, j, port)
-	{
-		int n = (int)json_integer_value(port);
-		if (ports_get(w->m->ports, n) == PORT_AVAILABLE)
-			ports_set(w->m->ports, n, PORT_BLOCKED);
-	}
-	json_array_foreach(json_object_get(w->doc, "ports"), i, row)
-		doc_set_str(row, "status", port_state_to_string(ports_get(w->m->ports, (int)doc_int(row, "port", 0))));
-	check_some(w);
-}
-
-static void check_some(struct page *w)
-{
-	json_t *rows = json_object_get(w->doc, "ports"), *ask = json_array();
-	for (; w->at < json_array_size(rows) && json_array_size(ask) < CHECK_MAX; w->at++) {
-		json_t *row = json_array_get(rows, w->at);
-		if (str_eq(doc_str(row, "status", ""), port_state_to_string(PORT_AVAILABLE)))
-			json_array_append(ask, json_object_get(row, "port"));
-	}
-	if (!json_array_size(ask)) {
-		json_decref(ask);
-		answer(w);
-		return;
-	}
-	agent_call(w->m, w->m->agent.ports, NULL, NULL, json_pack("{s:o}", "ports", ask), w->call, checked, w);
-}
-
-static json_t *port_doc(struct manager *m, int port, enum port_state state, const struct map *holders)
-{
-	char key[8];
-	snprintf(key, sizeof key, "%d", port);
-	const struct server *s = map_get(holders, key);
-	json_t *doc = json_object();
-	doc_set_int(doc, "port", port);
-	doc_set_str(doc, "status", port_state_to_string(state));
-	doc_set_str(doc, "server_id", s ? s->id : NULL);
-	return doc;
-}
-
-void op_ports(struct call *c, void *ctx)
-{
-	struct manager *m = ctx;
-	const char *wanted = doc_str(call_query(c), "status", NULL);
-	size_t limit, offset, matching = 0;
-	if (!manager_ready(m, c, op_ports) || !paging(c, &limit, &offset))
-		return;
 	struct map *holders = map_new(65536);
 	struct map_pos pos = { 0 };
 	struct server *s;
@@ -89,21 +29,112 @@ void op_ports(struct call *c, void *ctx)
 		snprintf(key, sizeof key, "%d", s->port & 0xffff);
 		map_put(holders, key, s, NULL);
 	}
-	json_t *ports = json_array();
+	return holders;
+}
+
+static json_t *port_doc(struct manager *m, int port, const struct map *holders)
+{
+	char key[8];
+	snprintf(key, sizeof key, "%d", port);
+	const struct server *s = map_get(holders, key);
+	json_t *doc = json_object();
+	doc_set_int(doc, "port", port);
+	doc_set_str(doc, "status", port_state_to_string(ports_get(m->ports, port)));
+	doc_set_str(doc, "server_id", s ? s->id : NULL);
+	return doc;
+}
+
+static void answer(struct page *w)
+{
+	struct manager *m = w->m;
+	struct map *holders = holders_of(m);
+	json_t *ports = json_array(), *counts = json_object();
+	size_t matching = 0;
 	for (int port = ports_first(m->ports); port <= ports_last(m->ports); port++) {
-		enum port_state state = ports_get(m->ports, port);
-		if (wanted && !str_eq(wanted, port_state_to_string(state)))
+		if (!wanted(w, port))
 			continue;
-		if (matching >= offset && matching < offset + limit)
-			json_array_append_new(ports, port_doc(m, port, state, holders));
+		if (matching >= w->offset && matching < w->offset + w->limit)
+			json_array_append_new(ports, port_doc(m, port, holders));
 		matching++;
 	}
 	map_free(holders, NULL);
+	for (int i = PORT_AVAILABLE; i <= PORT_BLOCKED; i++)
+		doc_set_int(counts, port_state_to_string((enum port_state)i), (int64_t)ports_count(m->ports, (enum port_state)i));
+	call_ok(w->call, json_pack("{s:s, s:{s:i, s:i}, s:o, s:o, s:o}", "node", m->env.node, "range", "start",
+				   ports_first(m->ports), "end", ports_last(m->ports), "counts", counts, "ports", ports,
+				   "pagination", pagination((int64_t)matching, w->limit, w->offset)));
+	free(w);
+}
+
+static bool unheld(const struct manager *m, int port)
+{
+	enum port_state s = ports_get(m->ports, port);
+	return s == PORT_AVAILABLE || s == PORT_BLOCKED;
+}
+
+static void check_some(struct page *w);
+
+static void checked(const struct reply *r, void *arg)
+{
+	struct page *w = arg;
+	json_t *blocked = json_object_get(r->doc, "blocked"), *port;
+	size_t i;
+	if (r->err) { /* the agent is away: what is known must do */
+		answer(w);
+		return;
+	}
+	for (int p = w->asked; p < w->at; p++) /* a stranger may have gone */
+		if (unheld(w->m, p))
+			ports_set(w->m->ports, p, PORT_AVAILABLE);
+	json_array_foreach(blocked, i, port)
+	{
+		int n = (int)json_integer_value(port);
+		if (unheld(w->m, n))
+			ports_set(w->m->ports, n, PORT_BLOCKED);
+	}
+	check_some(w);
+}
+
+static void check_some(struct page *w)
+{
+	json_t *ask = json_array();
+	for (w->asked = w->at; w->at <= w->last && json_array_size(ask) < CHECK_MAX; w->at++)
+		if (unheld(w->m, w->at))
+			json_array_append_new(ask, json_integer(w->at));
+	if (!json_array_size(ask)) {
+		json_decref(ask);
+		answer(w);
+		return;
+	}
+	agent_call(w->m, w->m->agent.ports, NULL, NULL, json_pack("{s:o}", "ports", ask), w->call, checked, w);
+}
+
+/* Without a filter the page's own ports are asked for; with one that the host decides about, any may turn out to match. */
+static void choose_range(struct page *w)
+{
+	const struct ports *p = w->m->ports;
+	const char *status = doc_str(call_query(w->call), "status", NULL);
+	w->at = ports_first(p);
+	w->last = ports_last(p);
+	if (!status) {
+		w->at = (int)MIN((int64_t)w->at + (int64_t)w->offset, (int64_t)w->last + 1);
+		w->last = (int)MIN((int64_t)w->at + (int64_t)w->limit - 1, (int64_t)w->last);
+	} else if (!str_eq(status, "available") && !str_eq(status, "blocked")) {
+		w->last = w->at - 1;
+	}
+}
+
+void op_ports(struct call *c, void *ctx)
+{
+	struct manager *m = ctx;
+	size_t limit, offset;
+	if (!manager_ready(m, c, op_ports) || !paging(c, &limit, &offset))
+		return;
 	struct page *w = XNEW(struct page);
 	w->m = m;
 	w->call = c;
-	w->doc = json_pack("{s:s, s:{s:i, s:i}, s:o, s:o}", "node", m->env.node, "range", "start", ports_first(m->ports),
-			   "end", ports_last(m->ports), "ports", ports, "pagination",
-			   pagination((int64_t)matching, limit, offset));
+	w->limit = limit;
+	w->offset = offset;
+	choose_range(w);
 	check_some(w);
 }
