@@ -61,6 +61,11 @@ static const char *bearer(const char *header)
 	return header;
 }
 
+const char *access_token(struct request *q)
+{
+	return bearer(http_req_header(q->http, "Authorization", NULL));
+}
+
 int access_check(struct request *q, enum op_scope scope, enum op_rate rate)
 {
 	bool again = false;

@@ -13,12 +13,14 @@ static const struct {
 	const char *path;
 	void (*page)(struct request *q);
 	bool bare;
+	const struct shape *query;
 } pages[] = {
 	{ "/health", health_page, true },
 	{ "/health/live", health_live_page, true },
 	{ "/health/ready", health_ready_page, true },
 	{ "/metrics", metrics_page_page, true },
 	{ "/openapi.json", openapi_page, false },
+	{ "/events", events_page, false, &events_query },
 	{ "/", root_page, false },
 };
 
@@ -150,6 +152,7 @@ int api_listen(struct api *a, int fd, const struct role *role)
 			continue;
 		struct endpoint *e = endpoint_new(&l->pages, pages[i].path, l->service);
 		e->page = pages[i].page;
+		e->query = pages[i].query;
 		fill_allow(e);
 		router_add(l->router, e->path, e);
 	}
@@ -221,6 +224,7 @@ struct api *api_new(const struct api_env *env)
 	}
 	api_reload(a, env->config, env->keys);
 	a->idempotency = idempotency_new(a);
+	a->events = events_new(a);
 	const struct config *c = env->config;
 	a->server = http_server_new(env->loop,
 				    &(struct http_limits){
@@ -253,6 +257,7 @@ static void on_http_drained(void *arg)
 
 void api_drain(struct api *a, int64_t grace_ms, void (*done)(void *arg), void *arg)
 {
+	events_drain(a->events);
 	a->drained = done;
 	a->drained_arg = arg;
 	http_server_drain(a->server, grace_ms, on_http_drained, a);
@@ -277,6 +282,7 @@ void api_free(struct api *a)
 				 "the service is shutting down; look at the object's state before trying again");
 	}
 	idempotency_free(a->idempotency);
+	events_free(a->events);
 	health_free(a->health);
 	http_server_free(a->server);
 	proxies_free(a->proxies);

@@ -17,6 +17,7 @@ struct audit;
 struct request;
 struct health;
 struct idempotency;
+struct events;
 struct keyed;
 
 /* What is counted for one endpoint and method; found once, then one addition a request. */
@@ -34,6 +35,7 @@ struct endpoint {
 	const char *path, *service;
 	const struct op *ops[API_METHODS];
 	void (*page)(struct request *q);
+	const struct shape *query; /* of the page; NULL: it takes none */
 	char allow[64];
 	struct series *series[API_METHODS];
 };
@@ -62,6 +64,7 @@ struct api {
 	struct list open;	 /* requests whose calls are not answered */
 	struct health *health;
 	struct idempotency *idempotency;
+	struct events *events;
 	struct blob *openapi; /* once asked for */
 	int64_t started_us;
 	unsigned deadline_ms;
@@ -86,6 +89,7 @@ struct request {
 	const struct op *op; /* NULL: a page of ours, or nothing */
 	const char *id;
 	struct list node; /* of the open ones, while the bus works on it */
+	json_t *query; /* of a page, while it is made; NULL: none */
 	uint64_t call;
 	struct keyed *keyed; /* it came with an Idempotency-Key, and is not answered */
 	enum http_method method;
@@ -99,6 +103,8 @@ void rest_on_request(struct http_req *r, void *arg);
 
 /* --- access.c: who asks, and whether he may. 0, or a negated error after the request was answered. */
 int access_check(struct request *q, enum op_scope scope, enum op_rate rate);
+/* The token that access_check found good. */
+const char *access_token(struct request *q);
 
 /* --- reply.c: the end of a request; each of these is called once, and q is gone after it. */
 struct error_page {
@@ -114,6 +120,8 @@ void reply_call(const struct reply *r, void *request); /* the bus has answered *
 void reply_text(struct request *q, int status, const char *type, const void *body, size_t len);
 void reply_blob(struct request *q, int status, const char *type, struct blob *body);
 void reply_options(struct request *q);
+/* Begin an answer that goes on, as http_stream_begin; q stays, without what came in its head. */
+bool reply_stream(struct request *q, const char *type, void (*on_gone)(void *arg), void *arg);
 /* The error page alone, for what the gate refuses. */
 struct blob *reply_refusal(int status, const char *why, void *api);
 /* An answer to an Idempotency-Key: kept as it is sent, and perhaps sent again. */
@@ -144,6 +152,13 @@ void idempotency_free(struct idempotency *all); /* after every open request was 
  * to neither the request nor its caller is copied. */
 bool idempotency_begin(struct request *q, const struct call_args *args);
 void idempotency_forget(struct request *q); /* it is answered by somebody else */
+
+/* --- events.c */
+extern const struct shape events_query;
+struct events *events_new(struct api *a);
+void events_drain(struct events *all); /* every stream is told and ended, and no new one begins */
+void events_free(struct events *all);
+void events_page(struct request *q);
 
 /* --- our own pages */
 void health_page(struct request *q);

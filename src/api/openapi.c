@@ -329,6 +329,28 @@ static json_t *info(const struct api *a)
 			 "description", description, "license", "name", "Apache-2.0", "identifier", "Apache-2.0");
 }
 
+/* It takes a token, and can fail for it. */
+static void add_stream(json_t *paths)
+{
+	static const int failures[] = { 400, 401, 405, 422, 429, 503 };
+	json_t *o = json_object(), *responses = json_object(), *ok = json_object(), *list = json_array();
+	doc_set_str(ok, "description", "Events as they happen, until the client goes");
+	doc_set(ok, "content", content("text/event-stream", text_schema()));
+	doc_set(responses, "200", ok);
+	for (size_t i = 0; i < ARRAY_LEN(failures); i++)
+		add_error(responses, failures[i]);
+	for (size_t i = 0; i < events_query.n; i++)
+		json_array_append_new(list, parameter(events_query.fields[i].name, "query", false, events_query.fields[i].help, text_schema()));
+	json_array_append_new(list, parameter("Last-Event-ID", "header", false, "the id of the last event that was heard", text_schema()));
+	doc_set_str(o, "operationId", "events");
+	doc_set(o, "tags", json_pack("[s]", "common"));
+	doc_set_str(o, "summary", "What happens, as server-sent events; a user hears of what it owns");
+	doc_set_str(o, "x-who", "any valid token");
+	doc_set(o, "parameters", list);
+	doc_set(o, "responses", responses);
+	doc_set(path_item(paths, "/events"), "get", o);
+}
+
 json_t *openapi_document(const struct api *a)
 {
 	json_t *doc = json_object(), *paths = json_object(), *schemas = json_object(), *components = json_object();
@@ -337,6 +359,7 @@ json_t *openapi_document(const struct api *a)
 			if ((*t)->ops[i].verb && api_serves(a, (*t)->ops[i].role))
 				add_operation(paths, schemas, &(*t)->ops[i]);
 	add_pages(paths);
+	add_stream(paths);
 	doc_set(schemas, "Error", error_schema());
 	doc_set(components, "schemas", schemas);
 	doc_set(components, "responses", error_responses());

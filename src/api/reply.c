@@ -283,6 +283,15 @@ void reply_blob(struct request *q, int status, const char *type, struct blob *bo
 	finish_blob(q, status, &h, body);
 }
 
+bool reply_stream(struct request *q, const char *type, void (*on_gone)(void *arg), void *arg)
+{
+	struct head h;
+	head_begin(q, &h, type);
+	add(&h, "X-Accel-Buffering", "no"); /* nginx would gather what must go at once */
+	account(q, 200, 0);
+	return http_stream_begin(q->http, h.list, h.n, on_gone, arg);
+}
+
 void reply_options(struct request *q)
 {
 	struct head h;

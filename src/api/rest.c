@@ -200,8 +200,10 @@ static bool host_allowed(struct request *q)
 static void begin_page(struct request *q)
 {
 	_cleanup_(doc_unrefp) json_t *query = NULL;
-	if (read_query(q, NULL, &query) == 0)
-		q->endpoint->page(q);
+	if (read_query(q, q->endpoint->query, &query) < 0)
+		return;
+	q->query = query;
+	q->endpoint->page(q); /* q may be gone */
 }
 
 static void route(struct request *q, const struct path *path)

@@ -1,4 +1,5 @@
 #include "bus/call.h"
+#include "bus/ring.h"
 
 #include <stdio.h>
 
@@ -77,6 +78,17 @@ static void on_turn_end(struct loop_task *t)
 		loop_defer(ev->loop, &ev->task);
 }
 
+static void write_id(const struct bus_events *ev, char ret[sizeof((struct event *)0)->id])
+{
+	snprintf(ret, sizeof((struct event *)0)->id, "%llx-%llu", (unsigned long long)ev->start_ms & 0xfffffffffff,
+		 (unsigned long long)(ev->number % 10000000000));
+}
+
+void bus_last_event_id(struct bus *b, char ret[sizeof((struct event *)0)->id])
+{
+	write_id(bus_events_of(b), ret);
+}
+
 static void enqueue(struct bus_events *ev, const char *topic, const char *object_id, const char *user_id, int64_t time_ms,
 		    json_t *data, bool carried)
 {
@@ -92,8 +104,8 @@ static void enqueue(struct bus_events *ev, const char *topic, const char *object
 	q->carried = carried;
 	q->e = (struct event){ .topic = q->topic, .time_ms = time_ms, .object_id = q->object_id, .user_id = q->user_id,
 			       .data = data ? data : json_object() };
-	snprintf(q->e.id, sizeof q->e.id, "%llx-%llu", (unsigned long long)ev->start_ms & 0xfffffffffff,
-		 (unsigned long long)(++ev->number % 10000000000));
+	ev->number++;
+	write_id(ev, q->e.id);
 	list_append(&ev->queue, &q->node);
 	ev->nqueued++;
 	loop_defer(ev->loop, &ev->task);

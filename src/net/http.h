@@ -70,4 +70,18 @@ struct http_header {
 void http_reply(struct http_req *r, int status, const struct http_header *headers, size_t n, const void *body, size_t len);
 void http_reply_blob(struct http_req *r, int status, const struct http_header *headers, size_t n, struct blob *body);
 
+/*
+ * An answer that goes on: 200, no length, closed at its end (so that HTTP/1.0 understands it as well). From http_stream_begin
+ * on nothing that http_req_* returned may be used but http_req_state; the stream lives until http_stream_end or _drop, or
+ * until on_gone is called: the client has gone, stalled, or the server is freed. After either the request is gone.
+ */
+/* False: it was answered and is over already, on_gone will not be called: a HEAD, a client that has gone, a drain. */
+bool http_stream_begin(struct http_req *r, const struct http_header *headers, size_t n, void (*on_gone)(void *arg), void *arg);
+/* Send, by reference where the socket does not take it at once. False, and nothing sent: more than max bytes would wait for
+ * the client. Calls nobody back. */
+bool http_stream_write(struct http_req *r, struct blob *b, size_t max);
+size_t http_stream_backlog(struct http_req *r); /* bytes that wait for the client */
+void http_stream_end(struct http_req *r);  /* what was written still leaves */
+void http_stream_drop(struct http_req *r); /* at once */
+
 #endif

@@ -10,6 +10,7 @@
  *
  * A connection is always in one state:
  *   IDLE → HEAD → BODY → BUSY (the handler has the request) → WRITE (its reply is leaving) → IDLE …
+ *   BUSY → STREAM (an answer that goes on; what the client sends meanwhile is thrown away) → WRITE
  *   anything → LINGER (the last reply is leaving; what still comes is thrown away, so that a reset does not destroy it)
  *   anything → DEAD (unlinked; the memory goes at the end of the turn, or with the reply that is still owed)
  */
@@ -24,7 +25,7 @@
 #include "net/http_wire.h"
 #include "net/tls.h"
 
-enum http_conn_state { CONN_IDLE, CONN_HEAD, CONN_BODY, CONN_BUSY, CONN_WRITE, CONN_LINGER, CONN_DEAD };
+enum http_conn_state { CONN_IDLE, CONN_HEAD, CONN_BODY, CONN_BUSY, CONN_WRITE, CONN_STREAM, CONN_LINGER, CONN_DEAD };
 
 struct evhtp_connection;
 struct evhtp_request;
@@ -82,7 +83,9 @@ struct http_conn {
 	int64_t deadline_ms; /* 0: the sweep sets it (IDLE), or there is none (BUSY) */
 	size_t out_left;     /* WRITE: what was unsent at the last look */
 	size_t scanned;	     /* HEAD: bytes of it already looked at */
-	size_t lingered;
+	size_t lingered;     /* LINGER, STREAM: bytes thrown away */
+	void (*on_gone)(void *arg); /* STREAM: the handler's */
+	void *gone_arg;
 	char *buf; /* head and body of the request, each terminated */
 	size_t buf_cap, body_at;
 	char peer[INET6_ADDRSTRLEN];
@@ -94,6 +97,13 @@ void http_gate_open(struct http_conn *c);		   /* a new connection, bev set */
 void http_gate_pump(struct http_conn *c);		   /* handle what has come in */
 void http_gate_refuse(struct http_conn *c, int status, const char *why);
 void http_gate_expire(struct http_conn *c, int64_t now_ms); /* the sweep came by */
+const char *http_gate_date(struct http_server *s);	    /* for the Date of a head that leaves now */
+/* Write; on failure c->broken is set. The body is copied, or with blob referenced (which may be the head, without a body). */
+void http_gate_send(struct http_conn *c, const char *head, size_t head_len, const char *body, size_t body_len, struct blob *blob);
+void http_gate_finish(struct http_conn *c);		    /* the handler has nothing more to say */
+
+/* http_stream.c: the connection of a stream is dead. */
+void http_stream_gone(struct http_conn *c);
 
 /* What TLS does differently; for connections with ssl set. */
 void http_secure_send(struct http_conn *c, const char *head, size_t head_len, const char *body, size_t body_len,

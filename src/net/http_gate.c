@@ -13,15 +13,17 @@
 #define BUF_KEEP 16384		/* more than this is given back after the request */
 #define PUMP_MAX 32		/* pipelined requests a connection may have answered in one turn */
 #define LINGER_MS 2000		/* how long a refused client may take to read why */
+#define STREAM_BYTES 65536	/* what a client may send on while it hears a stream */
 #define LINGER_BYTES (64 << 20) /* and how much it may still send meanwhile */
 
-static void write_date(struct http_server *s)
+const char *http_gate_date(struct http_server *s)
 {
 	int64_t now = clock_wall_ms() / 1000;
-	if (now == s->date_s)
-		return;
-	s->date_s = now;
-	http_date(s->date, now);
+	if (now != s->date_s) {
+		s->date_s = now;
+		http_date(s->date, now);
+	}
+	return s->date;
 }
 
 /* --- out */
@@ -40,8 +42,8 @@ static void unref_blob(UNUSED const void *data, UNUSED size_t len, void *blob)
 
 /* Straight to the socket where that can be: it saves arming the write event and two more turns. What does not fit goes
  * through the bufferevent. */
-static void send_parts(struct http_conn *c, const char *head, size_t head_len, const char *body, size_t body_len,
-		       struct blob *blob)
+void http_gate_send(struct http_conn *c, const char *head, size_t head_len, const char *body, size_t body_len,
+		    struct blob *blob)
 {
 	size_t sent = 0;
 	if (c->ssl) {
@@ -59,7 +61,10 @@ static void send_parts(struct http_conn *c, const char *head, size_t head_len, c
 		sent = n > 0 ? (size_t)n : 0;
 	}
 	if (sent < head_len) {
-		evbuffer_add(output_of(c), head + sent, head_len - sent);
+		if (blob && !body)
+			evbuffer_add_reference(output_of(c), head + sent, head_len - sent, unref_blob, blob_ref(blob));
+		else
+			evbuffer_add(output_of(c), head + sent, head_len - sent);
 		sent = head_len;
 	}
 	size_t done = sent - head_len;
@@ -74,11 +79,10 @@ static void send_parts(struct http_conn *c, const char *head, size_t head_len, c
 static void send_reply(struct http_conn *c, int status, const struct http_header *headers, size_t n, const char *body,
 		       size_t len, struct blob *blob)
 {
-	write_date(c->server);
 	bool bodyless = status == 204 || status == 304 || status < 200;
 	struct http_wire w = {
 		.status = status,
-		.date = c->server->date,
+		.date = http_gate_date(c->server),
 		.with_length = !bodyless,
 		.length = len,
 		.connection = c->last ? "close" : c->req.head.http10 ? "keep-alive" : NULL,
@@ -91,7 +95,7 @@ static void send_reply(struct http_conn *c, int status, const struct http_header
 	size_t head_len = http_wire_head(head, &w);
 	if (bodyless || c->req.head.method == HTTP_HEAD)
 		len = 0;
-	send_parts(c, head, head_len, body, len, blob);
+	http_gate_send(c, head, head_len, body, len, blob);
 	free(heap);
 }
 
@@ -142,15 +146,24 @@ static void reply(struct http_req *r, int status, const struct http_header *head
 	struct http_conn *c = CONTAINER_OF(r, struct http_conn, req);
 	if (!r->pending)
 		abort(); /* a second answer to one request */
-	r->pending = false;
 	if (c->state == CONN_DEAD) { /* the client, or the whole server, is gone */
-		http_server_bury(c);
+		http_gate_finish(c);
 		return;
 	}
 	c->last |= c->server->draining;
-	c->state = CONN_WRITE;
 	if (!c->broken)
 		send_reply(c, status, headers, n, body, len, blob);
+	http_gate_finish(c);
+}
+
+void http_gate_finish(struct http_conn *c)
+{
+	c->req.pending = false;
+	if (c->state == CONN_DEAD) {
+		http_server_bury(c);
+		return;
+	}
+	c->state = CONN_WRITE;
 	c->out_left = evbuffer_get_length(output_of(c));
 	c->deadline_ms = 0;
 	if (c->pumping)
@@ -270,7 +283,7 @@ static void await_body(struct http_conn *c)
 	c->deadline_ms = c->req.started_us / 1000 + (int64_t)c->server->limits.body_timeout_s * 1000;
 	set_room(c, c->req.head.body_len);
 	if (c->req.head.expect_continue && evbuffer_get_length(bufferevent_get_input(c->bev)) == 0)
-		send_parts(c, CONTINUE, sizeof CONTINUE - 1, NULL, 0, NULL);
+		http_gate_send(c, CONTINUE, sizeof CONTINUE - 1, NULL, 0, NULL);
 }
 
 static bool take_body(struct http_conn *c)
@@ -337,20 +350,24 @@ void http_gate_pump(struct http_conn *c)
 
 static void on_again(struct loop_task *t)
 {
-	http_gate_pump(CONTAINER_OF(t, struct http_conn, again));
+	struct http_conn *c = CONTAINER_OF(t, struct http_conn, again);
+	if (c->state == CONN_STREAM)
+		http_server_close(c); /* the client was found gone while writing */
+	else
+		http_gate_pump(c);
 }
 
 static void on_readable(UNUSED struct bufferevent *bev, void *arg)
 {
 	struct http_conn *c = arg;
-	if (c->state != CONN_LINGER) {
+	if (c->state != CONN_LINGER && c->state != CONN_STREAM) {
 		http_gate_pump(c);
 		return;
 	}
 	struct evbuffer *in = bufferevent_get_input(c->bev);
 	c->lingered += evbuffer_get_length(in);
 	evbuffer_drain(in, SIZE_MAX);
-	if (c->lingered > LINGER_BYTES)
+	if (c->lingered > (c->state == CONN_STREAM ? STREAM_BYTES : LINGER_BYTES))
 		http_server_close(c);
 	else if (c->ssl)
 		http_secure_wake(c);
@@ -408,14 +425,16 @@ void http_gate_open(struct http_conn *c)
 void http_gate_expire(struct http_conn *c, int64_t now_ms)
 {
 	int64_t idle_ms = (int64_t)c->server->limits.idle_timeout_s * 1000;
-	if (c->state == CONN_WRITE) { /* a client that reads keeps its connection, however slowly */
+	if (c->state == CONN_WRITE || c->state == CONN_STREAM) { /* a client that reads keeps its connection, however slowly */
 		size_t left = evbuffer_get_length(output_of(c));
 		if (left != c->out_left)
 			c->deadline_ms = 0;
+		if (!left && c->state == CONN_STREAM)
+			c->deadline_ms = 0; /* it has read all there was */
 		c->out_left = left;
 	}
 	if (c->deadline_ms == 0) {
-		if (c->state == CONN_IDLE || c->state == CONN_WRITE)
+		if (c->state == CONN_IDLE || c->state == CONN_WRITE || (c->state == CONN_STREAM && c->out_left))
 			c->deadline_ms = now_ms + idle_ms;
 		return;
 	}

@@ -122,6 +122,7 @@ static evhtp_res on_conn_fini(UNUSED evhtp_connection_t *ev, void *arg)
 {
 	struct http_conn *c = arg;
 	struct http_server *s = c->server;
+	bool stream = c->state == CONN_STREAM;
 	list_remove(&c->node);
 	loop_undefer(&c->again);
 	if (c->over)
@@ -132,6 +133,8 @@ static evhtp_res on_conn_fini(UNUSED evhtp_connection_t *ev, void *arg)
 	c->ev = NULL;
 	c->ev_req = NULL;
 	c->bev = NULL;
+	if (stream)
+		http_stream_gone(c);
 	if (!c->req.pending)
 		http_server_bury(c);
 	return EVHTP_RES_OK;

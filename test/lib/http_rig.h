@@ -1,6 +1,7 @@
 /* http_rig: a server of src/net/http in a thread of its own, and raw sockets to poke it with. Included by one test program
  * each. What the handler does is told by the path: /later answers after 50 ms, /hold when rig_release comes, /big with 3 MB,
- * /status/N with that status, /inject with bad headers; all else echoes what it got. With RIG_TLS defined the same over TLS. */
+ * /status/N with that status, /inject with bad headers, /stream goes on until told otherwise; all else echoes what it got.
+ * With RIG_TLS defined the same over TLS. */
 #ifndef TEST_HTTP_RIG_H
 #define TEST_HTTP_RIG_H
 
@@ -41,9 +42,10 @@ struct rig {
 	struct http_req *held[RIG_HELD];
 	unsigned n_held;
 	unsigned handled;
-	unsigned drained;
+	unsigned drained, gone;
+	struct http_req *stream; /* the latest */
 	struct rig_seen { /* copies for the other thread, made by rig_look */
-		unsigned handled, held, drained, conns;
+		unsigned handled, held, drained, conns, gone;
 		uint64_t accepted, refused, capped;
 	} seen;
 };
@@ -77,6 +79,13 @@ static void rig_echo(struct rig *g, struct http_req *r)
 	http_reply(r, 200, &(struct http_header){ "X-Rig", "1" }, 1, text, (size_t)n);
 }
 
+static void rig_on_gone(void *arg)
+{
+	struct rig *g = arg;
+	g->gone++;
+	g->stream = NULL;
+}
+
 static void rig_handle(struct http_req *r, void *arg)
 {
 	struct rig *g = arg;
@@ -97,6 +106,9 @@ static void rig_handle(struct http_req *r, void *arg)
 		blob_unref(b);
 	} else if (strncmp(path, "/status/", 8) == 0) {
 		http_reply(r, atoi(path + 8), NULL, 0, "body", 4);
+	} else if (strcmp(path, "/stream") == 0) {
+		const struct http_header h = { "X-Rig", "stream" };
+		g->stream = http_stream_begin(r, &h, 1, rig_on_gone, g) ? r : NULL;
 	} else if (strcmp(path, "/inject") == 0) {
 		const struct http_header h[] = { { "X-One", "a\r\nX-Evil: 1" },
 						 { "X-Two", "b\nX-Evil: 1" },
@@ -194,6 +206,7 @@ static void rig_do_look(struct rig *g)
 	s->handled = g->handled;
 	s->held = g->n_held;
 	s->drained = g->drained;
+	s->gone = g->gone;
 	s->conns = (unsigned)http_server_connections(g->http);
 	http_server_counts(g->http, &s->accepted, &s->refused, &s->capped);
 }
