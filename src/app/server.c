@@ -217,7 +217,8 @@ static int make_roles(struct server *s)
 
 static int make_api(struct server *s)
 {
-	struct api_env env = { s->loop, s->bus, s->env->config, s->keys, s->store, s->env->roles, all_roles };
+	struct api_env env = { .loop = s->loop, .bus = s->bus, .config = s->env->config, .keys = s->keys, .store = s->store,
+			       .roles = s->env->roles, .all_roles = all_roles };
 	char why[256];
 	s->api = api_new(&env);
 	if (s->env->tls->cert && api_tls(s->api, &s->env->tls->pem, why, sizeof why) < 0) {

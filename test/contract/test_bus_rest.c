@@ -51,7 +51,7 @@ static void fixture_make(struct bus_fixture *f)
 		fail_msg("%s", faults.s);
 	strbuf_done(&warnings);
 	e->keys = token_keys_new(&(struct token_options){ .secret = secret, .issuer = "", .audience = "", .lifetime_s = 60 });
-	e->api = api_new(&(struct api_env){ f->loop, f->serves, e->config, e->keys, NULL, roles, roles });
+	e->api = api_new(&(struct api_env){ .loop = f->loop, .bus = f->serves, .config = e->config, .keys = e->keys, .roles = roles, .all_roles = roles });
 	int port = free_port();
 	assert_int_equal(listen_tcp("127.0.0.1", port, &e->fd, why, sizeof why), 0);
 	assert_int_equal(api_listen(e->api, e->fd, &role_rdp_server_manager), 0);

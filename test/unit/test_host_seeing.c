@@ -489,8 +489,8 @@ static void test_connection_listed(UNUSED void **state)
 	int64_t in = doc_int(c, "bytes_in", 0), out = doc_int(c, "bytes_out", 0);
 	assert_true(in > 0 && out > 0);
 	/* something to draw: the desktop's background changes */
-	_cleanup_(xfreep) char *paint = xasprintf("su %s -c 'cd; DISPLAY=:%d xrandr >/dev/null; DISPLAY=:%d timeout 3 xterm -e true'",
-						  user, display, display);
+	_cleanup_(xfreep) char *paint = xasprintf(
+		"su %s -c 'cd; for c in 1 2 3 4 5 6 7 8; do DISPLAY=:%d xsetroot -solid \"#${c}0${c}0${c}0\"; sleep 0.2; done'", user, display);
 	run(paint);
 	painted = out;
 	assert_true(wait_until(more_came, PATIENCE_MS));
