@@ -1,5 +1,6 @@
 /*
- * config: settings, read once into a snapshot that does not change. Floor F1, any thread after the load.
+ * config: settings, read once into a snapshot. Floor F1, any thread after the load; those that SIGHUP may change (OPT_LIVE of
+ * their row) on the loop thread alone: ask for them when they are needed, or take them up in the role's reload.
  * The rows stand in src/app/options.c; asking for a name that has no row is a programming error.
  */
 #ifndef LUCID_CONFIG_H

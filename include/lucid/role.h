@@ -36,6 +36,9 @@ struct role {
 	/* Stop beginning things; call done when nothing is under way. NULL: nothing to wait for. */
 	void (*drain)(void *role, void (*done)(void *arg), void *arg);
 	void (*free)(void *role);
+	/* SIGHUP, twice: apply false: may the settings become `next`? 0, or a negated error with a sentence, and nothing of them
+	 * is taken up. apply true: they have; role_env.config says so, take up what was copied from it. NULL: nothing was. */
+	int (*reload)(void *role, const struct config *next, bool apply, char *why, size_t size);
 };
 
 #endif

@@ -86,6 +86,16 @@ static void start(void *role)
 	node_start(m);
 }
 
+static int reload(void *role, const struct config *next, bool apply, UNUSED char *why, UNUSED size_t size)
+{
+	struct manager *m = role;
+	if (apply) {
+		m->max_live = config_int(next, "MAX_CONCURRENT_SERVERS");
+		m->max_per_user = config_int(next, "MAX_SERVERS_PER_USER");
+	}
+	return 0;
+}
+
 /* What is under way has had its time. It is looked at again at the next start. */
 static void drain_over(void *arg)
 {
@@ -142,4 +152,5 @@ const struct role role_rdp_server_manager = {
 	.start = start,
 	.drain = drain,
 	.free = free_role,
+	.reload = reload,
 };

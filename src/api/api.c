@@ -184,6 +184,8 @@ void api_reload(struct api *a, const struct config *c, struct token_keys *keys)
 	a->env.config = c;
 	a->env.keys = keys;
 	a->deadline_ms = (unsigned)config_int(c, "REQUEST_TIMEOUT") * 1000;
+	if (a->server)
+		http_server_body_timeout(a->server, a->deadline_ms / 1000);
 	a->metrics_public = config_bool(c, "METRICS_PUBLIC");
 	a->any_host = false;
 	for (const char *const *host = config_list(c, "ALLOWED_HOSTS"); *host; host++)

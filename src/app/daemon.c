@@ -197,6 +197,18 @@ static int run_below_supervisor(int pair_fd, void *arg)
 	return server_run(arg, pair_fd);
 }
 
+static json_t *read_settings(void *arg)
+{
+	const struct server_env *env = arg;
+	return reload_read(env->reload);
+}
+
+static void settings_taken(bool taken, void *arg)
+{
+	const struct server_env *env = arg;
+	reload_end(env->reload, taken);
+}
+
 static int run_supervised(const struct server_env *env, const struct run_user *u, bool stop_servers)
 {
 	int fds[MAX_LISTENERS + 1];
@@ -209,8 +221,9 @@ static int run_supervised(const struct server_env *env, const struct run_user *u
 		.keep_fds = fds,
 		.server = run_below_supervisor,
 		.arg = (void *)(uintptr_t)env,
-		.stop_servers = stop_servers || config_bool(env->config, "STOP_SERVERS_ON_EXIT"),
-		.grace_s = (unsigned)config_int(env->config, "SHUTDOWN_GRACE"),
+		.stop_servers = stop_servers,
+		.reload = read_settings,
+		.reloaded = settings_taken,
 	};
 	return supervisor_run(&s);
 }
@@ -224,10 +237,11 @@ static int run_alone(const struct server_env *env, const struct run_user *u)
 	return server_run(env, -1);
 }
 
-int daemon_run(const struct config *c, bool stop_servers)
+int daemon_run(struct config *c, const struct cli *cli)
 {
 	_cleanup_(tls_files_done) struct tls_files tls = { 0 };
-	struct server_env env = { .config = c, .tls = &tls };
+	struct reload reload = { .cli = cli, .config = c, .tls = &tls };
+	struct server_env env = { .config = c, .reload = &reload, .tls = &tls };
 	struct run_user user;
 	char why[512];
 	if (!roles_select(config_list(c, "ROLE"), env.roles, why, sizeof why)) {
@@ -245,7 +259,7 @@ int daemon_run(const struct config *c, bool stop_servers)
 		return EXIT_FINAL;
 	}
 	log_info("daemon", "lucid-rdp %s: %zu sockets open", LUCID_VERSION, env.nlisteners);
-	int code = has_role(&env, "xrdp-integration") ? run_supervised(&env, &user, stop_servers) : run_alone(&env, &user);
+	int code = has_role(&env, "xrdp-integration") ? run_supervised(&env, &user, cli->stop_servers) : run_alone(&env, &user);
 	close_all(&env);
 	return code;
 }

@@ -36,7 +36,7 @@ static int run_daemon(const struct cli *cli)
 	say_lines(say_fault, faults.s);
 	strbuf_done(&faults);
 	strbuf_done(&warnings);
-	int code = c ? daemon_run(c, cli->stop_servers) : EXIT_FINAL;
+	int code = c ? daemon_run(c, cli) : EXIT_FINAL;
 	config_free(c);
 	log_flush();
 	return code;

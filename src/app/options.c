@@ -96,10 +96,10 @@ const struct option options[] = {
 	TEXT("AUTH_SERVICE_URL", NULL, OPT_LIVE, 2048, "", "Shown in 401 answers and readiness."),
 	TEXT("API_GATEWAY_URL", NULL, OPT_LIVE, 2048, "", "Shown in 401 answers and readiness."),
 	TEXT("MASTER_KEY", NULL, OPT_SECRET, 4096, "", "Wraps recording keys and stored passwords; at least 32 bytes. Generated beside the data."),
-	TEXT("TLS_CERT_FILE", NULL, 0, 4096, "", "Certificate of the listeners, in PEM, with what leads to its authority; the roles' ports then speak HTTPS alone."),
-	TEXT("TLS_KEY_FILE", NULL, 0, 4096, "", "Key of that certificate, in PEM, without a passphrase."),
-	TEXT("TLS_CLIENT_CA_FILE", NULL, 0, 4096, "", "Authorities of the certificates that callers must show; also trusted, besides the system's, where another role is asked."),
-	ENUM_("TLS_MIN_VERSION", NULL, 0, tls_versions, "1.2", "Lowest version of TLS."),
+	TEXT("TLS_CERT_FILE", NULL, OPT_LIVE, 4096, "", "Certificate of the listeners, in PEM, with what leads to its authority; the roles' ports then speak HTTPS alone."),
+	TEXT("TLS_KEY_FILE", NULL, OPT_LIVE, 4096, "", "Key of that certificate, in PEM, without a passphrase."),
+	TEXT("TLS_CLIENT_CA_FILE", NULL, OPT_LIVE, 4096, "", "Authorities of the certificates that callers must show; also trusted, besides the system's, where another role is asked."),
+	ENUM_("TLS_MIN_VERSION", NULL, OPT_LIVE, tls_versions, "1.2", "Lowest version of TLS."),
 
 	/* HTTP */
 	LIST("CORS_ORIGINS", "ALLOWED_ORIGINS", OPT_LIVE | OPT_EMPTY_OK, "", "Origins that browsers may call from; * in development, none otherwise."),
@@ -112,7 +112,7 @@ const struct option options[] = {
 	INT("MAX_BODY_BYTES", NULL, 0, 1024, 64 * MIB, "bytes", "1048576", "Longest body of a request; 413 beyond."),
 	INT("MAX_HEADER_BYTES", NULL, 0, 1024, MIB, "bytes", "16384", "Longest head of a request; 431 beyond."),
 	INT("MAX_CONNECTIONS", NULL, 0, 8, 100000, "connections", "4096", "Connections over all listeners; 503 beyond."),
-	INT("REQUEST_TIMEOUT", NULL, 0, 1, 3600, "s", "30", "Longest time of a request, its body included."),
+	INT("REQUEST_TIMEOUT", NULL, OPT_LIVE, 1, 3600, "s", "30", "Longest time of a request, its body included."),
 	INT("IDLE_TIMEOUT", NULL, 0, 1, 3600, "s", "75", "How long a connection may wait for its next request."),
 	INT("SHUTDOWN_GRACE", NULL, OPT_LIVE, 0, 600, "s", "20", "How long what is under way may take when the program ends."),
 
@@ -137,8 +137,8 @@ const struct option options[] = {
 	TEXT("XRDP_CERT_FILE", NULL, 0, 4096, "", "Certificate of instances; default the host's."),
 	TEXT("XRDP_KEY_FILE", NULL, 0, 4096, "", "Key of instances; default the host's."),
 	NO_TEXT("RDP_USERS_FILE", NULL, 0, "", "Accounts to create at the start, name and crypt hash a line.", "making accounts at the start"),
-	LIST("DESKTOP_PROFILES", NULL, OPT_LIVE, "", "name=command of desktops; default found on the host (xfce, mate, lxqt, icewm, openbox, xterm …)."),
-	TEXT("DESKTOP_DEFAULT", NULL, OPT_LIVE, 64, "", "Profile of servers that name none; default the first that is found."),
+	LIST("DESKTOP_PROFILES", NULL, 0, "", "name=command of desktops; default found on the host (xfce, mate, lxqt, icewm, openbox, xterm …)."),
+	TEXT("DESKTOP_DEFAULT", NULL, 0, 64, "", "Profile of servers that name none; default the first that is found."),
 
 	/* figures, history, alerts */
 	INT("METRICS_INTERVAL", NULL, OPT_LIVE, 1, 3600, "s", "30", "How often usage is sampled."),

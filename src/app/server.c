@@ -96,9 +96,76 @@ static void on_signal(int signo, void *arg)
 	drain(s);
 }
 
-static void on_reload(UNUSED int signo, UNUSED void *arg)
+/* --- other settings */
+
+static struct token_keys *make_keys(const struct config *c);
+static void tell_ready(struct server *s);
+
+/* All of it, or nothing: asked on a copy first. */
+static int check_settings(struct server *s, const json_t *doc, struct token_keys **ret_keys, char *why, size_t size)
 {
-	log_warn("server", "SIGHUP: this version rereads nothing; restart to change settings");
+	struct strbuf faults = { 0 };
+	struct config *next = config_clone(s->env->config);
+	int rc = reload_values(next, doc, &faults) ? 0 : -ERR_INVALID;
+	if (rc == 0 && !(*ret_keys = make_keys(next))) {
+		strbuf_printf(&faults, "JWT_SECRET: one of at least %d bytes must be given", TOKEN_SECRET_MIN);
+		rc = -ERR_INVALID;
+	}
+	snprintf(why, size, "%s", faults.s ? faults.s : "");
+	for (size_t i = 0; rc == 0 && i < s->nroles; i++)
+		if (s->roles[i].role->reload)
+			rc = s->roles[i].role->reload(s->roles[i].state, next, false, why, size);
+	_cleanup_(tls_files_done) struct tls_files tls = { 0 };
+	reload_tls(doc, &tls);
+	if (rc == 0 && tls.cert)
+		rc = api_tls(s->api, &tls.pem, why, size);
+	strbuf_done(&faults);
+	config_free(next);
+	return rc;
+}
+
+static bool take_settings(struct server *s, const json_t *doc)
+{
+	char why[512] = "";
+	struct config *c = s->env->config;
+	struct token_keys *keys = NULL;
+	struct strbuf unheard = { 0 };
+	int rc = check_settings(s, doc, &keys, why, sizeof why);
+	if (rc < 0) {
+		token_keys_free(keys);
+		why[strcspn(why, "\n")] = 0;
+		log_error("reload", "%s; the settings of before stay", *why ? why : err_text(rc));
+		return false;
+	}
+	reload_values(c, doc, &unheard);
+	strbuf_done(&unheard);
+	token_keys_replace(s->keys, keys);
+	api_reload(s->api, c, s->keys);
+	for (size_t i = 0; i < s->nroles; i++)
+		if (s->roles[i].role->reload)
+			s->roles[i].role->reload(s->roles[i].state, c, true, why, sizeof why);
+	log_set_level(LOG_INFO_); /* this line stands in every log, whatever the levels before and after */
+	log_info("reload", "taken up: %s", doc_str(doc, "names", ""));
+	log_use_level(c);
+	return true;
+}
+
+/* The supervisor has read the settings and waits for our word. */
+static void on_settings(struct server *s, const json_t *doc)
+{
+	_cleanup_(doc_unrefp) json_t *answer = json_pack("{s:b}", "taken", take_settings(s, doc));
+	pair_word(s->pair, "reloaded", answer);
+}
+
+static void on_reload(UNUSED int signo, void *arg)
+{
+	struct server *s = arg;
+	notify_reloading();
+	json_t *doc = reload_read(s->env->reload);
+	if (doc)
+		reload_end(s->env->reload, take_settings(s, doc));
+	json_decref(doc);
+	tell_ready(s);
 }
 
 /* --- the supervisor */
@@ -125,6 +192,8 @@ static void on_word(const char *word, const json_t *doc, void *arg)
 		drain(arg);
 	else if (!strcmp(word, "beat"))
 		beat_every(arg, doc_int(doc, "ms", 1000));
+	else if (!strcmp(word, "reload"))
+		on_settings(arg, doc);
 }
 
 static void on_log(const char *line, size_t len, UNUSED void *arg)

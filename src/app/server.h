@@ -5,7 +5,7 @@
 #ifndef APP_SERVER_H
 #define APP_SERVER_H
 
-#include "app/tls_files.h"
+#include "app/reload.h"
 #include "lucid/role.h"
 
 #define MAX_LISTENERS 64
@@ -16,10 +16,11 @@ struct listener {
 };
 
 struct server_env {
-	const struct config *config;
+	struct config *config; /* live settings change in it */
 	const struct role *roles[8]; /* NULL-ended */
 	struct listener listeners[MAX_LISTENERS];
 	size_t nlisteners;
+	struct reload *reload; /* without a supervisor the server reads the settings itself */
 	struct tls_files *tls; /* nothing in it without TLS; the server wipes its own copy once it has used it */
 };
 

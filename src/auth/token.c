@@ -130,6 +130,15 @@ void token_keys_free(struct token_keys *k)
 	free(k);
 }
 
+void token_keys_replace(struct token_keys *k, struct token_keys *consume_next)
+{
+	struct token_keys *old = xmalloc(sizeof *old);
+	*old = *k;
+	*k = *consume_next;
+	free(consume_next);
+	token_keys_free(old);
+}
+
 /* --- the cache */
 
 /* The tail is the MAC: it tells good tokens apart, and a stranger who cannot make one gains nothing by choosing it. That

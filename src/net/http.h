@@ -32,6 +32,8 @@ typedef void (*http_handler)(struct http_req *r, void *arg);
 /* What the gate refuses is answered with the body that this makes (JSON error page); text is static. NULL: no body. */
 typedef struct blob *(*http_refusal)(int status, const char *why, void *arg);
 
+/* For requests that begin from now on. */
+void http_server_body_timeout(struct http_server *s, unsigned seconds);
 struct http_server *http_server_new(struct loop *l, const struct http_limits *limits, http_handler handler,
 				    http_refusal refusal, void *arg);
 /* Take requests from a bound or listening socket (made non-blocking here; stays the caller's to close after

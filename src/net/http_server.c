@@ -248,6 +248,11 @@ static void on_accept_error(UNUSED struct evconnlistener *ls, void *arg)
 	loop_timer_set(s->accept_again, ACCEPT_AGAIN_MS);
 }
 
+void http_server_body_timeout(struct http_server *s, unsigned seconds)
+{
+	s->limits.body_timeout_s = seconds;
+}
+
 struct http_server *http_server_new(struct loop *l, const struct http_limits *limits, http_handler handler,
 				    http_refusal refusal, void *arg)
 {

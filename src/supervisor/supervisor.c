@@ -22,6 +22,8 @@
 #define RESTARTS_WINDOW_MS 10000
 #define KILL_AFTER_MS 5000 /* beyond the grace that the server has for its drain */
 
+#define RELOAD_MS 10000
+
 enum life { RUNNING, DRAINING, STOPPING_INSTANCES };
 
 struct supervisor {
@@ -36,11 +38,15 @@ struct supervisor {
 	int code;
 	int64_t starts[RESTARTS_MAX]; /* when the last servers were started; a ring */
 	size_t nstarts;
-	struct loop_timer *restart, *kill;
+	struct loop_timer *restart, *kill, *reload_late;
+	bool reloading, reload_again; /* the server was handed settings; another SIGHUP came since */
+	char status[160]; /* the server's own words, for the service manager */
 	struct loop_signal *signals[4];
 };
 
 static void start_server(struct supervisor *s);
+static void on_reload(int signo, void *arg);
+static void reload_over(struct supervisor *s, bool taken);
 
 /* --- talking with the server */
 
@@ -53,8 +59,11 @@ static bool log_through_pair(const char *line, size_t len, void *arg)
 static void on_word(const char *word, const json_t *doc, void *arg)
 {
 	struct supervisor *s = arg;
-	if (!strcmp(word, "ready") && s->life == RUNNING)
-		notify_ready(doc_str(doc, "status", "ready"));
+	if (!strcmp(word, "ready") && s->life == RUNNING) {
+		snprintf(s->status, sizeof s->status, "%s", doc_str(doc, "status", "ready"));
+		notify_ready(s->status);
+	} else if (!strcmp(word, "reloaded"))
+		reload_over(s, doc_bool(doc, "taken", false));
 	else if (!strcmp(word, "beat"))
 		notify_watchdog();
 }
@@ -65,6 +74,9 @@ static void on_pair_closed(void *arg)
 	struct supervisor *s = arg;
 	bus_carry_events(s->bus, NULL);
 	pair_free(TAKE_PTR(s->pair));
+	if (s->reloading)
+		log_error("supervisor", "the server went before it took up the settings; those of before stay");
+	reload_over(s, false);
 }
 
 static void on_host_event(void *arg, const char *topic, const char *server_id, const char *user_id, json_t *consume_data)
@@ -135,7 +147,7 @@ static void server_gone(struct supervisor *s, int status)
 		on_pair_closed(s);
 	if (s->life == DRAINING) {
 		s->life = STOPPING_INSTANCES;
-		if (s->env->stop_servers)
+		if (s->env->stop_servers || config_bool(s->env->config, "STOP_SERVERS_ON_EXIT"))
 			host_stop_all(s->host, on_instances_stopped, s);
 		else
 			leave(s, 0);
@@ -194,12 +206,49 @@ static void on_end(int signo, void *arg)
 	}
 	if (s->pair)
 		pair_word(s->pair, "drain", NULL);
-	loop_timer_set(s->kill, (int64_t)s->env->grace_s * 1000 + KILL_AFTER_MS);
+	loop_timer_set(s->kill, config_int(s->env->config, "SHUTDOWN_GRACE") * 1000 + KILL_AFTER_MS);
 }
 
-static void on_reload(UNUSED int signo, UNUSED void *arg)
+/* --- other settings */
+
+/* Once for each time that settings were handed over. */
+static void reload_over(struct supervisor *s, bool taken)
 {
-	log_warn("supervisor", "SIGHUP: this version rereads nothing; restart to change settings, desktops stay");
+	if (!s->reloading)
+		return;
+	s->reloading = false;
+	loop_timer_clear(s->reload_late);
+	s->env->reloaded(taken, s->env->arg);
+	notify_ready(s->status);
+	if (s->reload_again)
+		on_reload(SIGHUP, s);
+}
+
+static void on_reload_late(void *arg)
+{
+	log_error("supervisor", "the server did not say whether it takes up the settings; send SIGHUP again");
+	reload_over(arg, false);
+}
+
+static void on_reload(UNUSED int signo, void *arg)
+{
+	struct supervisor *s = arg;
+	s->reload_again = s->reloading;
+	if (s->reloading || s->life != RUNNING)
+		return;
+	notify_reloading();
+	_cleanup_(doc_unrefp) json_t *doc = s->env->reload(s->env->arg);
+	if (!doc) {
+		notify_ready(s->status);
+		return;
+	}
+	s->reloading = true;
+	if (!s->pair) { /* between two lives: the next begins with them */
+		reload_over(s, true);
+		return;
+	}
+	loop_timer_set(s->reload_late, RELOAD_MS);
+	pair_word(s->pair, "reload", doc);
 }
 
 /* --- life */
@@ -214,6 +263,7 @@ static void begin(struct supervisor *s)
 	s->bus = bus_new(s->loop);
 	s->restart = loop_timer_new(s->loop, on_restart, s);
 	s->kill = loop_timer_new(s->loop, on_kill, s);
+	s->reload_late = loop_timer_new(s->loop, on_reload_late, s);
 	for (size_t i = 0; i < ARRAY_LEN(handled); i++)
 		s->signals[i] = loop_signal_new(s->loop, handled[i].signo, handled[i].fn, s);
 	signal(SIGPIPE, SIG_IGN);
@@ -239,6 +289,7 @@ static void end(struct supervisor *s)
 		loop_signal_free(s->signals[i]);
 	loop_timer_free(s->restart);
 	loop_timer_free(s->kill);
+	loop_timer_free(s->reload_late);
 	/* calls that the host never answered would be touched by bus_free; the process ends here and takes them along */
 	if (!bus_calls_open(s->bus)) {
 		bus_free(s->bus);

@@ -7,6 +7,7 @@
 #define SUPERVISOR_SUPERVISOR_H
 
 #include "lucid/config.h"
+#include "lucid/doc.h"
 #include "sys/privileges.h"
 
 /* Exit codes of the server that starting again cannot mend (bad configuration, a newer store): said, and passed on. */
@@ -19,8 +20,11 @@ struct supervisor_env {
 	/* The server's own life, in the forked process, already without privileges; returns its exit code. */
 	int (*server)(int pair_fd, void *arg);
 	void *arg;
-	bool stop_servers; /* end instances and their desktops when leaving */
-	unsigned grace_s;  /* for the server's drain */
+	bool stop_servers; /* end instances and their desktops when leaving, whatever STOP_SERVERS_ON_EXIT says */
+	/* SIGHUP: read the settings anew. What the server shall take up, or NULL when there is nothing; then, unless it was NULL,
+	 * whether it did. */
+	json_t *(*reload)(void *arg);
+	void (*reloaded)(bool taken, void *arg);
 };
 
 /* Until a signal ends it; returns the exit code. */

@@ -100,7 +100,7 @@ static bool same_as_default(const struct option *o, const struct config_value *v
 	return same;
 }
 
-static bool set_value(struct config *c, size_t row, const char *text, const char *source, bool given, struct strbuf *faults)
+bool config_set_value(struct config *c, size_t row, const char *text, const char *source, bool given, struct strbuf *faults)
 {
 	const struct option *o = &c->rows[row];
 	struct config_value v = { 0 };
@@ -143,7 +143,7 @@ static void set_from_file(struct config *c, size_t row, const struct config_laye
 		text[--n] = 0;
 	if (n && text[n - 1] == '\r')
 		text[--n] = 0;
-	set_value(c, row, text, p->text, true, faults);
+	config_set_value(c, row, text, p->text, true, faults);
 	mem_wipe(text, whole);
 	free(text);
 }
@@ -165,7 +165,7 @@ static void decide(struct config *c, const struct config_layers *all)
 		if (i == all->n)
 			continue;
 		if (h->value)
-			set_value(c, row, h->value->text, all->layer[i]->source, true, all->faults);
+			config_set_value(c, row, h->value->text, all->layer[i]->source, true, all->faults);
 		else
 			set_from_file(c, row, all->layer[i], h->file, all->faults);
 	}
@@ -213,7 +213,7 @@ static void read_sources(struct config_layers *all, const struct config_input *i
 		add_file(all, LAYER_CONF, in->config_file, true);
 }
 
-static struct config *config_new(const struct option *rows, size_t n, struct strbuf *faults)
+struct config *config_new(const struct option *rows, size_t n, struct strbuf *faults)
 {
 	struct config *c = XNEW(struct config);
 	c->rows = rows;
@@ -222,7 +222,7 @@ static struct config *config_new(const struct option *rows, size_t n, struct str
 	c->index = map_new(n);
 	for (size_t i = 0; i < n; i++) {
 		map_put(c->index, rows[i].name, (void *)(uintptr_t)(i + 1), NULL);
-		set_value(c, i, rows[i].otherwise, "default", false, faults);
+		config_set_value(c, i, rows[i].otherwise, "default", false, faults);
 	}
 	return c;
 }
@@ -253,6 +253,9 @@ void config_free(struct config *c)
 	for (size_t i = 0; i < c->n; i++)
 		config_value_done(&c->values[i]);
 	free(c->values);
+	for (size_t i = 0; i < c->nparked; i++)
+		config_value_done(&c->parked[i]);
+	free(c->parked);
 	map_free(c->index, NULL);
 	free(c);
 }
@@ -269,13 +272,13 @@ static size_t row_of(const struct config *c, const char *name)
 bool config_default(struct config *c, const char *name, const char *value, struct strbuf *faults)
 {
 	size_t row = row_of(c, name);
-	return c->values[row].given || set_value(c, row, value, "default", false, faults);
+	return c->values[row].given || config_set_value(c, row, value, "default", false, faults);
 }
 
 bool config_copy(struct config *c, const char *to, const char *from, struct strbuf *faults)
 {
 	const struct config_value *v = &c->values[row_of(c, from)];
-	return set_value(c, row_of(c, to), v->text, v->source, v->given, faults);
+	return config_set_value(c, row_of(c, to), v->text, v->source, v->given, faults);
 }
 
 void config_fault(const struct config *c, const char *name, struct strbuf *faults, const char *fmt, ...)

@@ -56,6 +56,15 @@ bool config_copy(struct config *c, const char *to, const char *from, struct strb
 /* "NAME: \"value\" from SOURCE: ALLOWED", the value of a secret masked: how every fault of the table looks. */
 void config_fault(const struct config *c, const char *name, struct strbuf *faults, const char *fmt, ...) PRINTF(4, 5);
 
+/* config_change.c. A snapshot of its own with the same values. */
+struct config *config_clone(const struct config *c);
+/* fn for each setting that somebody gave in one of them and that differs; text, source and given are those of `next`. */
+void config_compare(const struct config *old, const struct config *next,
+		    void (*fn)(const struct option *row, const char *text, const char *source, bool given, void *arg), void *arg);
+/* Loop thread: a new value for a live setting, in place. What was borrowed of the old one stays until config_free, but for
+ * secrets, which are wiped. False with a fault, and nothing changed. */
+bool config_put(struct config *c, const char *name, const char *text, const char *source, bool given, struct strbuf *faults);
+
 /* Print the table (--help-config), the values with their sources (check-config), secrets masked. */
 void config_print_help(const struct option *rows, size_t n, struct strbuf *out);
 void config_print(const struct config *c, struct strbuf *out);

@@ -47,7 +47,13 @@ struct config {
 	size_t n;
 	struct config_value *values;
 	struct map *index; /* name → row */
+	struct config_value *parked; /* replaced by a reload, and maybe still borrowed */
+	size_t nparked;
 };
+
+/* config.c */
+struct config *config_new(const struct option *rows, size_t n, struct strbuf *faults);
+bool config_set_value(struct config *c, size_t row, const char *text, const char *source, bool given, struct strbuf *faults);
 
 /* config_layer.c */
 struct config_layer *layer_new(enum layer_kind kind, const char *source);

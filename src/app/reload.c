@@ -1,0 +1,148 @@
+#include "app/reload.h"
+
+#include "app/app_config.h"
+#include "sys/log.h"
+
+struct differences {
+	json_t *values;
+	struct strbuf live, not_live; /* names */
+};
+
+static void note(const struct option *row, const char *text, const char *source, bool given, void *arg)
+{
+	struct differences *d = arg;
+	struct strbuf *names = row->flags & OPT_LIVE ? &d->live : &d->not_live;
+	strbuf_printf(names, "%s%s", names->len ? ", " : "", row->name);
+	if (row->flags & OPT_LIVE)
+		json_array_append_new(d->values, json_pack("{s:s,s:s,s:s,s:b}", "name", row->name, "text", text, "source", source, "given", given));
+}
+
+static void say_faults(struct strbuf *faults)
+{
+	char *rest = faults->s;
+	for (char *line = rest ? strsep(&rest, "\n") : NULL; line; line = strsep(&rest, "\n"))
+		if (*line)
+			log_error("reload", "%s", line);
+	log_error("reload", "nothing was taken up; the settings of before stay");
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b ? str_eq(a, b) : a == b;
+}
+
+/* Certificates are renewed under the same names: what counts is what is in the files. */
+static void note_tls(const struct reload *r, json_t *doc, struct differences *d)
+{
+	const struct tls_files *old = r->tls, *t = &r->next_tls;
+	if (!old->cert != !t->cert) {
+		strbuf_printf(&d->not_live, "%sTLS on or off", d->not_live.len ? ", " : "");
+		return;
+	}
+	if (same(old->cert, t->cert) && same(old->key, t->key) && same(old->client_ca, t->client_ca) && old->pem.only_1_3 == t->pem.only_1_3)
+		return;
+	strbuf_printf(&d->live, "%sthe files of TLS", d->live.len ? ", " : "");
+	json_t *tls = json_object();
+	doc_set_str(tls, "cert", t->cert);
+	doc_set_str(tls, "key", t->key);
+	doc_set_str(tls, "client_ca", t->client_ca);
+	doc_set_bool(tls, "only_1_3", t->pem.only_1_3);
+	doc_set(doc, "tls", tls);
+}
+
+static json_t *compare(struct reload *r)
+{
+	struct differences d = { .values = json_array() };
+	json_t *doc = json_object();
+	config_compare(r->config, r->next, note, &d);
+	note_tls(r, doc, &d);
+	if (d.not_live.len)
+		log_warn("reload", "changed, but taken up only by a restart: %s", d.not_live.s);
+	if (!d.live.len)
+		log_info("reload", "nothing has changed that could be taken up");
+	else
+		doc_set_str(doc, "names", d.live.s);
+	json_object_set_new(doc, "values", d.values);
+	if (!d.live.len) {
+		json_decref(doc);
+		doc = NULL;
+	}
+	strbuf_done(&d.live);
+	strbuf_done(&d.not_live);
+	return doc;
+}
+
+json_t *reload_read(struct reload *r)
+{
+	struct strbuf faults = { 0 }, unheard = { 0 };
+	struct cli cli = *r->cli;
+	char why[512];
+	json_t *doc = NULL;
+	cli.secrets = SECRETS_SKIP; /* generated ones stay what they are */
+	r->next = app_config_load(&cli, &faults, &unheard);
+	if (r->next && !tls_files_read(r->next, &r->next_tls, why, sizeof why))
+		strbuf_printf(&faults, "%s\n", why);
+	if (faults.len)
+		say_faults(&faults);
+	else
+		doc = compare(r);
+	strbuf_done(&faults);
+	strbuf_done(&unheard);
+	if (!doc)
+		reload_end(r, false);
+	return doc;
+}
+
+void log_use_level(const struct config *c)
+{
+	enum log_level level;
+	if (log_level_from_string(config_str(c, "LOG_LEVEL"), &level))
+		log_set_level(level);
+}
+
+static void take_value(const struct option *row, const char *text, const char *source, bool given, void *arg)
+{
+	struct strbuf unheard = { 0 }; /* it is of the same table and was parsed before */
+	if (row->flags & OPT_LIVE)
+		config_put(arg, row->name, text, source, given, &unheard);
+	strbuf_done(&unheard);
+}
+
+void reload_end(struct reload *r, bool taken)
+{
+	if (taken) {
+		config_compare(r->config, r->next, take_value, r->config);
+		log_use_level(r->config);
+	}
+	if (taken && r->next_tls.cert && r->tls->cert) {
+		tls_files_done(r->tls);
+		*r->tls = r->next_tls;
+		r->next_tls = (struct tls_files){ 0 };
+	}
+	tls_files_done(&r->next_tls);
+	config_free(TAKE_PTR(r->next));
+}
+
+bool reload_values(struct config *c, const json_t *doc, struct strbuf *faults)
+{
+	size_t i;
+	json_t *v;
+	bool ok = true;
+	json_array_foreach(json_object_get(doc, "values"), i, v)
+		ok = ok && config_put(c, doc_str(v, "name", ""), doc_str(v, "text", ""), doc_str(v, "source", ""), doc_bool(v, "given", false), faults);
+	return ok;
+}
+
+static char *text_of(const json_t *tls, const char *key)
+{
+	const char *s = doc_str(tls, key, NULL);
+	return s ? xstrdup(s) : NULL;
+}
+
+void reload_tls(const json_t *doc, struct tls_files *ret)
+{
+	const json_t *tls = json_object_get(doc, "tls");
+	tls_files_done(ret);
+	if (tls)
+		tls_files_set(ret, text_of(tls, "cert"), text_of(tls, "key"), text_of(tls, "client_ca"), doc_bool(tls, "only_1_3", false));
+}

@@ -1,0 +1,182 @@
+"""SIGHUP: what may change live changes, on whole; what is wrong changes nothing; what needs a restart is told."""
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import time
+
+import pytest
+
+import proc
+from lucid import SERVERS, Api, sign, token_for
+from proc import until
+
+NEW_SECRET = "another secret for tests alone, of more than 32 bytes"
+
+
+class Settings:
+    """A configuration file of the test's own; what stands in it comes from nowhere else."""
+
+    def __init__(self, make_daemon, first, **more):
+        self.d = make_daemon(start=False, **{name: None for name in first}, **more)
+        self.path = f"{self.d.dir}/lucid.conf"
+        self.d.args += ["--config", self.path]
+        self.write(first)
+        self.d.start()
+
+    def write(self, values):
+        with open(self.path, "w", encoding="utf-8") as f:
+            f.writelines(f"{name}={value}\n" for name, value in values.items())
+        os.chmod(self.path, 0o600)  # root's alone, where there is a supervisor
+
+    def reload(self, values, word="taken up:"):
+        """Write, SIGHUP, and wait for the line that says how it went."""
+        self.write(values)
+        before = self.d.log().count(word)
+        self.d.process.send_signal(signal.SIGHUP)
+        until(f"a line with: {word}; log: {self.d.log()[-2000:]}", lambda: self.d.log().count(word) > before)
+
+
+def burst(api, n):
+    return [api.call("GET", SERVERS).status_code for _ in range(n)]
+
+
+def test_live_settings_change_and_a_new_server_has_them(make_daemon):
+    first = {"RATE_LIMIT_ENABLED": "false", "LOG_LEVEL": "INFO", "METRICS_PUBLIC": "true", "ALLOWED_HOSTS": "*", "MAX_SERVERS_PER_USER": "50"}
+    s = Settings(make_daemon, first)
+    d, anna = s.d, s.d.api("anna")
+    assert set(burst(anna, 12)) == {200}
+    assert d.api(None).call("GET", "/metrics").status_code == 200
+    anna.create_server("one", wait=False, auto_start=False)
+    pid = d.server_pid()
+    s.reload({"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_PER_MINUTE": "1", "RATE_LIMIT_BURST_SIZE": "5", "LOG_LEVEL": "WARNING",
+              "METRICS_PUBLIC": "false", "ALLOWED_HOSTS": "127.0.0.1", "MAX_SERVERS_PER_USER": "1"})
+
+    def as_told():
+        assert d.api(None).call("GET", "/metrics").status_code == 401
+        bob = d.api("bob")
+        assert bob.call("GET", SERVERS, headers={"Host": "evil.example"}).status_code in (400, 403, 421)
+        answer = d.api("carl").call("POST", SERVERS, {"name": "first", "auto_start": False})
+        assert answer.status_code in (201, 429), answer.text
+        assert d.api("carl").call("POST", SERVERS, {"name": "second", "auto_start": False}).status_code == 429
+        assert burst(d.api("dora"), 12).count(429) >= 6
+    as_told()
+    requests_logged = d.log().count('"message":"request"')
+    burst(d.api("emil"), 3)
+    assert d.log().count('"message":"request"') == requests_logged, "LOG_LEVEL was not taken up"
+    assert d.server_pid() == pid
+    d.kill(pid)
+    until("a new server", lambda: d.server_pid() not in (None, pid))
+    until("readiness", d.ready)
+    as_told()
+    # back again, for the harness's own clean-up
+    s.reload(first)
+    assert set(burst(anna, 12)) == {200}
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_secrets_rotate(make_daemon, alone):
+    old = token_for("admin", "admin")
+    new = sign({"sub": "admin", "roles": ["admin"], "iat": int(time.time()), "exp": int(time.time()) + 3600}, secret=NEW_SECRET)
+    secret = "a secret for tests alone, of more than 32 bytes"
+    more = {"roles": ("rdp-server-manager",)} if alone else {}
+    s = Settings(make_daemon, {"JWT_SECRET": secret}, **more)
+    if alone:  # it has given up root before it rereads
+        os.chown(s.path, *os.stat(f"{s.d.dir}/data/store")[4:6])
+    url = s.d.url()
+
+    def status(token):
+        return Api(url, token).call("GET", SERVERS).status_code
+    assert (status(old), status(new)) == (200, 401)
+    s.reload({"JWT_SECRET": NEW_SECRET, "JWT_SECRETS_OLD": json.dumps([secret])})
+    assert (status(old), status(new)) == (200, 200)
+    s.reload({"JWT_SECRET": NEW_SECRET})
+    assert (status(old), status(new)) == (401, 200)
+    s.reload({"JWT_SECRET": secret, "JWT_SECRETS_OLD": json.dumps([NEW_SECRET])})
+    assert (status(old), status(new)) == (200, 200)
+    assert secret not in s.d.log() and NEW_SECRET not in s.d.log()
+
+
+@pytest.mark.parametrize("bad, words", [
+    ({"RATE_LIMIT_PER_MINUTE": "many", "LOG_LEVEL": "LOUD"}, ("RATE_LIMIT_PER_MINUTE", "LOG_LEVEL")),
+    ({"NO_SUCH_THING": "1"}, ("NO_SUCH_THING",)),
+    ({"JWT_SECRET": "short"}, ("JWT_SECRET",)),
+])
+def test_what_is_wrong_changes_nothing(make_daemon, bad, words):
+    first = {"METRICS_PUBLIC": "true", "JWT_SECRET": "a secret for tests alone, of more than 32 bytes"}
+    s = Settings(make_daemon, first)
+    s.reload({**first, "METRICS_PUBLIC": "false", **bad}, "the settings of before stay")
+    for word in words:
+        assert len([line for line in s.d.log().splitlines() if '"level":"ERROR"' in line and word in line]) == 1
+    assert s.d.api(None).call("GET", "/metrics").status_code == 200
+    assert s.d.admin.call("GET", SERVERS).status_code == 200
+    s.reload({**first, "METRICS_PUBLIC": "false"})
+    assert s.d.api(None).call("GET", "/metrics").status_code == 401
+
+
+def test_what_needs_a_restart_is_told(make_daemon):
+    s = Settings(make_daemon, {"MAX_BODY_BYTES": "4096", "IDLE_TIMEOUT": "75"})
+    s.reload({"MAX_BODY_BYTES": "1048576", "IDLE_TIMEOUT": "30"}, "nothing has changed that could be taken up")
+    line, = [x for x in s.d.log().splitlines() if "only by a restart" in x]
+    assert "MAX_BODY_BYTES" in line and "IDLE_TIMEOUT" in line and "WARN" in line
+    assert s.d.admin.call("POST", SERVERS, b"x" * 8000).status_code == 413
+
+
+def certificate(folder, name):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem"], check=True, capture_output=True)
+    return open(f"{folder}/cert.pem", encoding="ascii").read().strip()
+
+
+def test_a_renewed_certificate_is_shown(make_daemon, tmp_path):
+    first = certificate(tmp_path, "first")
+    d = make_daemon(start=False, roles=("rdp-resource-monitor", "xrdp-integration"), TLS_CERT_FILE=f"{tmp_path}/cert.pem", TLS_KEY_FILE=f"{tmp_path}/key.pem")
+    d.spawn()
+    where = ("127.0.0.1", d.ports["xrdp-integration"])
+
+    def shown():
+        try:
+            return ssl.get_server_certificate(where).strip()
+        except OSError:
+            return None
+    until("the first certificate", lambda: shown() == first)
+    # one that does not fit its key is refused
+    good_key = open(f"{tmp_path}/key.pem", encoding="ascii").read()
+    second = certificate(tmp_path, "second")
+    new_key = open(f"{tmp_path}/key.pem", encoding="ascii").read()
+    open(f"{tmp_path}/key.pem", "w", encoding="ascii").write(good_key)
+    d.process.send_signal(signal.SIGHUP)
+    until("the refusal", lambda: "the settings of before stay" in d.log())
+    assert shown() == first
+    open(f"{tmp_path}/key.pem", "w", encoding="ascii").write(new_key)
+    d.process.send_signal(signal.SIGHUP)
+    until("the second certificate", lambda: shown() == second)
+    pid = d.server_pid()
+    d.kill(pid)
+    until("the same of a new server", lambda: d.server_pid() not in (None, pid) and shown() == second)
+    assert "PRIVATE KEY" not in d.log()
+
+
+def test_the_service_manager_is_told(make_daemon, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"{tmp_path}/notify")
+        os.chmod(tmp_path, 0o755)
+        manager.settimeout(10)
+        s = Settings(make_daemon, {"LOG_LEVEL": "INFO"}, NOTIFY_SOCKET=f"{tmp_path}/notify")
+
+        def hear(word):
+            while word not in (text := manager.recv(4096).decode()):
+                pass
+            return text
+        hear("READY=1")
+        s.reload({"LOG_LEVEL": "DEBUG"})
+        hear("RELOADING=1")
+        assert "role" in hear("READY=1")
+        pid = s.d.process.pid
+        # many at once: the last counts, and nothing is lost
+        for _ in range(20):
+            s.d.process.send_signal(signal.SIGHUP)
+        s.reload({"LOG_LEVEL": "WARNING"}, "taken up: LOG_LEVEL")
+        assert proc.alive(pid) and s.d.ready()
