@@ -123,7 +123,7 @@ void reply_options(struct request *q);
 /* Begin an answer that goes on, as http_stream_begin; q stays, without what came in its head. */
 bool reply_stream(struct request *q, const char *type, void (*on_gone)(void *arg), void *arg);
 /* The error page alone, for what the gate refuses. */
-struct blob *reply_refusal(int status, const char *why, void *api);
+struct blob *reply_refusal(int status, const char *why, char ret_id[HTTP_ID_SIZE], void *api);
 /* An answer to an Idempotency-Key: kept as it is sent, and perhaps sent again. */
 struct kept {
 	int status;

@@ -172,18 +172,17 @@ static int err_of_refusal(int status)
 	return ERR_MALFORMED;
 }
 
-struct blob *reply_refusal(int status, const char *why, void *api)
+struct blob *reply_refusal(int status, const char *why, char ret_id[HTTP_ID_SIZE], void *api)
 {
 	struct api *a = api;
 	struct strbuf b = { 0 };
-	char id[40];
 	/* no request came out of it, and no listener is known; the number stands in no other answer */
-	size_t n = str_fmt_u64(id + 9, ++a->next_id);
-	memcpy(id, a->id_prefix, 8);
-	id[8] = '.';
-	id[9 + n] = 0;
+	size_t n = str_fmt_u64(ret_id + 9, ++a->next_id);
+	memcpy(ret_id, a->id_prefix, 8);
+	ret_id[8] = '.';
+	ret_id[9 + n] = 0;
 	const char *service = a->nlisteners == 1 ? a->listeners[0].service : "lucid-rdp";
-	error_body(&b, err_of_refusal(status), why, service, id, NULL);
+	error_body(&b, err_of_refusal(status), why, service, ret_id, NULL);
 	struct blob *out = blob_new(b.s, b.len);
 	strbuf_done(&b);
 	return out;

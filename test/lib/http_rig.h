@@ -120,9 +120,10 @@ static void rig_handle(struct http_req *r, void *arg)
 	}
 }
 
-static struct blob *rig_refusal(int status, const char *why, UNUSED void *arg)
+static struct blob *rig_refusal(int status, const char *why, char id[HTTP_ID_SIZE], UNUSED void *arg)
 {
 	char text[300];
+	memcpy(id, "rig", 4);
 	int n = snprintf(text, sizeof text, "{\"refused\":%d,\"why\":\"%s\"}", status, why);
 	return blob_new(text, (size_t)n);
 }
