@@ -72,6 +72,12 @@ static bool is_name(const char *s)
 	return word(s, strlen(s), 128, "._-");
 }
 
+/* As the API takes it in paths and filters. */
+static bool is_node(const char *s)
+{
+	return word(s, strlen(s), 64, "._-") && !strstr(s, "..");
+}
+
 static bool is_absolute(const char *s)
 {
 	return *s == '/';
@@ -135,7 +141,7 @@ static const struct {
 	{ "RDP_SESSION_CONTROLLER_HOST", is_reachable, "a name or address that others can reach" },
 	{ "RDP_RESOURCE_MONITOR_HOST", is_reachable, "a name or address that others can reach" },
 	{ "NODE_PUBLIC_HOST", is_reachable, "a name or address that others can reach" },
-	{ "NODE_NAME", is_name, "letters, digits, dots, dashes and underscores" },
+	{ "NODE_NAME", is_node, "1 to 64 letters, digits, single dots, dashes and underscores" },
 	{ "SERVICE_NAME", is_name, "letters, digits, dots, dashes and underscores" },
 	{ "PROJECT_ROOT", is_absolute, "an absolute path" },
 	{ "DATA_DIR", is_absolute, "an absolute path" },

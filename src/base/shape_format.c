@@ -36,7 +36,7 @@ static bool is_label(const char *s)
 
 static bool is_node(const char *s)
 {
-	return spans(s, LOWER UPPER DIGITS, LOWER UPPER DIGITS ".-", 253) && !strstr(s, "..");
+	return spans(s, LOWER UPPER DIGITS, LOWER UPPER DIGITS "._-", 253) && !strstr(s, "..");
 }
 
 static bool is_id(const char *s)
@@ -67,7 +67,7 @@ static const struct {
 	{ "group", is_account, "must be a group name: a-z, 0-9, _ and -, at most 32, beginning with a letter or _" },
 	{ "tag", is_tag, "must be 1 to 64 of A-Z a-z 0-9 . _ : / - and begin with a letter or digit" },
 	{ "label", is_label, "must be name=value or a word, 1 to 64 of A-Z a-z 0-9 . _ : / - = beginning with a letter or digit" },
-	{ "node", is_node, "must be a host name: letters, digits, '.' and '-'" },
+	{ "node", is_node, "must be a host's name: letters, digits, '.', '_' and '-'" },
 	{ "id", is_id, "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit" },
 	{ "digits", is_digits, "must be a number of at most 9 digits" },
 	{ "time", is_time, "must be a time like 2026-01-31T10:00:00Z" },

@@ -278,6 +278,8 @@ static void what_does_not_fit_together(void **state)
 		{ "NODE_PUBLIC_HOST: \"0.0.0.0\"", "--set=NODE_PUBLIC_HOST=0.0.0.0" },
 		{ "NODE_NAME: \"a:b\"", "--set=NODE_NAME=a:b" },
 		{ "LOG_TARGET: \"journal\"", "--set=LOG_TARGET=journal" },
+		{ "NODE_NAME: \"a..b\"", "--set=NODE_NAME=a..b" },
+		{ "NODE_NAME: ", "--set=NODE_NAME=" LONG LONG LONG },
 		{ "DESKTOP_PROFILES: ", "--set=DESKTOP_PROFILES=xfce" },
 		{ "MONGODB_URL: \"********\" from --set: this program does not have the MongoDB store yet", "--set=MONGODB_URI=mongodb://h/" },
 	};
