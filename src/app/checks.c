@@ -2,6 +2,8 @@
 
 #include "app/roles.h"
 #include "auth/token.h"
+#include "host/profiles.h"
+#include "lucid/str.h"
 
 static bool here(const struct role *const *roles, const struct role *r)
 {
@@ -84,6 +86,19 @@ static void check_remote(const struct config *c, const struct role *const *roles
 		config_fault(c, "MASTER_KEY", faults, "must be given where a role lives in another process, the same for all");
 }
 
+static void check_desktops(const struct config *c, struct strbuf *faults)
+{
+	const char *wanted = config_str(c, "DESKTOP_DEFAULT");
+	struct profiles *p = profiles_new(config_list(c, "DESKTOP_PROFILES"), NULL);
+	struct strbuf names = { 0 };
+	for (size_t i = 0; i < profiles_count(p); i++)
+		strbuf_printf(&names, "%s%s", i ? ", " : "", profiles_at(p, i)->name);
+	if (*wanted && !profiles_find(p, wanted))
+		config_fault(c, "DESKTOP_DEFAULT", faults, "there is no such profile; there are: %s", names.s ? names.s : "none");
+	strbuf_done(&names);
+	profiles_free(p);
+}
+
 static void check_parts(const struct config *c, struct strbuf *faults)
 {
 	if (str_eq(config_str(c, "JWT_ALGORITHM"), "RS256"))
@@ -105,5 +120,6 @@ void checks_run(const struct config *c, const struct role *const *roles, struct 
 	check_secrets(c, faults);
 	check_remote(c, roles, faults, warnings);
 	check_parts(c, faults);
+	check_desktops(c, faults);
 	checks_values(c, faults);
 }

@@ -281,6 +281,8 @@ static void what_does_not_fit_together(void **state)
 		{ "NODE_NAME: \"a..b\"", "--set=NODE_NAME=a..b" },
 		{ "NODE_NAME: ", "--set=NODE_NAME=" LONG LONG LONG },
 		{ "DESKTOP_PROFILES: ", "--set=DESKTOP_PROFILES=xfce" },
+		{ "DESKTOP_DEFAULT: \"b\" from --set: there is no such profile; there are: a, xx", "--set=DESKTOP_PROFILES=a=aa,xx=b",
+		  "--set=DESKTOP_DEFAULT=b" },
 		{ "MONGODB_URL: \"********\" from --set: this program does not have the MongoDB store yet", "--set=MONGODB_URI=mongodb://h/" },
 	};
 	struct fixture *f = *state;
