@@ -19,9 +19,11 @@ static void number(struct strbuf *b, const char *name, int64_t value)
 const char *rdp_account(const char *const *map, const char *user)
 {
 	size_t n = strlen(user);
-	for (; map && *map; map++)
-		if (!strncmp(*map, user, n) && (*map)[n] == '=')
-			return *map + n + 1;
+	for (; map && *map; map++) {
+		const char *eq = strrchr(*map, '='); /* a user_id may have one, an account has none */
+		if (eq && (size_t)(eq - *map) == n && !strncmp(*map, user, n))
+			return eq + 1;
+	}
 	return user;
 }
 

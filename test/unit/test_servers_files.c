@@ -50,10 +50,12 @@ static void test_rdp_file(void **state)
 
 static void test_accounts(void **state)
 {
-	const char *const map[] = { "alice=al", "bo=x", "bob=robert", NULL };
+	const char *const map[] = { "alice=al", "bo=x", "bob=robert", "eve=x=ev", NULL };
 	assert_string_equal(rdp_account(map, "alice"), "al");
 	assert_string_equal(rdp_account(map, "bob"), "robert");
 	assert_string_equal(rdp_account(map, "b"), "b");
+	assert_string_equal(rdp_account(map, "eve=x"), "ev");
+	assert_string_equal(rdp_account(map, "eve"), "eve");
 	assert_string_equal(rdp_account(NULL, "carol"), "carol");
 }
 
