@@ -106,8 +106,9 @@ struct beating {
 static void next_beat(struct manager *m)
 {
 	m->node_busy = false;
+	/* the second soon: only then is known how busy the cores are, and MAX_CPU_USAGE means something */
 	if (!m->draining)
-		loop_timer_set(m->heartbeat_timer, config_int(m->env.config, "HEALTH_CHECK_INTERVAL") * 1000);
+		loop_timer_set(m->heartbeat_timer, m->beats++ ? config_int(m->env.config, "HEALTH_CHECK_INTERVAL") * 1000 : 1000);
 	manager_idle(m);
 }
 

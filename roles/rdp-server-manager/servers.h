@@ -94,6 +94,7 @@ struct manager {
 	/* this host as a node (node.c) */
 	json_t *node; /* its document, NULL until it was read */
 	bool node_busy;
+	unsigned beats;
 	int64_t cpu_busy, cpu_all;
 	int cpu_percent, memory_percent;
 	struct {
