@@ -6,11 +6,12 @@
 #include <unistd.h>
 
 #include "lucid/metrics.h"
+#include "sys/log.h"
 
 /* /metrics: the page of the registry, with the figures of this process taken when it is asked for. */
 
 struct gauges {
-	struct metric *connections, *accepted, *refused, *capped, *lag, *lag_worst;
+	struct metric *connections, *accepted, *refused, *capped, *lag, *lag_worst, *log_dropped;
 	struct metric *cpu, *resident, *virtual, *fds, *max_fds, *threads, *start;
 };
 
@@ -54,6 +55,7 @@ struct gauges *gauges_new(void)
 	g->lag = one("rdp_loop_lag_seconds", METRIC_GAUGE, "How late the loop was at its last beat.");
 	g->lag_worst =
 	    one("rdp_loop_lag_worst_seconds", METRIC_GAUGE, "How late it was at worst since the last scrape.");
+	g->log_dropped = one("rdp_log_lines_dropped_total", METRIC_COUNTER, "Log lines that found no room or a full disk.");
 	g->cpu = one("process_cpu_seconds_total", METRIC_COUNTER, "User and system CPU time spent.");
 	g->resident = one("process_resident_memory_bytes", METRIC_GAUGE, "Resident memory.");
 	g->virtual = one("process_virtual_memory_bytes", METRIC_GAUGE, "Virtual memory.");
@@ -126,6 +128,7 @@ static void take_server(struct api *a)
 	metric_set(g->capped, (double)capped);
 	metric_set(g->lag, (double)loop_lag_us(a->env.loop, &worst_us) / 1e6);
 	metric_set(g->lag_worst, (double)worst_us / 1e6);
+	metric_set(g->log_dropped, (double)log_dropped());
 }
 
 void metrics_page_page(struct request *q)

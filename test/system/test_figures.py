@@ -18,7 +18,7 @@ GIVEN = {"rdp_servers_total", "rdp_sessions_total"}  # gauges whose names end in
 NAMES = """rdp_requests_total rdp_request_duration_seconds rdp_servers_total rdp_servers_created_total rdp_servers_deleted_total
 rdp_calls_total rdp_call_duration_seconds rdp_store_queue_depth rdp_store_operations_total rdp_store_operation_seconds
 rdp_rate_limited_total rdp_auth_failures_total rdp_ports_in_use rdp_instance_starts_total rdp_instance_restarts_total
-rdp_instance_start_seconds rdp_loop_lag_seconds rdp_http_connections process_cpu_seconds_total process_resident_memory_bytes
+rdp_instance_start_seconds rdp_loop_lag_seconds rdp_log_lines_dropped_total rdp_http_connections process_cpu_seconds_total process_resident_memory_bytes
 process_open_fds process_start_time_seconds build_info""".split()
 # api.md: what the two roles of today offer, and a sane request for each; {sid} is a running server, {other} one that is stopped
 MANAGER = [
