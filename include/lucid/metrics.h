@@ -24,10 +24,6 @@ void metric_forget(struct metric_family *f, const char *first_label_value); /* d
 void metric_add(struct metric *m, double v); /* counters, gauges */
 void metric_set(struct metric *m, double v); /* gauges */
 void metric_observe(struct metric *m, double seconds); /* histograms; buckets 0.1 ms to 10 s */
-double metric_value(const struct metric *m);
-
-/* Called before each page is made, to set gauges from what is known then. */
-void metrics_on_scrape(void (*fn)(void *arg), void *arg);
 /* The page: text format 0.0.4, or OpenMetrics 1.0. */
 void metrics_page(struct strbuf *out, bool openmetrics);
 void metrics_reset(void); /* drop everything; for tests and after a fork */

@@ -148,19 +148,6 @@ bool proc_is_x_server(const char *args, size_t len, int *ret_display, bool *ret_
 	return false;
 }
 
-int proc_read_pids(const char *path, pid_t *dst, size_t max)
-{
-	FILE *f = fopen(path, "re");
-	int n = 0, pid;
-	if (!f)
-		return -1;
-	while ((size_t)n < max && fscanf(f, "%d", &pid) == 1)
-		dst[n++] = pid;
-	bool bad = ferror(f);
-	fclose(f);
-	return bad ? -1 : n;
-}
-
 void proc_socket_inodes(pid_t pid, bool (*fn)(uint64_t inode, void *arg), void *arg)
 {
 	char path[40], link[64];

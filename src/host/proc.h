@@ -34,9 +34,6 @@ const char *proc_arg_after(const char *args, size_t len, const char *name);
 /* If these are the arguments of an X server that sesman starts (Xorg, Xvnc, Xtigervnc, with ":N"): true and N. */
 bool proc_is_x_server(const char *args, size_t len, int *ret_display, bool *ret_vnc);
 
-/* Process ids, one a line (cgroup.procs). The number stored; more than `max` are left out. -1: cannot be read. */
-int proc_read_pids(const char *path, pid_t *dst, size_t max);
-
 /* Call fn with each socket inode that a process has open, until it says false. Only root sees those of others. */
 void proc_socket_inodes(pid_t pid, bool (*fn)(uint64_t inode, void *arg), void *arg);
 

@@ -27,13 +27,7 @@ struct metric_family {
 	size_t nlabels, nseries;
 };
 
-struct hook {
-	struct list node;
-	void (*fn)(void *arg);
-	void *arg;
-};
-
-static struct list families = { &families, &families }, hooks = { &hooks, &hooks };
+static struct list families = { &families, &families };
 
 struct metric_family *metric_family(const char *name, enum metric_type type, const char *labels, const char *help)
 {
@@ -127,19 +121,6 @@ void metric_observe(struct metric *m, double seconds)
 		}
 }
 
-double metric_value(const struct metric *m)
-{
-	return m->value;
-}
-
-void metrics_on_scrape(void (*fn)(void *arg), void *arg)
-{
-	struct hook *h = XNEW(struct hook);
-	h->fn = fn;
-	h->arg = arg;
-	list_append(&hooks, &h->node);
-}
-
 static void add_number(struct strbuf *out, double v)
 {
 	if (fabs(v) < 1e15 && v == (double)(int64_t)v)
@@ -213,10 +194,7 @@ static void add_family(struct strbuf *out, const struct metric_family *f, bool o
 
 void metrics_page(struct strbuf *out, bool openmetrics)
 {
-	struct hook *h;
 	struct metric_family *f;
-	LIST_FOREACH(h, &hooks, node)
-		h->fn(h->arg);
 	LIST_FOREACH(f, &families, node)
 		if (f->nseries)
 			add_family(out, f, openmetrics);
@@ -228,15 +206,10 @@ void metrics_reset(void)
 {
 	struct metric_family *f, *ftmp;
 	struct metric *m, *mtmp;
-	struct hook *h, *htmp;
 	LIST_FOREACH_SAFE(f, ftmp, &families, node) {
 		LIST_FOREACH_SAFE(m, mtmp, &f->series, node)
 			series_free(f, m);
 		list_remove(&f->node);
 		free(f);
-	}
-	LIST_FOREACH_SAFE(h, htmp, &hooks, node) {
-		list_remove(&h->node);
-		free(h);
 	}
 }
