@@ -21,6 +21,9 @@ static const struct {
 	{ "/metrics", metrics_page_page, true },
 	{ "/openapi.json", openapi_page, false },
 	{ "/events", events_page, false, &events_query },
+	{ "/docs", docs_page, false },
+	{ "/docs/style.css", docs_style_page, false },
+	{ "/redoc", docs_page, false },
 	{ "/", root_page, false },
 };
 
@@ -299,5 +302,6 @@ void api_free(struct api *a)
 	gauges_free(a->gauges);
 	audit_free(a->audit);
 	blob_unref(a->openapi);
+	blob_unref(a->docs);
 	free(a);
 }

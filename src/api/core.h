@@ -65,7 +65,7 @@ struct api {
 	struct health *health;
 	struct idempotency *idempotency;
 	struct events *events;
-	struct blob *openapi; /* once asked for */
+	struct blob *openapi, *docs; /* once asked for */
 	int64_t started_us;
 	unsigned deadline_ms;
 	bool metrics_public, any_host;
@@ -119,6 +119,8 @@ void reply_error_text(struct request *q, int err, const char *message);
 void reply_call(const struct reply *r, void *request); /* the bus has answered */
 void reply_text(struct request *q, int status, const char *type, const void *body, size_t len);
 void reply_blob(struct request *q, int status, const char *type, struct blob *body);
+/* For people: with its Content-Security-Policy, and what else keeps a page to itself. */
+void reply_page(struct request *q, const char *type, const char *policy, struct blob *body);
 void reply_options(struct request *q);
 /* Begin an answer that goes on, as http_stream_begin; q stays, without what came in its head. */
 bool reply_stream(struct request *q, const char *type, void (*on_gone)(void *arg), void *arg);
@@ -172,6 +174,8 @@ void metrics_page_page(struct request *q);
 struct gauges *gauges_new(void);
 void gauges_free(struct gauges *g);
 void openapi_page(struct request *q);
+void docs_page(struct request *q);
+void docs_style_page(struct request *q);
 void root_page(struct request *q);
 
 /* --- audit_api.c: every answer comes by here; location of what was made, or NULL */
@@ -180,6 +184,7 @@ void audit_list(struct call *c, void *api);
 
 /* --- openapi.c */
 json_t *openapi_document(const struct api *a);
+struct blob *docs_html(const json_t *openapi); /* docs.c */
 
 /* --- api.c */
 const char *api_service_of(const struct api *a, const char *role);

@@ -282,6 +282,17 @@ void reply_blob(struct request *q, int status, const char *type, struct blob *bo
 	finish_blob(q, status, &h, body);
 }
 
+void reply_page(struct request *q, const char *type, const char *policy, struct blob *body)
+{
+	struct head h;
+	head_begin(q, &h, type);
+	add(&h, "Content-Security-Policy", policy);
+	add(&h, "X-Frame-Options", "DENY"); /* for those that do not know frame-ancestors */
+	add(&h, "Referrer-Policy", "no-referrer");
+	add(&h, "Cross-Origin-Opener-Policy", "same-origin");
+	finish_blob(q, 200, &h, body);
+}
+
 bool reply_stream(struct request *q, const char *type, void (*on_gone)(void *arg), void *arg)
 {
 	struct head h;

@@ -68,7 +68,7 @@ const struct option options[] = {
 	/* environment and directories */
 	ENUM_("ENVIRONMENT", "LUCID_ENV", 0, environments, "development", "production refuses what is not safe there."),
 	TEXT("LUCID_PLATFORM", NULL, 0, 64, "", "Platform shown in health; default detected (x86_64, arm64, raspberry-pi …)."),
-	BOOL_("DEBUG", NULL, 0, "false", "Log at level DEBUG unless LOG_LEVEL is given."),
+	BOOL_("DEBUG", NULL, 0, "false", "Log at level DEBUG unless LOG_LEVEL is given; serve /docs and /redoc."),
 	TEXT("PROJECT_ROOT", NULL, 0, 4096, "", "Base of DATA_DIR, LOG_DIR and RUNTIME_DIR where these are not given: PROJECT_ROOT/data, /logs, /run."),
 	TEXT("DATA_DIR", NULL, 0, 4096, "", "What lasts: the store, keys, instances. Default: systemd's STATE_DIRECTORY, /var/lib/lucid-rdp as root, else XDG."),
 	TEXT("LOG_DIR", NULL, 0, 4096, "", "Logs. Default: systemd's LOGS_DIRECTORY, /var/log/lucid-rdp as root, else XDG."),
