@@ -13,6 +13,7 @@ const struct command commands[] = {
 	{ "restore", NULL, "check a backup, and put it in the store's place", cmd_restore },
 	{ "reference", NULL, NULL, cmd_reference },
 	{ "verify", NULL, "prove that nobody changed the audit log", cmd_verify },
+	{ "doctor", NULL, "look over this host, and say what to do", cmd_doctor },
 	{ "--help-config", NULL, "print every setting as a configuration file", cmd_help_config },
 	{ "--version", "-V", "print the version", cmd_version },
 	{ "--help", "-h", "print this", cmd_help },

@@ -158,6 +158,15 @@ int backup_copy(const char *path, int out_fd, struct backup_facts *ret, char *wh
 	return r;
 }
 
+int backup_look(const char *path, struct backup_facts *ret, char *why, size_t size)
+{
+	struct sqlite_db db = { 0 };
+	int rc = sqlite_open_reader(&db, path);
+	int r = rc ? sqlite_fault(&db, rc, why, size) : look(&db, "SELECT 'ok'", ret, why, size);
+	sqlite_db_close(&db);
+	return r;
+}
+
 /* --- and in */
 
 static int copy_bytes(int from, int to)

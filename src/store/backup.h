@@ -25,6 +25,9 @@ struct backup_facts {
  * in a child, as the owner of the store. 0, or a negated error with a sentence. */
 int backup_copy(const char *path, int out_fd, struct backup_facts *ret, char *why, size_t size);
 
+/* What is in the store at `path`, read only; as its owner. 0, or a negated error with a sentence. */
+int backup_look(const char *path, struct backup_facts *ret, char *why, size_t size);
+
 /* Copy the backup open at in_fd to `to`, which must not be there, as a store: checked whole, and migrated. As the owner of
  * the store. On failure nothing is left at `to`. */
 int backup_rehearse(int in_fd, const char *to, struct backup_facts *ret, char *why, size_t size);

@@ -1,0 +1,85 @@
+"""doctor: a sound host passes, each fault is found and comes with what to do, and nothing is left behind."""
+import json
+import os
+import socket
+
+CHECKS = ["configuration", "xrdp", "vulnerabilities", "sesman", "xorgxrdp", "pam", "desktops", "user", "ports", "namespaces", "cgroups", "disk",
+          "clock", "entropy", "descriptors", "store"]
+
+
+def ask(d, expect=0, **settings):
+    keep = dict(d.settings)
+    d.settings.update(settings)
+    try:
+        out = d.run("doctor", "--json")
+    finally:
+        d.settings = keep
+    doc = json.loads(out.stdout)
+    assert out.returncode == expect, out.stdout + out.stderr
+    assert doc["healthy"] is (expect == 0)
+    found = {c["name"]: c for c in doc["checks"]}
+    assert all((c["state"] == "ok") == (c["advice"] == "") and c["found"] for c in found.values())
+    return found
+
+
+def groups():
+    return {path for path, _, _ in os.walk("/sys/fs/cgroup") if "lucid-doctor" in path}
+
+
+def test_a_sound_host(make_daemon):
+    d = make_daemon(start=False)
+    found = ask(d)
+    assert list(found) == CHECKS
+    assert "not there yet" in found["store"]["found"] and not os.path.exists(f"{d.dir}/data"), "it changes nothing"
+    assert "paint" in found["desktops"]["found"]
+    text = d.run("doctor")
+    assert text.returncode == 0 and all(name in text.stdout for name in CHECKS)
+    assert not [g for g in groups() if g.endswith(f"-{os.getpid()}")]
+    # beside the running program, whose ports are its own
+    d.start()
+    found = ask(d)
+    assert "the program runs" in found["ports"]["found"]
+    assert found["store"]["state"] == "warn" and "lucid-rdp backup" in found["store"]["advice"]
+    assert d.run("backup").returncode == 0
+    assert ask(d)["store"]["state"] == "ok"
+    d.stop()
+    d.start()
+
+
+def test_what_is_wrong_is_found(make_daemon, tmp_path):
+    d = make_daemon(start=False)
+    with socket.socket() as s:
+        s.bind(("0.0.0.0", d.ports["xrdp-integration"]))
+        s.listen()
+        found = ask(d, 1)
+        assert found["ports"]["state"] == "fail" and str(d.ports["xrdp-integration"]) in found["ports"]["found"]
+    with socket.socket() as s:
+        s.bind(("0.0.0.0", d.range[0]))
+        s.listen()
+        assert ask(d)["ports"]["state"] == "warn"
+    assert ask(d, 1, RUN_USER="lrdp-nobody-has-this")["user"]["state"] == "fail"
+    assert ask(d, 1, RUN_USER="root")["user"]["state"] == "fail"
+    assert ask(d, 1, DESKTOP_PROFILES="x=/nowhere/desktop", DESKTOP_DEFAULT="x")["desktops"]["state"] == "fail"
+    bad = ask(d, 1, RATE_LIMIT_PER_MINUTE="many")
+    assert list(bad) == ["configuration"] and "RATE_LIMIT_PER_MINUTE" in bad["configuration"]["found"]
+    # an xrdp that is old, or none at all
+    fake = tmp_path / "xrdp"
+    fake.write_text("#!/bin/sh\necho xrdp 0.9.20\n")
+    fake.chmod(0o755)
+    found = ask(d, 1, XRDP_BINARY=str(fake))
+    assert found["vulnerabilities"]["state"] == "fail" and "CVE-2022-23468" in found["vulnerabilities"]["found"]
+    fake.write_text("#!/bin/sh\nexec sleep 1000\n")
+    found = ask(d, 1, XRDP_BINARY=str(fake))
+    assert found["xrdp"]["state"] == "fail" and "does not tell its version" in found["xrdp"]["found"]
+
+
+def test_a_store_that_is_none(make_daemon):
+    d = make_daemon()
+    d.stop()
+    path = f"{d.dir}/data/store/lucid.db"
+    data = open(path, "rb").read()
+    open(path, "r+b").write(b"this is not a store" * 100)
+    found = ask(d, 1)
+    assert found["store"]["state"] == "fail"
+    open(path, "wb").write(data)
+    d.start()
