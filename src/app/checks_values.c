@@ -42,7 +42,7 @@ static bool is_url(const char *s)
 /* What sockaddr_un takes. */
 static bool is_socket(const char *s)
 {
-	return str_starts(s, "unix:/") && s[6] && strlen(s + 5) < sizeof ((struct sockaddr_un *)0)->sun_path;
+	return str_starts(s, "unix:/") && s[6] && !strchr(s + 5, ':') && strlen(s + 5) < sizeof ((struct sockaddr_un *)0)->sun_path;
 }
 
 static bool is_role_url(const char *s)

@@ -1,30 +1,32 @@
-#include <ctype.h>
-#include <errno.h>
-#include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "app/app_config.h"
 #include "app/commands.h"
 #include "app/roles.h"
-#include "lucid/clock.h"
+#include "app/tls_files.h"
+#include "net/http_client.h"
+#include "net/http_url.h"
 
 #define TIMEOUT_S 5 /* each readiness check is bounded to as much */
 
 static const char help[] =
 	"lucid-rdp healthcheck [URL] [--live] [--timeout SECONDS] [OPTION…]: asks a running program and exits 0 when it is ready, else\n"
 	"1 with a sentence. Without a URL it asks GET /health/ready on the first role's port, found from the same settings.\n"
-	"  URL                  http://host:port[/path]; /health/ready where it has no path\n"
+	"  URL                  http://host:port[/path], https://… or unix:/socket[:/path]; /health/ready where it has no path\n"
 	"  --live               ask /health: does it answer at all\n"
 	"  --timeout SECONDS    for all of it, default 5\n";
 
 struct target {
 	const char *url, *timeout;
 	bool live;
-	char host[256], port[8], path[512];
+	struct tls_files tls;
+	bool own; /* this host's program, found from the settings */
 };
+
+static void free_target(struct target *t)
+{
+	tls_files_done(&t->tls);
+}
 
 static int take(struct cli *c, int argc, char **argv, int *i, void *arg)
 {
@@ -38,162 +40,126 @@ static int take(struct cli *c, int argc, char **argv, int *i, void *arg)
 	return cli_value(c, "--timeout", argc, argv, i, &t->timeout);
 }
 
-static bool parse_url(struct target *t)
-{
-	int64_t port;
-	if (!str_starts(t->url, "http://"))
-		return false;
-	const char *host = t->url + 7, *end = host + strcspn(host, "/?#");
-	const char *colon = end;
-	bool bracket = *host == '[';
-	const char *close = bracket ? memchr(host, ']', (size_t)(end - host)) : NULL;
-	if (bracket && !close)
-		return false;
-	for (const char *p = close ? close : host; p < end; p++)
-		if (*p == ':')
-			colon = p;
-	const char *first = bracket ? host + 1 : host, *last = bracket ? close : colon;
-	if (last <= first || last - first >= (int)sizeof t->host || (*end && *end != '/') || strlen(end) >= sizeof t->path)
-		return false;
-	memcpy(t->host, first, (size_t)(last - first));
-	_cleanup_(xfreep) char *digits = colon < end ? xstrndup(colon + 1, (size_t)(end - colon - 1)) : xstrdup("80");
-	if (!str_int(digits, 1, 65535, &port) || strlen(digits) >= sizeof t->port || strpbrk(t->url, " @\r\n"))
-		return false;
-	strcpy(t->port, digits);
-	if (*end)
-		strcpy(t->path, end);
-	return true;
-}
-
 /* Where this host's own program listens: an address for everything is asked on loopback. */
-static bool from_settings(struct target *t, struct cli *c)
+static char *own_url(const struct config *c)
 {
 	const struct role *roles[8];
 	char why[512];
+	const char *const *bind = config_list(c, "BIND_ADDRESS");
+	if (!roles_select(config_list(c, "ROLE"), roles, why, sizeof why))
+		return NULL;
+	if (bind[0] && str_starts(bind[0], "unix:"))
+		return xstrdup(bind[0]);
+	const char *host = !bind[0] || str_eq(bind[0], "0.0.0.0") ? "127.0.0.1" : str_eq(bind[0], "::") ? "::1" : bind[0];
+	bool six = strchr(host, ':');
+	return xasprintf("http%s://%s%s%s:%d", *config_str(c, "TLS_CERT_FILE") ? "s" : "", six ? "[" : "", host, six ? "]" : "",
+			 (int)config_int(c, roles[0]->port_option));
+}
+
+/* NULL after saying why. */
+static char *from_settings(struct target *t, struct cli *c)
+{
+	char why[512];
 	c->secrets = SECRETS_SKIP;
 	struct config *config = app_config_load_or_say(c);
-	if (!config)
-		return false;
-	if (roles_select(config_list(config, "ROLE"), roles, why, sizeof why)) {
-		const char *const *bind = config_list(config, "BIND_ADDRESS");
-		const char *host = !bind[0] || str_eq(bind[0], "0.0.0.0") ? "127.0.0.1" : str_eq(bind[0], "::") ? "::1" : bind[0];
-		snprintf(t->host, sizeof t->host, "%s", host);
-		snprintf(t->port, sizeof t->port, "%d", (int)config_int(config, roles[0]->port_option));
+	char *url = config ? own_url(config) : NULL;
+	t->own = true;
+	if (url && str_starts(url, "https:") && !tls_files_read(config, &t->tls, why, sizeof why)) {
+		/* without mutual TLS nothing is to be shown */
+		if (*config_str(config, "TLS_CLIENT_CA_FILE")) {
+			fprintf(stderr, "healthcheck: %s\n", why);
+			free(url);
+			url = NULL;
+		}
 	}
 	config_free(config);
-	return *t->port;
+	return url;
 }
 
-/* 1 ready, 0 the time is up, negative errno. */
-static int wait_for(int fd, short events, int64_t end_ms)
+/* https: what the settings have of certificates and authorities is used, where there are such settings. */
+static void look_for_tls(struct target *t, struct cli *c)
 {
-	struct pollfd p = { .fd = fd, .events = events };
-	int64_t left;
-	while ((left = end_ms - clock_mono_ms()) > 0) {
-		int n = poll(&p, 1, (int)left);
-		if (n > 0)
-			return 1;
-		if (n < 0 && errno != EINTR)
-			return -errno;
-	}
-	return 0;
+	char why[512];
+	struct strbuf unheard = { 0 };
+	c->secrets = SECRETS_SKIP;
+	struct config *config = app_config_load(c, &unheard, &unheard);
+	if (config)
+		tls_files_read(config, &t->tls, why, sizeof why);
+	config_free(config);
+	strbuf_done(&unheard);
 }
 
-/* A connected descriptor, or a negated errno. */
-static int connect_to(const struct target *t, int64_t end_ms)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL;
-	int err = -EHOSTUNREACH;
-	if (getaddrinfo(t->host, t->port, &hints, &list) != 0)
-		return err;
-	for (struct addrinfo *a = list; a; a = a->ai_next) {
-		_cleanup_(closep) int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		if (fd < 0)
-			continue;
-		int so = 0;
-		socklen_t len = sizeof so;
-		if (connect(fd, a->ai_addr, a->ai_addrlen) < 0) {
-			err = -errno;
-			if (errno != EINPROGRESS)
-				continue;
-			int rc = wait_for(fd, POLLOUT, end_ms);
-			if (rc <= 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &so, &len) < 0 || so) {
-				err = rc == 0 ? -ETIMEDOUT : so ? -so : -EIO;
-				continue;
-			}
-		}
-		freeaddrinfo(list);
-		return TAKE_FD(fd);
-	}
-	freeaddrinfo(list);
-	return err;
-}
+struct heard {
+	struct loop *loop;
+	const char *url;
+	int code;
+};
 
-/* The first bytes of the answer into buf; 0 or a negated errno. The connection is closed by the other side after it. */
-static int ask(const struct target *t, int fd, int64_t end_ms, char *buf, size_t size)
+static void on_answer(const struct http_result *res, void *arg)
 {
-	char request[1024];
-	bool six = strchr(t->host, ':') != NULL;
-	int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s%s%s:%s\r\nUser-Agent: lucid-rdp-healthcheck\r\nConnection: close\r\n\r\n",
-			 t->path, six ? "[" : "", t->host, six ? "]" : "", t->port);
+	struct heard *h = arg;
 	size_t len = 0;
-	if (send(fd, request, (size_t)n, MSG_NOSIGNAL) != n)
-		return -EIO;
-	for (;;) {
-		int rc = wait_for(fd, POLLIN, end_ms);
-		if (rc <= 0)
-			return rc ? rc : -ETIMEDOUT;
-		ssize_t r = recv(fd, buf + len, size - 1 - len, 0);
-		if (r < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (r < 0)
-			return -errno;
-		len += (size_t)r;
-		buf[len] = 0;
-		if (r == 0 || len == size - 1)
-			return 0;
-	}
+	const char *body = http_result_body(res, &len);
+	h->code = http_result_outcome(res) == HTTP_ANSWERED && http_result_status(res) == 200 ? 0 : 1;
+	if (http_result_outcome(res) != HTTP_ANSWERED)
+		fprintf(stderr, "healthcheck: %s: %s\n", h->url, http_result_why(res));
+	else if (h->code)
+		fprintf(stderr, "healthcheck: %s answers %d: %.*s\n", h->url, http_result_status(res), (int)MIN(len, (size_t)2000), body ? body : "");
+	loop_stop(h->loop);
 }
 
-static int judge(const struct target *t, const char *answer)
+static int ask(const struct target *t, const char *url, int64_t seconds)
 {
-	const char *body = strstr(answer, "\r\n\r\n");
-	bool good = strncmp(answer, "HTTP/1.1 200", 12) == 0 || strncmp(answer, "HTTP/1.0 200", 12) == 0;
-	if (good)
-		return 0;
-	if (strncmp(answer, "HTTP/1.", 7) != 0)
-		fprintf(stderr, "healthcheck: %s port %s does not answer HTTP\n", t->host, t->port);
+	static const struct http_header headers[] = { { "User-Agent", "lucid-rdp-healthcheck" }, { "Connection", "close" } };
+	struct heard heard = { loop_new(), url, 1 };
+	struct http_client *client = http_client_new(heard.loop, 1);
+	struct http_tls tls = t->tls.pem;
+	char text[256];
+	const char *why = text;
+	tls.trust_anyone = t->own;
+	struct http_ask a = { .method = HTTP_GET, .url = url, .headers = headers, .n_headers = ARRAY_LEN(headers), .timeout_ms = seconds * 1000 };
+	if (http_client_tls(client, &tls, text, sizeof text) < 0 || http_client_ask(client, &a, on_answer, &heard, &why, NULL) < 0)
+		fprintf(stderr, "healthcheck: %s: %s\n", url, why);
 	else
-		fprintf(stderr, "healthcheck: %s answers %.3s: %.2000s\n", t->path, answer + 9, body ? body + 4 : "");
-	return 1;
+		loop_run(heard.loop);
+	http_client_free(client);
+	loop_free(heard.loop);
+	return heard.code;
+}
+
+static char *with_path(const struct target *t, const char *url, const struct http_url *u)
+{
+	const char *path = t->live ? "/health" : "/health/ready";
+	if (*u->path && !str_eq(u->path, "/"))
+		return xstrdup(url);
+	size_t len = (size_t)(u->path - url);
+	bool colon = u->scheme == HTTP_LOCAL && url[len - 1] != ':';
+	return xasprintf("%.*s%s%s", (int)len, url, colon ? ":" : "", path);
 }
 
 int cmd_healthcheck(struct cli *c, int argc, char **argv)
 {
-	struct target t = { 0 };
+	_cleanup_(free_target) struct target t = { 0 };
 	int code = EXIT_USAGE;
 	int64_t seconds = TIMEOUT_S;
+	struct http_url u;
+	const char *why = "";
 	if (!command_words(c, argc, argv, help, take, &t, &code))
 		return code;
 	if (t.timeout && !str_int(t.timeout, 1, 300, &seconds)) {
 		fprintf(stderr, "healthcheck: --timeout takes 1 to 300 seconds\n");
 		return EXIT_USAGE;
 	}
-	if (t.url && !parse_url(&t)) {
-		fprintf(stderr, "healthcheck: the URL must be http://host:port[/path]\n");
+	if (t.url && http_url_parse(t.url, &u, &why) < 0) {
+		fprintf(stderr, "healthcheck: the URL must be http://host:port[/path], https:// or unix:/socket[:/path]: %s\n", why);
 		return EXIT_USAGE;
 	}
-	if (!t.url && !from_settings(&t, c))
+	_cleanup_(xfreep) char *found = t.url ? NULL : from_settings(&t, c);
+	const char *base = t.url ? t.url : found;
+	if (!base || http_url_parse(base, &u, &why) < 0)
 		return 1;
-	if (!*t.path || str_eq(t.path, "/"))
-		strcpy(t.path, t.live ? "/health" : "/health/ready");
-	int64_t end_ms = clock_mono_ms() + seconds * 1000;
-	char answer[4096] = "";
-	_cleanup_(closep) int fd = connect_to(&t, end_ms);
-	int err = fd < 0 ? fd : ask(&t, fd, end_ms, answer, sizeof answer);
-	if (err < 0) {
-		fprintf(stderr, "healthcheck: %s port %s: %s\n", t.host, t.port, strerror(-err));
-		return 1;
-	}
-	return judge(&t, answer);
+	if (u.scheme == HTTP_SECURE && t.url)
+		look_for_tls(&t, c);
+	_cleanup_(xfreep) char *url = with_path(&t, base, &u);
+	return ask(&t, url, seconds);
 }

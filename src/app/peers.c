@@ -4,8 +4,10 @@
 
 #include "app/roles.h"
 #include "bus/rest.h"
+#include "lucid/log.h"
 #include "lucid/str.h"
 #include "net/http_client.h"
+#include "net/tls.h"
 
 #define CALLS_MAX 1024 /* under way to all of them together */
 #define CHECK_MS 4500
@@ -31,8 +33,24 @@ static bool lives_here(const struct role *role, const struct role *const *roles)
 	return false;
 }
 
+static struct http_client *make_client(struct loop *l, const struct http_tls *tls)
+{
+	char why[256];
+	struct http_client *client = http_client_new(l, CALLS_MAX);
+	if (tls->cert && http_client_tls(client, tls, why, sizeof why) < 0)
+		log_error("server", "TLS to other roles: %s", why);
+	return client;
+}
+
+/* What a path can follow. */
+static char *make_base(const char *url)
+{
+	size_t len = strlen(url);
+	return str_starts(url, "unix:") ? xasprintf("%s:", url) : xstrndup(url, len - (url[len - 1] == '/'));
+}
+
 struct peers *peers_new(struct loop *l, struct bus *b, const struct config *c, struct token_keys *keys,
-			const struct role *const *roles)
+			const struct role *const *roles, const struct http_tls *tls)
 {
 	struct peers *p = XNEW(struct peers);
 	for (const struct role *const *r = all_roles; *r; r++) {
@@ -40,10 +58,9 @@ struct peers *peers_new(struct loop *l, struct bus *b, const struct config *c, s
 		if (lives_here(*r, roles) || !*url)
 			continue;
 		if (!p->client)
-			p->client = http_client_new(l, CALLS_MAX);
+			p->client = make_client(l, tls);
 		struct peer *to = &p->list[p->n++];
-		size_t len = strlen(url);
-		*to = (struct peer){ p, *r, xstrndup(url, len - (url[len - 1] == '/')), NULL };
+		*to = (struct peer){ p, *r, make_base(url), NULL };
 		to->rest = rest_new(p->client, keys, to->url);
 		bus_route(b, (*r)->name, rest_transport(to->rest));
 	}

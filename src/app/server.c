@@ -354,7 +354,7 @@ int server_run(const struct server_env *env, int pair_fd)
 	s.beat = loop_timer_new(s.loop, on_beat, &s);
 	s.keys = make_keys(env->config);
 	make_outside(&s, pair_fd);
-	s.peers = peers_new(s.loop, s.bus, env->config, s.keys, env->roles);
+	s.peers = peers_new(s.loop, s.bus, env->config, s.keys, env->roles, &env->tls->pem);
 	s.store = open_store(&s);
 	if (make_roles(&s) < 0 || make_api(&s) < 0)
 		return EXIT_FINAL;

@@ -1,9 +1,9 @@
 /*
  * http_client: ask another HTTP server, without waiting. Floor F2, loop thread only, never blocks: literal addresses are
- * dialled at once, names go through evdns (resolv.conf, hosts). Built on libevent's evhttp; connections are kept and used
- * again, one request at a time on each.
- * Only http:// is spoken; https://, unix: and user:password@ are refused with ERR_INVALID. Redirects are not followed, nothing
- * is tried twice: whether trying again is safe is the caller's to know, and the outcome says what it needs for that.
+ * dialled at once, names go through evdns (resolv.conf, hosts). Connections are kept and used again, one request at a time on
+ * each. http://, https:// and unix: are spoken (http_url.h); user:password@ is refused with ERR_INVALID. With https:// the other
+ * side must have a certificate of the host that was asked for, of an authority that is trusted. Redirects are not followed,
+ * nothing is tried twice: whether trying again is safe is the caller's to know, and the outcome says what it needs for that.
  */
 #ifndef NET_HTTP_CLIENT_H
 #define NET_HTTP_CLIENT_H
@@ -22,7 +22,7 @@ enum http_outcome {
 
 struct http_ask {
 	enum http_method method; /* not HTTP_OTHER */
-	const char *url;	 /* http://host[:port][/path][?query] */
+	const char *url;
 	const struct http_header *headers;
 	size_t n_headers;
 	const void *body; /* copied */
@@ -34,6 +34,9 @@ struct http_ask {
 /* At most max_in_flight calls at one time. Free ends those under way: their callbacks come with NEVER_SENT or UNCERTAIN. */
 struct http_client *http_client_new(struct loop *l, unsigned max_in_flight);
 void http_client_free(struct http_client *c); /* takes NULL; not from a callback */
+/* For https:// from now on: authorities that are trusted besides the system's, and the certificate to show when asked. 0, or
+ * -ERR_INVALID with a sentence in why[size]. May be called again; before it there are the system's authorities alone. */
+int http_client_tls(struct http_client *c, const struct http_tls *t, char *why, size_t size);
 
 /* Called exactly once, never from within http_client_ask; res and all it returns is borrowed until it comes back. */
 typedef void (*http_client_cb)(const struct http_result *res, void *arg);

@@ -70,7 +70,8 @@ void http_secure_open(struct http_conn *c)
 void http_secure_failed(struct http_conn *c)
 {
 	char waste[4096];
-	log_debug("http", "no TLS with %s: %s", c->peer, tls_reason(bufferevent_get_openssl_error(c->bev)));
+	const char *reason = tls_reason(bufferevent_get_openssl_error(c->bev));
+	log_debug("http", "no TLS with %s: %s", c->peer, reason ? reason : "the connection broke");
 	/* what it still sent is taken, or a reset would overtake the alert that says why */
 	shutdown(c->fd, SHUT_WR);
 	for (int i = 0; i < DRAIN_ROUNDS && recv(c->fd, waste, sizeof waste, MSG_DONTWAIT) > 0; i++)

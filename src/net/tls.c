@@ -158,7 +158,7 @@ struct ssl_ctx_st *tls_client_new(const struct http_tls *t, char *why, size_t si
 	if (SSL_CTX_set_default_verify_paths(ctx) != 1)
 		ERR_clear_error(); /* a host without authorities: then there are only those given */
 	SSL_CTX_set_alpn_protos(ctx, protocols, sizeof protocols - 1);
-	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_verify(ctx, t->trust_anyone ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
 	if (t->cert && (!use_chain(ctx, t->cert, why, size) || !use_key(ctx, t->key, why, size)))
 		return NULL;
 	if (t->client_ca && !use_authorities(ctx, t->client_ca, false, why, size))
@@ -180,11 +180,6 @@ struct ssl_st *tls_client_session(struct ssl_ctx_st *ctx, const char *host)
 	if (!ok)
 		abort(); /* no memory */
 	return ssl;
-}
-
-void tls_trust_anyone(struct ssl_ctx_st *ctx)
-{
-	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
 }
 
 /* --- both */
@@ -209,8 +204,7 @@ const char *tls_distrust(const struct ssl_st *ssl)
 
 const char *tls_reason(unsigned long error)
 {
-	const char *reason = error ? ERR_reason_error_string(error) : NULL;
-	return reason ? reason : "the connection broke";
+	return error ? ERR_reason_error_string(error) : NULL;
 }
 
 int tls_write(struct ssl_st *ssl, const void *data, size_t len)

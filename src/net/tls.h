@@ -19,6 +19,7 @@ struct http_tls {
 	const char *key;       /* of that certificate, without a passphrase */
 	const char *client_ca; /* authorities: a server wants certificates of them, a client trusts them besides the system's */
 	bool only_1_3;
+	bool trust_anyone; /* a client: do not look at the other side's certificate; for asking this host's own program */
 };
 
 /* NULL with a sentence in why[size]. */
@@ -29,11 +30,9 @@ void tls_unref(struct ssl_ctx_st *ctx);		    /* sessions keep theirs; takes NULL
 
 /* A client's session, for bufferevent_openssl, which frees it: the certificate must be one of `host`, a name or an address. */
 struct ssl_st *tls_client_session(struct ssl_ctx_st *ctx, const char *host);
-/* Do not look at the other side's certificate: for asking this host's own program, which may have one of any name. */
-void tls_trust_anyone(struct ssl_ctx_st *ctx);
 /* What is wrong with the other side's certificate; NULL: nothing. Static. */
 const char *tls_distrust(const struct ssl_st *ssl);
-/* What an error of bufferevent_get_openssl_error means. Static. */
+/* What an error of bufferevent_get_openssl_error means; NULL: it is not one of TLS. Static. */
 const char *tls_reason(unsigned long error);
 
 /* All of it in one record: 1 it left, 0 not now (the same bytes again, and nothing else before them), -1 the session broke.

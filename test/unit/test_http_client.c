@@ -130,7 +130,7 @@ static void names_are_resolved(void **state)
 static void urls_and_headers_are_checked(void **state)
 {
 	static const char *const bad[] = {
-		"https://a/",	 "unix:/x",	   "http://",	     "http:///x",	   "http://u:p@a/",
+		"https://",	 "unix:x", "unix:", "unix:/", "unix:/x:y", "https://u@a/",	   "http://",	     "http:///x",	   "http://u:p@a/",
 		"http://a:0/",	 "http://a:65536/", "http://a:/",     "http://a:1x/",	   "http://[::1/",
 		"http://[::1]x/", "http://a/b c",  "http://a/\r\nX: y", "http://a/#f", "ftp://a/", "HTTP://a/",
 	};

@@ -1,0 +1,207 @@
+#include "net/http_link.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/dns.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "lucid/str.h"
+
+static void lose(struct link *k, const char *why)
+{
+	if (k->lost)
+		return;
+	k->lost = true;
+	if (!k->why[0])
+		str_copy(k->why, sizeof k->why, why);
+	bufferevent_disable(k->bev, EV_READ | EV_WRITE);
+	k->events->lost(k, k->arg);
+}
+
+static void no_delay(struct link *k)
+{
+	int on = 1;
+	if (k->place.scheme != HTTP_LOCAL)
+		(void)setsockopt(bufferevent_getfd(k->bev), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/* --- out */
+
+static void send_request(struct link *k)
+{
+	if (!k->up || !evbuffer_get_length(k->request))
+		return;
+	/* with TLS records may leave of which the output does not show yet */
+	k->sent |= k->ssl != NULL;
+	evbuffer_add_buffer(bufferevent_get_output(k->bev), k->request);
+}
+
+/* Bytes left the output, so they are the network's. */
+static void on_output(UNUSED struct evbuffer *b, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct link *k = arg;
+	if (k->busy && info->n_deleted)
+		k->sent = true;
+}
+
+void link_ask(struct link *k, struct evbuffer *request, bool bodyless, size_t max_body)
+{
+	http_answer_done(&k->answer);
+	http_answer_init(&k->answer, bodyless, max_body);
+	k->busy = true;
+	k->sent = false;
+	evbuffer_add_buffer(k->request, request);
+	send_request(k);
+}
+
+/* --- in */
+
+static void judge(struct link *k)
+{
+	if (k->answer.part == ANSWER_BAD) {
+		lose(k, k->answer.why);
+	} else if (k->answer.part == ANSWER_DONE) {
+		k->busy = false;
+		k->events->answer(k, k->arg);
+	}
+}
+
+static void on_readable(struct bufferevent *bev, void *arg)
+{
+	struct link *k = arg;
+	if (k->lost)
+		return;
+	if (!k->busy) {
+		lose(k, "the other side spoke without being asked");
+		return;
+	}
+	http_answer_feed(&k->answer, bufferevent_get_input(bev));
+	judge(k);
+}
+
+static void on_ended(struct link *k)
+{
+	if (k->busy) {
+		http_answer_feed(&k->answer, bufferevent_get_input(k->bev));
+		http_answer_end(&k->answer);
+		k->answer.keep = false;
+		judge(k);
+	}
+	lose(k, "the other side closed the connection");
+}
+
+static void explain(struct link *k, int err)
+{
+	const char *tls = k->ssl ? tls_reason(bufferevent_get_openssl_error(k->bev)) : NULL;
+	int dns = bufferevent_socket_get_dns_error(k->bev);
+	const char *distrust = k->ssl ? tls_distrust(k->ssl) : NULL;
+	if (dns)
+		snprintf(k->why, sizeof k->why, "its name cannot be resolved: %s", evutil_gai_strerror(dns));
+	else if (distrust && !k->up)
+		snprintf(k->why, sizeof k->why, "its certificate is not trusted: %s", distrust);
+	else if (tls)
+		snprintf(k->why, sizeof k->why, "TLS failed: %s", tls);
+	else if (!k->up)
+		snprintf(k->why, sizeof k->why, "the other side does not accept connections%s%s", err ? ": " : "", err ? strerror(err) : "");
+	else
+		snprintf(k->why, sizeof k->why, "the connection broke%s%s", err ? ": " : "", err ? strerror(err) : "");
+}
+
+static void on_event(UNUSED struct bufferevent *bev, short what, void *arg)
+{
+	struct link *k = arg;
+	int err = errno;
+	if (k->lost)
+		return;
+	if (what & BEV_EVENT_CONNECTED) {
+		no_delay(k);
+		k->up = true;
+		send_request(k);
+	} else if (what & BEV_EVENT_EOF) {
+		on_ended(k);
+	} else {
+		explain(k, what & BEV_EVENT_ERROR ? err : 0);
+		lose(k, "");
+	}
+}
+
+bool link_is_gone(const struct link *k)
+{
+	char c;
+	int fd = bufferevent_getfd(k->bev);
+	return k->lost || (k->up && recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0);
+}
+
+bool link_may_stay(const struct link *k)
+{
+	return !k->lost && k->answer.keep && evbuffer_get_length(bufferevent_get_input(k->bev)) == 0;
+}
+
+/* --- life */
+
+static int dial_socket(struct link *k)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	str_copy(sa.sun_path, sizeof sa.sun_path, k->place.host);
+	return bufferevent_socket_connect(k->bev, (struct sockaddr *)&sa, sizeof sa);
+}
+
+/* What fails at once is told all the same from the loop. */
+static void dial(struct link *k, struct evdns_base *dns)
+{
+	int r = k->place.scheme == HTTP_LOCAL
+			? dial_socket(k)
+			: bufferevent_socket_connect_hostname(k->bev, dns, AF_UNSPEC, k->place.host, k->place.port);
+	if (r == 0) {
+		if (bufferevent_getfd(k->bev) >= 0)
+			no_delay(k); /* before the handshake, whose last word goes with the request */
+		return;
+	}
+	snprintf(k->why, sizeof k->why, "the other side does not accept connections: %s", strerror(errno));
+	bufferevent_trigger_event(k->bev, BEV_EVENT_ERROR, BEV_TRIG_DEFER_CALLBACKS);
+}
+
+struct link *link_new(struct loop *l, struct evdns_base *dns, struct ssl_ctx_st *tls, const struct http_url *place,
+		      const struct link_events *events, void *arg)
+{
+	const int flags = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
+	struct link *k = XNEW(struct link);
+	list_init(&k->node);
+	k->place = *place;
+	k->place.path = "";
+	k->events = events;
+	k->arg = arg;
+	k->request = evbuffer_new();
+	if (place->scheme == HTTP_SECURE) {
+		k->ssl = tls_client_session(tls, place->host);
+		k->bev = bufferevent_openssl_socket_new(loop_base(l), -1, k->ssl, BUFFEREVENT_SSL_CONNECTING, flags);
+	} else {
+		k->bev = bufferevent_socket_new(loop_base(l), -1, flags);
+	}
+	if (!k->bev || !k->request)
+		abort(); /* no memory */
+	evbuffer_add_cb(bufferevent_get_output(k->bev), on_output, k);
+	bufferevent_setcb(k->bev, on_readable, NULL, on_event, k);
+	bufferevent_enable(k->bev, EV_READ | EV_WRITE);
+	dial(k, dns);
+	return k;
+}
+
+void link_free(struct link *k)
+{
+	list_remove(&k->node);
+	if (k->ssl && k->up)
+		tls_close_notify(k->ssl);
+	shutdown(bufferevent_getfd(k->bev), SHUT_RDWR); /* libevent closes it in a later turn only */
+	bufferevent_free(k->bev);
+	evbuffer_free(k->request);
+	http_answer_done(&k->answer);
+	free(k);
+}

@@ -1,0 +1,24 @@
+/*
+ * http_url: where a request goes. Floor F2, any thread, pure.
+ *   http://host[:port][/path][?query]    https://…    unix:/path/of/socket[:/path[?query]]
+ */
+#ifndef NET_HTTP_URL_H
+#define NET_HTTP_URL_H
+
+#include "lucid/base.h"
+
+enum http_scheme { HTTP_PLAIN, HTTP_SECURE, HTTP_LOCAL };
+
+struct http_url {
+	enum http_scheme scheme;
+	uint16_t port;	       /* HTTP_LOCAL: 0 */
+	char host[256];	       /* name or address without brackets; HTTP_LOCAL: path of the socket */
+	char host_header[264]; /* for the header Host */
+	const char *path;      /* in what was parsed: "" or begins with '/' or '?' */
+};
+
+/* 0 or -ERR_INVALID with a static sentence (ret_why may be NULL). */
+int http_url_parse(const char *url, struct http_url *u, const char **ret_why);
+bool http_url_same_place(const struct http_url *a, const struct http_url *b);
+
+#endif
