@@ -1,8 +1,12 @@
 /* http_client: against our own server, and against servers that misbehave. The client's loop is this thread's. */
 #include "test/lib/http_rig.h"
 
+#include <event2/buffer.h>
+
 #include "lucid/errs.h"
+#include "net/http_answer.h"
 #include "net/http_client.h"
+#include "net/listen.h"
 
 static struct rig *g;
 static struct loop *l;
@@ -241,6 +245,95 @@ static void uncertain(void **state)
 	assert_string_equal(last.body, "to the end");
 }
 
+/* Whatever the pieces are that it comes in. */
+static void answers_in_pieces(void **state)
+{
+	static const struct {
+		const char *text;
+		int status; /* 0: bad */
+		const char *body;
+		bool keep;
+	} rows[] = {
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", 200, "abc", true },
+		{ "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201\r\nContent-Length: 1\r\nConnection: close\r\n\r\na", 201, "a", false },
+		{ "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na", 200, "a", false },
+		{ "HTTP/1.0 200 OK\r\nContent-Length: 1\r\nConnection: Keep-Alive\r\n\r\na", 200, "a", true },
+		{ "HTTP/1.1 204 No\r\n\r\n", 204, "", true },
+		{ "HTTP/1.1 304 No\r\nContent-Length: 9\r\n\r\n", 304, "", true },
+		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;x=y\r\na\r\nA\r\n0123456789\r\n0\r\nT: 1\r\n\r\n", 200, "a0123456789", true },
+		{ "HTTP/1.1 200 OK\r\n\r\nuntil the end", 200, "until the end", false },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", 0 },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", 0 },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0 },
+		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 0 },
+		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\ng\r\n", 0 },
+		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", 0 },
+		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 0 },
+		{ "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", 0 },
+		{ "HTTP/1.1 101 Switch\r\n\r\n", 0 },
+		{ "HTTP/1.1 20 OK\r\n\r\n", 0 },
+		{ "HTTP/2 200 OK\r\n\r\n", 0 },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", 0 },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n", 0 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		size_t len = strlen(rows[i].text);
+		for (size_t piece = 1; piece <= len; piece = piece == 1 ? 7 : piece == 7 ? len : len + 1) {
+			struct http_answer a;
+			struct evbuffer *in = evbuffer_new();
+			char body[100] = "";
+			http_answer_init(&a, false, 1000);
+			for (size_t at = 0; at < len; at += piece) {
+				evbuffer_add(in, rows[i].text + at, MIN(piece, len - at));
+				http_answer_feed(&a, in);
+			}
+			http_answer_end(&a);
+			assert_int_equal(a.part, rows[i].status ? ANSWER_DONE : ANSWER_BAD);
+			if (rows[i].status) {
+				evbuffer_copyout(a.body, body, sizeof body - 1);
+				assert_int_equal(a.status, rows[i].status);
+				assert_string_equal(body, rows[i].body);
+				assert_int_equal(a.keep, rows[i].keep);
+			} else {
+				assert_non_null(a.why);
+			}
+			http_answer_done(&a);
+			evbuffer_free(in);
+		}
+	}
+}
+
+static char un_path[64];
+static int un_fd;
+
+static void listen_local(struct rig *r)
+{
+	assert_int_equal(http_server_listen(r->http, un_fd, 5, false), 0);
+}
+
+static void over_a_unix_socket(void **state)
+{
+	char why[200], text[128];
+	snprintf(un_path, sizeof un_path, "/tmp/lrdp-client-%d.sock", (int)getpid());
+	snprintf(text, sizeof text, "unix:%s:/local?q=1", un_path);
+	ask(&(struct http_ask){ .method = HTTP_GET, .url = text });
+	expect_failure(HTTP_NEVER_SENT);
+	assert_int_equal(listen_unix(un_path, getgid(), &un_fd, why, sizeof why), 0);
+	assert_int_equal(listen_unix(un_path, getgid(), &(int){ -1 }, why, sizeof why), -EADDRINUSE);
+	assert_non_null(strstr(why, "another program answers there"));
+	rig_do(g, listen_local);
+	for (int i = 0; i < 3; i++) {
+		ask(&(struct http_ask){ .method = HTTP_POST, .url = text, .body = "abc", .body_len = 3 });
+		assert_int_equal(last.outcome, HTTP_ANSWERED);
+		assert_int_equal(strncmp(last.body, "POST|/local|q=1|-|3|", 20), 0);
+		assert_non_null(strstr(last.body, "|unix|5"));
+	}
+	assert_int_equal(rig_look(g)->accepted, 2); /* one for all, and one that only looked whether somebody answers */
+	listen_unix_remove(un_path, un_fd);
+	assert_int_equal(access(un_path, F_OK), -1);
+	close(un_fd);
+}
+
 static void in_flight_is_bounded(void **state)
 {
 	struct http_ask a = { .method = HTTP_GET, .url = url("127.0.0.1", g->port, "/later") };
@@ -328,6 +421,8 @@ int main(void)
 		CASE(urls_and_headers_are_checked),
 		CASE(never_sent),
 		CASE(uncertain),
+		CASE(answers_in_pieces),
+		CASE(over_a_unix_socket),
 		CASE(in_flight_is_bounded),
 		CASE(cancelled_calls_are_silent),
 		CASE(asking_from_a_callback),

@@ -5,6 +5,9 @@
 #include <openssl/tls1.h>
 #include <signal.h>
 
+#include "lucid/errs.h"
+#include "net/http_client.h"
+
 static struct rig *g;
 
 static int setup(UNUSED void **state)
@@ -356,6 +359,79 @@ static void half_closed_clients_are_answered(UNUSED void **state)
 	}
 }
 
+/* --- our own client */
+
+struct asked {
+	struct loop *loop;
+	enum http_outcome outcome;
+	int status;
+	size_t len;
+	char why[200];
+};
+
+static void on_answer(const struct http_result *r, void *arg)
+{
+	struct asked *a = arg;
+	http_result_body(r, &a->len);
+	a->outcome = http_result_outcome(r);
+	a->status = http_result_status(r);
+	snprintf(a->why, sizeof a->why, "%s", http_result_why(r));
+	loop_stop(a->loop);
+}
+
+static void stop_soon(void *arg)
+{
+	loop_stop(arg);
+}
+
+static void ask(struct http_client *client, struct asked *a, const char *host, const char *path)
+{
+	char url[100];
+	snprintf(url, sizeof url, "https://%s:%u%s", host, g->port, path);
+	struct http_ask q = { .method = HTTP_GET, .url = url, .max_body = 4 << 20, .timeout_ms = 15000 };
+	assert_int_equal(http_client_ask(client, &q, on_answer, a, NULL, NULL), 0);
+	loop_run(a->loop);
+}
+
+static void the_client_looks_at_certificates(UNUSED void **state)
+{
+	char why[200];
+	struct asked a = { loop_new() };
+	struct http_client *client = http_client_new(a.loop, 4);
+	authority = rig_cert_new("authority", NULL, true);
+	next_cert = rig_cert_new("server", &authority, false);
+	struct rig_cert mine = rig_cert_new("mine", &authority, false);
+	rig_do(g, do_set);
+	ask(client, &a, "localhost", "/");
+	assert_int_equal(a.outcome, HTTP_NEVER_SENT);
+	assert_non_null(strstr(a.why, "its certificate is not trusted"));
+	/* trusted, and nothing shown: with 1.3 the refusal comes after the request */
+	assert_int_equal(http_client_tls(client, &(struct http_tls){ .client_ca = authority.cert }, why, sizeof why), 0);
+	ask(client, &a, "localhost", "/");
+	assert_int_not_equal(a.outcome, HTTP_ANSWERED);
+	assert_int_equal(http_client_tls(client, &(struct http_tls){ mine.cert, mine.key, authority.cert }, why, sizeof why), 0);
+	for (int i = 0; i < 5; i++) {
+		ask(client, &a, i < 3 ? "localhost" : "127.0.0.1", i == 1 ? "/big" : "/small");
+		assert_int_equal(a.outcome, HTTP_ANSWERED);
+		assert_int_equal(a.status, 200);
+		assert_true(i != 1 || a.len == RIG_BIG);
+	}
+	assert_int_equal(rig_look(g)->accepted, 4); /* one a host once it works, as long as nothing is changed */
+	/* the name that was asked for must be the certificate's */
+	ask(client, &a, "127.0.0.2", "/");
+	assert_int_equal(a.outcome, HTTP_NEVER_SENT);
+	assert_int_equal(http_client_tls(client, &(struct http_tls){ mine.cert, next_cert.key }, why, sizeof why), -ERR_INVALID);
+	http_client_free(client);
+	struct loop_timer *t = loop_timer_new(a.loop, stop_soon, a.loop); /* libevent lets go of what it put off */
+	loop_timer_set(t, 5);
+	loop_run(a.loop);
+	loop_timer_free(t);
+	loop_free(a.loop);
+	rig_cert_free(&authority);
+	rig_cert_free(&next_cert);
+	rig_cert_free(&mine);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -370,6 +446,7 @@ int main(void)
 		CASE(a_slow_handshake_is_cut),
 		CASE(every_end_is_said),
 		CASE(half_closed_clients_are_answered),
+		CASE(the_client_looks_at_certificates),
 	};
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
