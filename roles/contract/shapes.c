@@ -29,10 +29,10 @@ static const char *const session_kinds[] = { "xorg", "xvnc", NULL };
 static const struct shape_field desktop[] = {
 	{ "session", SH_STRING, .values = session_kinds, .otherwise = "\"xorg\"", .help = "X server of the desktops" },
 	{ "profile", SH_STRING, .min = 1, .max = 32, .format = "id", .help = "a configured window manager; see GET /api/v1/xrdp/desktops" },
-	{ "max_sessions", SH_INT, .min = 1, .max = 50, .otherwise = "10", .help = "desktops at a time" },
-	{ "idle_timeout", SH_INT, .min = 0, .max = 31536000, .otherwise = "0", .help = "seconds without input; 0: never" },
-	{ "disconnected_timeout", SH_INT, .min = 0, .max = 31536000, .otherwise = "0", .help = "seconds; 0: never" },
-	{ "kill_disconnected", SH_BOOL, .otherwise = "false", .help = "end a desktop when its client goes" },
+	{ "max_sessions", SH_INT, .min = 1, .max = 50, .otherwise = "10", .help = "desktops at a time, of all accounts together; a further login is refused. An account that logs in again (same depth of colour) takes its desktop over, from the first client with xorg, beside it with xvnc" },
+	{ "idle_timeout", SH_INT, .min = 0, .max = 31536000, .otherwise = "0", .help = "seconds without input, after which the client is disconnected; the desktop stays as the next two say; 0: never" },
+	{ "disconnected_timeout", SH_INT, .min = 0, .max = 31536000, .otherwise = "0", .help = "seconds without a client, after which a desktop is ended; counted anew when the agent restarts; 0: never" },
+	{ "kill_disconnected", SH_BOOL, .otherwise = "false", .help = "end a desktop 3 s after its client went" },
 };
 const struct shape shape_desktop = SHAPE("Desktop", desktop);
 

@@ -30,6 +30,7 @@ struct host_settings {
 	const char *const *desktop_profiles; /* "name=command", NULL-ended; NULL: found on the host */
 	const char *desktop_default;	/* name; the first that is installed */
 	const char *node;
+	const char *const *user_map; /* "user=account", NULL-ended: whose a found desktop is; NULL: everybody's own name */
 	int port_start, port_end;	/* of RDP ports: no display of ours may need one of them */
 	const int *other_ports;		/* further ports of ours (the roles'), 0-ended; NULL: none */
 };

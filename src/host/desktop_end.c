@@ -116,7 +116,7 @@ static void ended(struct ending *e)
 	struct desktop *d = e->desktop;
 	d->ending = NULL;
 	e->desktop = NULL;
-	desktop_gone(d, "ended", e->processes, e->forced);
+	desktop_gone(d, d->end_reason ? d->end_reason : "ended", e->processes, e->forced);
 	answer(e, 0);
 	ending_free(e);
 }

@@ -21,6 +21,7 @@ struct host *host_new(struct loop *l, const struct config *c, host_event on_even
 		.desktop_profiles = profiles && profiles[0] ? profiles : NULL,
 		.desktop_default = config_str(c, "DESKTOP_DEFAULT"),
 		.node = config_str(c, "NODE_NAME"),
+		.user_map = config_list(c, "RDP_USER_MAP"),
 		.port_start = (int)config_int(c, "PORT_RANGE_START"),
 		.port_end = (int)config_int(c, "PORT_RANGE_END"),
 		.other_ports = ports,

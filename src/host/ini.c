@@ -172,16 +172,12 @@ char *ini_names(const json_t *spec, const char *list)
 	return strbuf_take(&b);
 }
 
-char *ini_pam(const struct ini_in *in)
+char *ini_pam_access(const json_t *spec)
 {
-	const json_t *s = in->spec;
-	bool users = json_array_size(doc_get(s, "security.allowed_users")) > 0;
-	bool groups = json_array_size(doc_get(s, "security.allowed_groups")) > 0;
+	bool users = json_array_size(doc_get(spec, "security.allowed_users")) > 0;
+	bool groups = json_array_size(doc_get(spec, "security.allowed_groups")) > 0;
 	struct strbuf b = { 0 };
 	strbuf_puts(&b, "#%PAM-1.0\n# " MADE "\n");
-	strbuf_puts(
-	    &b, "auth required pam_env.so readenv=1\nauth required pam_env.so readenv=1 envfile=/etc/default/locale\n");
-	strbuf_puts(&b, in->common_auth ? "@include common-auth\n" : "auth substack system-auth\n");
 	if (users && groups)
 		strbuf_puts(&b, "account [success=1 default=ignore] pam_listfile.so quiet item=user sense=allow "
 				"onerr=fail file=/etc/xrdp/allowed_users\n");
@@ -191,6 +187,18 @@ char *ini_pam(const struct ini_in *in)
 	if (groups)
 		strbuf_puts(&b, "account requisite pam_listfile.so quiet item=group sense=allow onerr=fail "
 				"file=/etc/xrdp/allowed_groups\n");
+	return strbuf_take(&b);
+}
+
+char *ini_pam(const struct ini_in *in)
+{
+	struct strbuf b = { 0 };
+	strbuf_puts(&b, "#%PAM-1.0\n# " MADE "\n");
+	strbuf_puts(
+	    &b, "auth required pam_env.so readenv=1\nauth required pam_env.so readenv=1 envfile=/etc/default/locale\n");
+	strbuf_puts(&b, in->common_auth ? "@include common-auth\n" : "auth substack system-auth\n");
+	/* who may log in changes while the server runs, and this file, bound over another, cannot */
+	strbuf_puts(&b, "account include /etc/xrdp/pam-access\n");
 	strbuf_puts(&b, in->common_auth ? "@include common-account\n" : "account include system-auth\n");
 	/* no pam_systemd: it would move the desktop out of the instance's group, and the limits would hit nothing */
 	strbuf_puts(&b, "session required pam_limits.so\nsession required pam_unix.so\n");

@@ -27,6 +27,8 @@ bool ini_path_ok(const char *path);
 char *ini_xrdp(const struct ini_in *in);
 char *ini_sesman(const struct ini_in *in);
 char *ini_pam(const struct ini_in *in);
+/* What the PAM file includes: which accounts are let in; changes with the definition. */
+char *ini_pam_access(const json_t *spec);
 /* One name a line, for pam_listfile; NULL when the list is empty (everybody). */
 char *ini_names(const json_t *spec, const char *list);
 /* What a desktop starts with. `command` is a profile's, from configuration. */

@@ -164,14 +164,26 @@ static bool directories(struct fault *f, const struct host *h, const struct inst
 }
 
 static bool names_file(struct fault *f, const struct instance *i, const json_t *spec, const char *list,
-		       const char *name)
+		       const char *name, bool old)
 {
 	char *text = ini_names(spec, list);
-	if (text)
-		return put(f, i->etc, name, text, 0600, 0);
 	_cleanup_(xfreep) char *path = xasprintf("%s/%s", i->etc, name);
-	unlink(path);
+	if (text && !old)
+		return put(f, i->etc, name, text, 0600, 0);
+	if (!text && old)
+		unlink(path);
+	free(text);
 	return true;
+}
+
+/* The rule names no list that is not there yet, and none goes that it still names. */
+static bool access_files(struct fault *f, const struct instance *i, const json_t *spec)
+{
+	return names_file(f, i, spec, "security.allowed_users", "allowed_users", false) &&
+	       names_file(f, i, spec, "security.allowed_groups", "allowed_groups", false) &&
+	       put(f, i->etc, "pam-access", ini_pam_access(spec), 0644, 0) &&
+	       names_file(f, i, spec, "security.allowed_users", "allowed_users", true) &&
+	       names_file(f, i, spec, "security.allowed_groups", "allowed_groups", true);
 }
 
 static bool write_files(struct fault *f, const struct prepare_in *p, char fingerprint[65])
@@ -190,8 +202,7 @@ static bool write_files(struct fault *f, const struct prepare_in *p, char finger
 	       (i->shared || (put(f, i->etc, "sesman.ini", ini_sesman(&in), 0644, 0) &&
 			      put(f, i->etc, "startwm.sh", ini_startwm(p->command), 0755, 0) &&
 			      put(f, i->dir, "pam", ini_pam(&in), 0644, 0) &&
-			      names_file(f, i, p->spec, "security.allowed_users", "allowed_users") &&
-			      names_file(f, i, p->spec, "security.allowed_groups", "allowed_groups")));
+			      access_files(f, i, p->spec)));
 }
 
 int prepare_run(void *arg, int out)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/inotify.h>
 
+#include "host/desktop_limits.h"
 #include "host/see_state.h"
 #include "host/watch.h"
 #include "host/xprobe.h"
@@ -105,8 +106,10 @@ static void on_sweep(void *arg)
 		return;
 	connections_look(h);
 	INSTANCE_FOREACH (i, h)
-		if (i->see)
+		if (i->see) {
 			desktops_judge(i);
+			desktop_limits_sweep(i);
+		}
 	stats_sample(h->see);
 	loop_timer_set(h->see->sweep, SWEEP_MS);
 }

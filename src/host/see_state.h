@@ -33,6 +33,10 @@ struct desktop {
 	int64_t over_ms;      /* since when leader and X server are both gone, though others are left; 0: they are not */
 	int wd;		      /* inotify watch on the group's events, or -1 */
 	bool naming;	      /* the account's name is being looked up */
+	bool was_active;      /* desktop_limits.c: somebody was connected */
+	int64_t gone_ms;      /* monotonic: since when nobody is; 0: somebody is */
+	int64_t idle_ask_ms;  /* monotonic: no sooner is its X server asked; 0: not set */
+	const char *end_reason; /* static: why it is ended by ourselves; NULL: on request */
 	struct ending *ending;
 };
 
@@ -61,6 +65,7 @@ struct see_instance {
 	uint64_t group_print;		/* of the pids last looked at, so that an unchanged group costs one read */
 	uint64_t stirred_print;		/* the same, for `stirred` */
 	bool stirred;			/* the daemons' processes are others than when connections were last looked at */
+	bool idle_asking;		/* desktop_limits.c: a question is under way */
 	int64_t idle_ms;		/* monotonic time of the last question to the X servers; 0: never */
 };
 

@@ -50,9 +50,26 @@ static char *node_of(const char *node)
 	return len && len <= 63 && !node[len] ? xstrdup(node) : xstrdup("localhost");
 }
 
-void settings_copy(struct host_settings *dst, const struct host_settings *src)
+static const char *const *list_copy(const char *const *src)
 {
 	size_t n = 0;
+	while (src && src[n])
+		n++;
+	char **list = src ? xcalloc(n + 1, sizeof *list) : NULL;
+	for (size_t k = 0; k < n; k++)
+		list[k] = xstrdup(src[k]);
+	return (const char *const *)list;
+}
+
+static void list_free(const char *const *list)
+{
+	for (size_t n = 0; list && list[n]; n++)
+		free((void *)(uintptr_t)list[n]);
+	free((void *)(uintptr_t)list);
+}
+
+void settings_copy(struct host_settings *dst, const struct host_settings *src)
+{
 	*dst = *src;
 	dst->data_dir = given(src->data_dir, "/var/lib/lucid-rdp");
 	dst->log_dir = given(src->log_dir, "/var/log/lucid-rdp");
@@ -66,16 +83,11 @@ void settings_copy(struct host_settings *dst, const struct host_settings *src)
 	dst->program = src->program && *src->program ? xstrdup(src->program) : self_path();
 	dst->desktop_default = given(src->desktop_default, "");
 	dst->node = node_of(src->node);
-	if (src->desktop_profiles) {
-		while (src->desktop_profiles[n])
-			n++;
-		char **list = xcalloc(n + 1, sizeof *list);
-		for (size_t k = 0; k < n; k++)
-			list[k] = xstrdup(src->desktop_profiles[k]);
-		dst->desktop_profiles = (const char *const *)list;
-	}
+	dst->desktop_profiles = list_copy(src->desktop_profiles);
+	dst->user_map = list_copy(src->user_map);
 	if (src->other_ports) {
-		for (n = 0; src->other_ports[n];)
+		size_t n = 0;
+		while (src->other_ports[n])
 			n++;
 		int *ports = xcalloc(n + 1, sizeof *ports);
 		memcpy(ports, src->other_ports, n * sizeof *ports);
@@ -90,9 +102,8 @@ void settings_done(struct host_settings *s)
 				     s->program,  s->desktop_default, s->node,	      s->xrdp_log };
 	for (size_t n = 0; n < ARRAY_LEN(text); n++)
 		free((void *)(uintptr_t)text[n]);
-	for (size_t n = 0; s->desktop_profiles && s->desktop_profiles[n]; n++)
-		free((void *)(uintptr_t)s->desktop_profiles[n]);
-	free((void *)(uintptr_t)s->desktop_profiles);
+	list_free(s->desktop_profiles);
+	list_free(s->user_map);
 	free((void *)(uintptr_t)s->other_ports);
 }
 

@@ -92,8 +92,10 @@ static void test_what_stands_there(void **state)
 	assert_null(strstr(p, "pam_systemd"));
 	assert_null(strstr(p, "common-session"));
 	has(p, "session optional pam_exec.so quiet /usr/bin/lucid-rdp pam-hook /run/lucid-rdp/xrdp/hook.sock");
-	assert_non_null(strstr(p, "allowed_users"));
-	assert_null(strstr(p, "allowed_groups"));
+	char *access = ini_pam_access(in.spec);
+	assert_non_null(strstr(access, "allowed_users"));
+	assert_null(strstr(access, "allowed_groups"));
+	free(access);
 	free(x);
 	free(s);
 	free(p);
@@ -147,10 +149,20 @@ static void test_names(void **state)
 	text = ini_names(spec, "security.allowed_users");
 	assert_string_equal(text, "alice\n");
 	free(text);
-	struct ini_in in = input(spec);
-	text = ini_pam(&in);
+	text = ini_pam_access(spec);
 	assert_non_null(strstr(text, "account requisite pam_listfile.so quiet item=user"));
+	assert_null(strstr(text, "alice"));
 	free(text);
+	/* what is bound over another file is the same for every definition: it cannot be changed while the server runs */
+	json_t *other = json_object();
+	struct ini_in in = input(spec), in_other = input(other);
+	text = ini_pam(&in);
+	char *text_other = ini_pam(&in_other);
+	assert_non_null(strstr(text, "\naccount include /etc/xrdp/pam-access\n"));
+	assert_string_equal(text, text_other);
+	free(text);
+	free(text_other);
+	json_decref(other);
 	json_decref(list);
 	assert_null(ini_names(spec, "security.allowed_groups"));
 	json_decref(spec);

@@ -42,9 +42,13 @@ static json_t *events; /* [{topic, data}] */
 
 /* --- plumbing */
 
-static void on_event(UNUSED void *arg, const char *topic, const char *server_id, UNUSED const char *user_id, json_t *data)
+static char desktop_owner[129]; /* of the desktop that was told of last */
+
+static void on_event(UNUSED void *arg, const char *topic, const char *server_id, const char *user_id, json_t *data)
 {
 	json_t *e = json_object();
+	if (str_eq(topic, "xrdp.desktop.started"))
+		str_copy(desktop_owner, sizeof desktop_owner, user_id);
 	doc_set_str(e, "topic", topic);
 	doc_set_str(e, "server_id", server_id);
 	doc_set(e, "data", data);
@@ -269,9 +273,12 @@ static void host_begin(void)
 	mkdir(data, 0755);
 	mkdir(log, 0755);
 	mkdir(runtime, 0755);
+	static char mapped[160];
+	snprintf(mapped, sizeof mapped, "anna@example.org=%s", user);
+	const char *const map[] = { "other=nobody", mapped, NULL };
 	struct host_settings s = {
 		.data_dir = data, .log_dir = log, .runtime_dir = runtime, .program = program, .desktop_profiles = profiles,
-		.desktop_default = "lrdp", .node = "test", .port_start = port, .port_end = port,
+		.desktop_default = "lrdp", .node = "test", .port_start = port, .port_end = port, .user_map = map,
 	};
 	host = host_new_with(loop, &s, on_event, NULL);
 	assert_non_null(host);
@@ -445,6 +452,7 @@ static void test_hook_tells(UNUSED void **state)
 	assert_true(client_until(0, hook_told));
 	json_t *d = event_of("xrdp.desktop.started");
 	assert_string_equal(doc_str(d, "username", ""), user);
+	assert_string_equal(desktop_owner, "anna@example.org"); /* whose account it is, not whose server */
 	display = (int)doc_int(d, "display", 0);
 	assert_ptr_equal(instance_of_display(host, display), instance());
 }
