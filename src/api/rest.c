@@ -96,13 +96,16 @@ static int read_query(struct request *q, const struct shape *shape, json_t **ret
 	return 0;
 }
 
-/* application/json, with no parameter but charset=utf-8 */
-static bool is_json(const char *type)
+/* application/json, where a merge patch is taken also its own type, with no parameter but charset=utf-8 */
+static bool is_json(const char *type, const struct op *op)
 {
-	static const char json[] = "application/json";
-	if (!type || strncasecmp(type, json, sizeof json - 1) != 0)
+	static const char json[] = "application/json", patch[] = "application/merge-patch+json";
+	if (type && !strncasecmp(type, json, sizeof json - 1))
+		type += sizeof json - 1;
+	else if (type && op->flags & OP_PATCH_BODY && !strncasecmp(type, patch, sizeof patch - 1))
+		type += sizeof patch - 1;
+	else
 		return false;
-	type += sizeof json - 1;
 	type += strspn(type, " \t");
 	if (!*type)
 		return true;
@@ -122,7 +125,7 @@ static int read_body(struct request *q, json_t **ret)
 	bool again = false;
 	const char *type = http_req_header(q->http, "Content-Type", &again);
 	const char *coding = http_req_header(q->http, "Content-Encoding", NULL);
-	if (again || !is_json(type) || (coding && strcasecmp(coding, "identity") != 0)) {
+	if (again || !is_json(type, q->op) || (coding && strcasecmp(coding, "identity") != 0)) {
 		reply_error_text(q, ERR_NOT_JSON, NULL);
 		return -ERR_NOT_JSON;
 	}

@@ -212,6 +212,14 @@ def test_content_type(d, kind):
     refused(d.admin.call("POST", SERVERS, NEW, headers={"Content-Type": kind}), 415, "LUCID_ERR_0009")
 
 
+def test_a_merge_patch_has_a_type_of_its_own(d):
+    path = f"{SERVERS}/{d.kept['server_id']}"
+    for method in ("PATCH", "PUT"):
+        r = d.admin.call(method, path, {"tags": None}, headers={"Content-Type": "application/merge-patch+json"})
+        assert r.status_code == 200 and r.json() == d.kept, r.text
+    refused(d.admin.call("POST", SERVERS, NEW, headers={"Content-Type": "application/merge-patch+json"}), 415, "LUCID_ERR_0009")
+
+
 def test_content_encoding(d):
     import gzip
     refused(d.admin.call("POST", SERVERS, gzip.compress(json.dumps(NEW).encode()), headers={"Content-Encoding": "gzip"}), (400, 415), ("LUCID_ERR_0013", "LUCID_ERR_0009"))

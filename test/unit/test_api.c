@@ -451,6 +451,7 @@ static void test_bodies(UNUSED void **state)
 #define POST "POST /servers\nAuthorization: Bearer %s\nContent-Type: application/json\n\n"
 	REFUSED(415, "LUCID_ERR_0009", 0, "POST /servers\nAuthorization: Bearer %s\n\n{}", t.user);
 	REFUSED(415, "LUCID_ERR_0009", 0, "POST /servers\nAuthorization: Bearer %s\nContent-Type: text/json\n\n{}", t.user);
+	REFUSED(415, "LUCID_ERR_0009", 0, "POST /servers\nAuthorization: Bearer %s\nContent-Type: application/merge-patch+json\n\n{}", t.user);
 	REFUSED(415, "LUCID_ERR_0009", 0, "POST /servers\nAuthorization: Bearer %s\nContent-Type: application/jsonx\n\n{}", t.user);
 	REFUSED(415, "LUCID_ERR_0009", 0, "POST /servers\nAuthorization: Bearer %s\nContent-Type: application/json; charset=latin1\n\n{}",
 		t.user);
