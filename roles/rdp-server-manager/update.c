@@ -33,6 +33,16 @@ static void publish(struct server *s, const json_t *patch)
 	bus_publish(s->m->env.bus, "server.updated", s->id, s->owner->id, data);
 }
 
+static void told(UNUSED const struct reply *r, UNUSED void *arg)
+{
+}
+
+/* What happens on it is told to its owner alone, and the agent is the one that tells. Away, it learns at the next start. */
+static void tell_agent(struct server *s)
+{
+	agent_call(s->m, s->m->agent.start, NULL, NULL, server_spec(s->doc), NULL, told, NULL);
+}
+
 /* The change is in; the restart that it asks for follows on the strand. */
 static void done(struct task *t)
 {
@@ -80,8 +90,11 @@ static void written(enum store_result result, size_t index, int err, void *arg)
 	struct server *s = t->s;
 	size_t replace = w->renamed ? 1 : 0;
 	if (result == STORE_OK) {
+		bool given = !str_eq(s->owner->id, doc_str(w->doc, "user_id", ""));
 		server_written(s, json_incref(w->doc), doc_int(w->doc, "version", 0));
 		publish(s, t->body);
+		if (given && s->status == SERVER_RUNNING)
+			tell_agent(s);
 		over(w);
 		done(t);
 		return;

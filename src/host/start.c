@@ -316,6 +316,21 @@ static void start_failed(struct instance *i, const json_t *spec)
 	start_when_dead(i);
 }
 
+/* A server that runs was given to another: what happens on it is told to that one from now on. All else waits for a restart. */
+static void take_owner(struct instance *i, const json_t *spec)
+{
+	const char *user = doc_str(spec, "user_id", "");
+	if (!*user || str_eq(i->user_id, user))
+		return;
+	json_t *now = json_copy(i->spec);
+	doc_set_str(now, "user_id", user);
+	json_decref(i->spec);
+	i->spec = now;
+	free(i->user_id);
+	i->user_id = xstrdup(user);
+	record_write(i);
+}
+
 void host_instance_start(struct host *h, const json_t *in, host_done done, void *arg)
 {
 	const json_t *spec = json_object_get(in, "spec");
@@ -344,6 +359,7 @@ void host_instance_start(struct host *h, const json_t *in, host_done done, void 
 		return;
 	}
 	if (i && i->state == INSTANCE_RUNNING && !i->replacing && !doc_bool(in, "replace", false)) {
+		take_owner(i, spec);
 		host_answer(h, done, arg, ERR_OK, NULL, instance_doc(i));
 		return;
 	}

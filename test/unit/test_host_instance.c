@@ -319,6 +319,18 @@ static void test_two_and_limits(void **state)
 	if (strcmp(cgroups_mode(host->cgroups), "none") != 0)
 		assert_true(i->enforced.cpu && i->enforced.memory && i->enforced.tasks);
 
+	/* given to another while it runs: it has a new owner, and is otherwise as it was */
+	json_t *given = spec_of(id[0], port[0]);
+	doc_set_str(given, "user_id", "bob");
+	doc_set_str(given, "restart_policy", "never");
+	pid_t was = i->sesman.pid;
+	a = start_spec(given, false);
+	must_run(&a);
+	done_with(&a);
+	assert_string_equal(i->user_id, "bob");
+	assert_string_equal(doc_str(i->spec, "restart_policy", ""), "on-failure");
+	assert_int_equal(i->sesman.pid, was);
+
 	/* another server cannot have the port; a stranger's port fails with its reason */
 	char third[ID_UUID_SIZE];
 	id_uuid(third);

@@ -43,6 +43,12 @@ static void test_life(void **state)
 	assert_string_equal(doc_str(a.doc, "sesman_ini", ""), "one");
 	rig_call(&t, &a, &alice, "rdp.servers.logs", id, NULL, NULL);
 	assert_int_equal(json_array_size(doc_get(a.doc, "lines")), 1);
+	/* the agent learns who owns it now, without a restart */
+	rig_call(&t, &a, &admin, "rdp.servers.patch", id, NULL, "{'user_id':'bob'}");
+	rig_rest(&t);
+	assert_string_equal(doc_str(t.last_spec, "user_id", ""), "bob");
+	assert_false(doc_bool(t.last_spec, "replace", false));
+	rig_call(&t, &a, &admin, "rdp.servers.patch", id, NULL, "{'user_id':'alice'}");
 	/* a change that matters waits for its restart, one that does not does not */
 	rig_call(&t, &a, &alice, "rdp.servers.patch", id, NULL, "{'tags':['x'],'auto_start':false,'display':{'width':640}}");
 	assert_false(doc_bool(a.doc, "pending_restart", true));
@@ -89,7 +95,8 @@ static void test_strand(void **state)
 	char id[ID_UUID_SIZE];
 	rig_open(&t, NULL);
 	rig_make(&t, id, NULL, "{'name':'one'}");
-	rig_run_ms(&t, 30);
+	for (int i = 0; i < 500 && !(t.held && str_eq(rig_status(&t, id), "starting")); i++)
+		rig_run_ms(&t, 5);
 	assert_non_null(t.held);
 	assert_string_equal(rig_status(&t, id), "starting");
 	/* while it starts all others wait their turn, and only so many */
