@@ -51,6 +51,24 @@ static int check_rate(struct request *q, enum op_rate rate)
 	return -ERR_RATE_LIMITED;
 }
 
+/* Who guesses is slowed down, by address: behind the check, so that a good token from there still passes. What was once good
+ * is no guess. */
+static int check_guessing(struct request *q, enum token_fault fault)
+{
+	struct rate_answer bad;
+	if (fault == TOKEN_EXPIRED || fault == TOKEN_NOT_YET)
+		return 0;
+	rate_take(q->api->rate, RATE_BAD_TOKENS, q->caller.address, false, &bad);
+	if (bad.allowed)
+		return 0;
+	metric_add(q->api->limited[RATE_BAD_TOKENS], 1);
+	metric_add(q->api->auth_failures[fault], 1);
+	q->rate = bad;
+	reply_error(q, &(struct error_page){ .err = ERR_RATE_LIMITED, .retry_after_s = bad.retry_s,
+					     .message = "too many bad tokens came from this address; wait as Retry-After says" });
+	return -ERR_RATE_LIMITED;
+}
+
 /* The token behind "Bearer ", whatever the case of the scheme; NULL when it is another scheme. */
 static const char *bearer(const char *header)
 {
@@ -84,6 +102,8 @@ int access_check(struct request *q, enum op_scope scope, enum op_rate rate)
 	int rc = check_rate(q, rate);
 	if (rc < 0 || scope == OP_PUBLIC)
 		return rc;
+	if (fault != TOKEN_OK && header && check_guessing(q, fault) < 0)
+		return -ERR_RATE_LIMITED;
 	if (fault != TOKEN_OK)
 		return refuse_token(q, fault, header);
 	if (scope != OP_USER && !caller_is_admin(&q->caller))

@@ -8,6 +8,8 @@
 #include "lucid/id.h"
 #include "roles/contract/contract.h"
 
+#define BAD_TOKENS_PER_MINUTE 30 /* from one address */
+
 /* Our own pages; each reads, and each listener has them. `bare` ones are on the Prometheus port too. */
 static const struct {
 	const char *path;
@@ -166,7 +168,7 @@ int api_listen(struct api *a, int fd, const struct role *role)
 
 static void make_metrics(struct api *a)
 {
-	static const char *const classes[RATE_CLASSES] = { "default", "session-create" };
+	static const char *const classes[RATE_CLASSES] = { "default", "session-create", "bad-token" };
 	a->requests =
 	    metric_family("rdp_requests_total", METRIC_COUNTER, "service,endpoint,method,status", "Requests answered.");
 	a->seconds = metric_family("rdp_request_duration_seconds", METRIC_HISTOGRAM, "service,endpoint,method",
@@ -204,6 +206,7 @@ void api_reload(struct api *a, const struct config *c, struct token_keys *keys)
 		[RATE_ORDINARY] = { limited ? (unsigned)config_int(c, "RATE_LIMIT_PER_MINUTE") : 0,
 				    (unsigned)config_int(c, "RATE_LIMIT_BURST_SIZE") },
 		[RATE_SESSIONS] = { limited ? sessions : 0, sessions },
+		[RATE_BAD_TOKENS] = { limited ? BAD_TOKENS_PER_MINUTE : 0, BAD_TOKENS_PER_MINUTE },
 	};
 	rate_set(a->rate, limits);
 }

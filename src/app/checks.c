@@ -1,5 +1,6 @@
 #include "app/checks.h"
 
+#include "app/keys.h"
 #include "app/roles.h"
 #include "auth/token.h"
 #include "host/profiles.h"
@@ -62,6 +63,13 @@ static void check_secrets(const struct config *c, struct strbuf *faults)
 		config_fault(c, "JWT_SECRETS_OLD", faults, "at most %d of them", TOKEN_SECRETS_MAX - 1);
 	if (config_given(c, "MASTER_KEY") && strlen(config_str(c, "MASTER_KEY")) < TOKEN_SECRET_MIN)
 		config_fault(c, "MASTER_KEY", faults, "too short, at least %d bytes", TOKEN_SECRET_MIN);
+	bool symmetric = str_eq(config_str(c, "JWT_ALGORITHM"), token_algorithm_name(TOKEN_HS256));
+	char why[256];
+	if (symmetric == (*config_str(c, "JWT_PUBLIC_KEY_FILE") != 0))
+		config_fault(c, "JWT_PUBLIC_KEY_FILE", faults,
+			     symmetric ? "HS256 has no public key; give JWT_ALGORITHM too" : "must be given with this JWT_ALGORITHM");
+	else if (!keys_public_fit(c, why, sizeof why))
+		config_fault(c, "JWT_PUBLIC_KEY_FILE", faults, "%s", why);
 	for (const char *const *o = config_list(c, "CORS_ORIGINS"); production && *o; o++)
 		if (str_eq(*o, "*"))
 			config_fault(c, "CORS_ORIGINS", faults, "production refuses *; name the origins");
@@ -101,8 +109,6 @@ static void check_desktops(const struct config *c, struct strbuf *faults)
 
 static void check_parts(const struct config *c, struct strbuf *faults)
 {
-	if (str_eq(config_str(c, "JWT_ALGORITHM"), "RS256"))
-		config_fault(c, "JWT_ALGORITHM", faults, "this program does not have RS256 yet; use HS256");
 	if (str_eq(config_str(c, "XRDP_BACKEND"), "systemd"))
 		config_fault(c, "XRDP_BACKEND", faults, "this program does not have the systemd backend yet; use process or auto");
 	if (!*config_str(c, "XRDP_CERT_FILE") != !*config_str(c, "XRDP_KEY_FILE"))

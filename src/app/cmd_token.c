@@ -3,6 +3,7 @@
 
 #include "app/app_config.h"
 #include "app/commands.h"
+#include "app/keys.h"
 #include "auth/token.h"
 #include "lucid/errs.h"
 
@@ -72,12 +73,7 @@ static bool split_roles(char *text, const char *ret[ROLES_MAX + 1])
 
 static int print_token(const struct config *c, const struct wanted *w, const char *const *roles, unsigned ttl_s)
 {
-	struct token_keys *k = token_keys_new(&(struct token_options){
-		.secret = config_str(c, "JWT_SECRET"),
-		.issuer = config_str(c, "JWT_ISSUER"),
-		.audience = config_str(c, "JWT_AUDIENCE"),
-		.lifetime_s = (unsigned)config_int(c, "JWT_EXPIRATION"),
-	});
+	struct token_keys *k = keys_make_signing(c);
 	char *token = k ? token_mint(k, w->user, roles, !w->no_sessions, ttl_s ? ttl_s : (unsigned)config_int(c, "JWT_EXPIRATION")) : NULL;
 	token_keys_free(k);
 	if (!token) {

@@ -4,6 +4,7 @@
 #include "app/cli.h"
 #include "app/commands.h"
 #include "app/daemon.h"
+#include "app/hide.h"
 #include "host/host.h"
 #include "lucid/str.h"
 #include "sys/log.h"
@@ -30,6 +31,7 @@ static void say_warning(const char *line)
 
 static int run_daemon(const struct cli *cli)
 {
+	hide_memory();
 	struct strbuf faults = { 0 }, warnings = { 0 };
 	struct config *c = app_config_load(cli, &faults, &warnings);
 	say_lines(say_warning, warnings.s);
@@ -47,6 +49,7 @@ int main(int argc, char **argv)
 	/* PAM waits for this one at every login: before anything else is looked at */
 	if (argc > 1 && str_eq(argv[1], "pam-hook"))
 		return host_pam_hook(argc - 2, argv + 2);
+	hide_secrets(argc, &argv);
 	struct cli cli;
 	if (cli_parse(argc, argv, &cli) < 0) {
 		fprintf(stderr, "lucid-rdp: %s\n", cli.why);

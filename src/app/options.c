@@ -7,7 +7,7 @@ static const char *const environments[] = { "development", "test", "staging", "p
 static const char *const levels[] = { "DEBUG", "INFO", "WARNING", "WARN", "ERROR", NULL };
 static const char *const formats[] = { "json", "text", NULL };
 static const char *const backends[] = { "auto", "process", "systemd", NULL };
-static const char *const algorithms[] = { "HS256", "RS256", NULL };
+static const char *const algorithms[] = { "HS256", "RS256", "ES256", "EdDSA", NULL };
 static const char *const tls_versions[] = { "1.2", "1.3", NULL };
 static const char *const qualities[] = { "low", "medium", "high", "lossless", NULL };
 static const char *const compressions[] = { "none", "zstd", NULL };
@@ -89,7 +89,7 @@ const struct option options[] = {
 	TEXT("JWT_SECRET", "SECRET_KEY", OPT_SECRET | OPT_LIVE, 4096, "", "Signs and verifies tokens; at least 32 bytes. Generated in development and kept in DATA_DIR/secrets."),
 	LIST("JWT_SECRETS_OLD", NULL, OPT_SECRET | OPT_LIVE, "", "Earlier secrets, which still verify."),
 	ENUM_("JWT_ALGORITHM", NULL, 0, algorithms, "HS256", "Algorithm of tokens."),
-	NO_TEXT("JWT_PUBLIC_KEY_FILE", NULL, 0, "", "Public key of RS256.", "RS256"),
+	TEXT("JWT_PUBLIC_KEY_FILE", NULL, 0, 4096, "", "PEM with the public keys of RS256, ES256 or EdDSA; a line \"kid: NAME\" before one names it."),
 	TEXT("JWT_ISSUER", NULL, OPT_LIVE, 256, "", "Wanted in iss when given."),
 	TEXT("JWT_AUDIENCE", NULL, OPT_LIVE, 256, "", "Wanted in aud when given."),
 	INT("JWT_EXPIRATION", NULL, OPT_LIVE, 1, 31536000, "s", "3600", "Lifetime of tokens made here."),

@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "app/as_owner.h"
 #include "app/checks_ready.h"
+#include "app/keys.h"
 #include "app/peers.h"
 #include "app/roles.h"
 #include "auth/token.h"
@@ -98,7 +99,6 @@ static void on_signal(int signo, void *arg)
 
 /* --- other settings */
 
-static struct token_keys *make_keys(const struct config *c);
 static void tell_ready(struct server *s);
 
 /* All of it, or nothing: asked on a copy first. */
@@ -107,8 +107,8 @@ static int check_settings(struct server *s, const json_t *doc, struct token_keys
 	struct strbuf faults = { 0 };
 	struct config *next = config_clone(s->env->config);
 	int rc = reload_values(next, doc, &faults) ? 0 : -ERR_INVALID;
-	if (rc == 0 && !(*ret_keys = make_keys(next))) {
-		strbuf_printf(&faults, "JWT_SECRET: one of at least %d bytes must be given", TOKEN_SECRET_MIN);
+	if (rc == 0 && !(*ret_keys = keys_make(next, why, size))) {
+		strbuf_puts(&faults, why);
 		rc = -ERR_INVALID;
 	}
 	snprintf(why, size, "%s", faults.s ? faults.s : "");
@@ -257,17 +257,6 @@ static struct store *open_store(struct server *s)
 	return store_open_embedded(s->loop, &o, on_store_open, s);
 }
 
-static struct token_keys *make_keys(const struct config *c)
-{
-	return token_keys_new(&(struct token_options){
-		.secret = config_str(c, "JWT_SECRET"),
-		.old_secrets = config_list(c, "JWT_SECRETS_OLD"),
-		.issuer = config_str(c, "JWT_ISSUER"),
-		.audience = config_str(c, "JWT_AUDIENCE"),
-		.lifetime_s = (unsigned)config_int(c, "JWT_EXPIRATION"),
-	});
-}
-
 static int make_roles(struct server *s)
 {
 	struct role_env env = { s->loop, s->bus, s->store, s->env->config, config_str(s->env->config, "NODE_NAME") };
@@ -352,7 +341,11 @@ int server_run(const struct server_env *env, int pair_fd)
 	s.bus = bus_new(s.loop);
 	s.grace = loop_timer_new(s.loop, on_grace_over, &s);
 	s.beat = loop_timer_new(s.loop, on_beat, &s);
-	s.keys = make_keys(env->config);
+	char why[256];
+	if (!(s.keys = keys_make(env->config, why, sizeof why))) {
+		log_error("server", "tokens: %s", why);
+		return EXIT_FINAL;
+	}
 	make_outside(&s, pair_fd);
 	s.peers = peers_new(s.loop, s.bus, env->config, s.keys, env->roles, &env->tls->pem);
 	s.store = open_store(&s);

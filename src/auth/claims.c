@@ -3,16 +3,17 @@
 /* Seconds are kept within this, so that adding the leeway cannot wrap. */
 #define TIME_MAX 1000000000000.0
 
-enum token_fault claims_header(const json_t *doc, const char **ret_kid)
+enum token_fault claims_header(const json_t *doc, const char *alg, const char *typ, const char **ret_kid)
 {
 	if (!json_is_object(doc))
 		return TOKEN_MALFORMED;
-	const char *alg = json_string_value(json_object_get(doc, "alg"));
-	if (!alg || !str_eq(alg, "HS256") || json_object_get(doc, "crit"))
+	if (!str_eq(doc_str(doc, "alg", ""), alg) || json_object_get(doc, "crit"))
 		return TOKEN_ALGORITHM;
-	const json_t *kid = json_object_get(doc, "kid"), *typ = json_object_get(doc, "typ");
-	if ((kid && !json_is_string(kid)) || (typ && !json_is_string(typ)))
+	const json_t *kid = json_object_get(doc, "kid"), *its_typ = json_object_get(doc, "typ");
+	if ((kid && !json_is_string(kid)) || (its_typ && !json_is_string(its_typ)))
 		return TOKEN_MALFORMED;
+	if (typ && !str_eq(doc_str(doc, "typ", ""), typ))
+		return TOKEN_ALGORITHM;
 	*ret_kid = kid ? json_string_value(kid) : "";
 	return TOKEN_OK;
 }

@@ -15,8 +15,9 @@ struct claims {
 	int64_t expires_s, not_before_s; /* since 1970; not_before is the later of nbf and iat, 0 for none */
 };
 
-/* The protected header: alg is HS256, nothing critical. ret_kid (borrowed from doc): "" when there is none. */
-enum token_fault claims_header(const json_t *doc, const char **ret_kid);
+/* The protected header: alg is this one, typ is `typ` unless that is NULL, nothing critical. ret_kid (borrowed from doc): ""
+ * when there is none. */
+enum token_fault claims_header(const json_t *doc, const char *alg, const char *typ, const char **ret_kid);
 /* issuer, audience: wanted when not "". Times are taken, not judged: see claims_now. */
 enum token_fault claims_read(const json_t *doc, const char *issuer, const char *audience, struct claims *ret);
 /* Whether the times allow its use now. */

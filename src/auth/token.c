@@ -6,6 +6,7 @@
 
 #include "auth/b64url.h"
 #include "auth/claims.h"
+#include "auth/public_keys.h"
 #include "lucid/clock.h"
 #include "lucid/doc.h"
 #include "lucid/map.h"
@@ -35,6 +36,8 @@ struct key {
 struct token_keys {
 	struct key keys[TOKEN_SECRETS_MAX];
 	size_t n;
+	enum token_algorithm algorithm;
+	struct public_keys *public; /* NULL: HS256, or none are known */
 	char *issuer, *audience;
 	unsigned lifetime_s;
 	uint64_t uses;
@@ -54,6 +57,23 @@ static const struct {
 	[TOKEN_ISSUER] = { "issuer", "the token is from another issuer" },
 	[TOKEN_AUDIENCE] = { "audience", "the token is for another audience" },
 };
+
+static const char *const algorithms[TOKEN_ALGORITHMS] = { "HS256", "RS256", "ES256", "EdDSA" };
+
+const char *token_algorithm_name(enum token_algorithm a)
+{
+	return algorithms[a];
+}
+
+bool token_algorithm_find(const char *name, enum token_algorithm *ret)
+{
+	for (size_t i = 0; i < TOKEN_ALGORITHMS; i++)
+		if (str_eq(algorithms[i], name)) {
+			*ret = (enum token_algorithm)i;
+			return true;
+		}
+	return false;
+}
 
 const char *token_fault_text(enum token_fault f)
 {
@@ -101,6 +121,10 @@ struct token_keys *token_keys_new(const struct token_options *o)
 	bool good = key_init(&k->keys[k->n++], o->secret);
 	for (const char *const *old = o->old_secrets; good && old && *old; old++)
 		good = k->n < TOKEN_SECRETS_MAX && key_init(&k->keys[k->n++], *old);
+	char why[128];
+	k->algorithm = o->algorithm;
+	if (good && o->algorithm != TOKEN_HS256 && o->public_keys)
+		good = (k->public = public_keys_parse(o->algorithm, o->public_keys, why, sizeof why)) != NULL;
 	if (!good) {
 		token_keys_free(k);
 		return NULL;
@@ -125,6 +149,7 @@ void token_keys_free(struct token_keys *k)
 			cached_free(k->cache[i][j]);
 	for (size_t i = 0; i < k->n; i++)
 		EVP_MAC_CTX_free(k->keys[i].mac); /* cleanses its copy of the key */
+	public_keys_free(k->public);
 	free(k->issuer);
 	free(k->audience);
 	free(k);
@@ -205,33 +230,66 @@ static bool kid_fits(const struct token_keys *k, const struct key *signer, const
 	return true;
 }
 
-static enum token_fault verify_anew(struct token_keys *k, const char *token, size_t len, struct claims *ret)
+struct parts {
+	const char *token, *payload, *signature;
+	size_t header_len, payload_len, signed_len, signature_len;
+};
+
+static bool split(const char *token, size_t len, struct parts *ret)
 {
 	const char *dot1 = memchr(token, '.', len);
 	const char *dot2 = dot1 ? memchr(dot1 + 1, '.', (size_t)(token + len - dot1 - 1)) : NULL;
 	if (!dot2 || memchr(dot2 + 1, '.', (size_t)(token + len - dot2 - 1)) || dot1 == token || dot2 == dot1 + 1)
-		return TOKEN_MALFORMED;
-	size_t mac_len = (size_t)(token + len - dot2 - 1);
+		return false;
+	*ret = (struct parts){ token, dot1 + 1, dot2 + 1, (size_t)(dot1 - token), (size_t)(dot2 - dot1 - 1), (size_t)(dot2 - token),
+			       (size_t)(token + len - dot2 - 1) };
+	return true;
+}
+
+static enum token_fault verify_mac(struct token_keys *k, const struct parts *p)
+{
 	unsigned char mac[MAC_BYTES];
-	if (mac_len != MAC_TEXT)
+	if (p->signature_len != MAC_TEXT)
 		return TOKEN_SIGNATURE; /* none at all, or of another algorithm */
-	if (b64url_decode(mac, dot2 + 1, mac_len) != MAC_BYTES)
+	if (b64url_decode(mac, p->signature, p->signature_len) != MAC_BYTES)
 		return TOKEN_MALFORMED;
-	struct key *signer = signer_of(k, token, (size_t)(dot2 - token), mac);
+	struct key *signer = signer_of(k, p->token, p->signed_len, mac);
 	if (!signer)
 		return TOKEN_SIGNATURE;
-
-	_cleanup_(doc_unrefp) json_t *header = decode_part(token, (size_t)(dot1 - token));
-	_cleanup_(doc_unrefp) json_t *payload = decode_part(dot1 + 1, (size_t)(dot2 - dot1 - 1));
+	_cleanup_(doc_unrefp) json_t *header = decode_part(p->token, p->header_len);
 	const char *kid;
-	if (!header || !payload)
-		return TOKEN_MALFORMED;
-	enum token_fault fault = claims_header(header, &kid);
+	enum token_fault fault = claims_header(header, "HS256", k->algorithm == TOKEN_HS256 ? NULL : TOKEN_OWN_TYP, &kid);
+	return fault != TOKEN_OK || kid_fits(k, signer, kid) ? fault : TOKEN_SIGNATURE;
+}
+
+/* The header is looked at first, for the kid alone: which keys are tried, never how. */
+static enum token_fault verify_public(struct token_keys *k, const struct parts *p)
+{
+	unsigned char sig[PUBLIC_SIGNATURE_MAX];
+	const char *kid;
+	_cleanup_(doc_unrefp) json_t *header = decode_part(p->token, p->header_len);
+	enum token_fault fault = claims_header(header, token_algorithm_name(k->algorithm), NULL, &kid);
 	if (fault != TOKEN_OK)
 		return fault;
-	if (!kid_fits(k, signer, kid))
+	if (!p->signature_len || p->signature_len > B64URL_TEXT(sizeof sig))
 		return TOKEN_SIGNATURE;
-	return claims_read(payload, k->issuer, k->audience, ret);
+	ssize_t n = b64url_decode(sig, p->signature, p->signature_len);
+	if (n < 0)
+		return TOKEN_MALFORMED;
+	return public_keys_verify(k->public, kid, p->token, p->signed_len, sig, (size_t)n) ? TOKEN_OK : TOKEN_SIGNATURE;
+}
+
+static enum token_fault verify_anew(struct token_keys *k, const char *token, size_t len, struct claims *ret)
+{
+	struct parts p;
+	if (!split(token, len, &p))
+		return TOKEN_MALFORMED;
+	/* no signature of the others is as short as a MAC */
+	enum token_fault fault = k->public && p.signature_len != MAC_TEXT ? verify_public(k, &p) : verify_mac(k, &p);
+	if (fault != TOKEN_OK)
+		return fault;
+	_cleanup_(doc_unrefp) json_t *payload = decode_part(p.payload, p.payload_len);
+	return payload ? claims_read(payload, k->issuer, k->audience, ret) : TOKEN_MALFORMED;
 }
 
 static void caller_copy(struct caller *dst, const struct caller *src)
@@ -283,7 +341,7 @@ char *token_mint(struct token_keys *k, const char *sub, const char *const *roles
 	struct key *key = &k->keys[0];
 	int64_t now_s = clock_wall_ms() / 1000;
 	_cleanup_(doc_unrefp) json_t *header =
-	    json_pack("{s:s,s:s,s:s}", "alg", "HS256", "typ", "JWT", "kid", key->kid);
+	    json_pack("{s:s,s:s,s:s}", "alg", "HS256", "typ", k->algorithm == TOKEN_HS256 ? "JWT" : TOKEN_OWN_TYP, "kid", key->kid);
 	_cleanup_(doc_unrefp) json_t *payload = json_object();
 	json_t *list = json_array();
 	for (; roles && *roles; roles++)

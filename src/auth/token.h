@@ -1,7 +1,9 @@
 /*
- * token: bearer tokens (JWT). Floor F3, loop thread only, never blocks. HS256 by our own verifier: the algorithm comes from
- * the configuration, never from the token; the MAC is checked before anything in the token is looked at. Verified tokens
- * are kept in a bounded cache, and their times are checked at each use.
+ * token: bearer tokens (JWT). Floor F3, loop thread only, never blocks. The algorithm comes from the configuration, never from
+ * the token: HS256 with the secrets, or one of RS256, ES256, EdDSA with public keys. With public keys, what the program signs
+ * itself (roles among themselves, `lucid-rdp token`) is still HS256 with the secret, and is told by its typ TOKEN_OWN_TYP; no
+ * other HS256 token is good then, and a public key is never a secret. A MAC is checked before anything in the token is looked
+ * at. Verified tokens are kept in a bounded cache, and their times are checked at each use.
  */
 #ifndef AUTH_TOKEN_H
 #define AUTH_TOKEN_H
@@ -10,16 +12,24 @@
 #include "lucid/str.h"
 
 struct token_keys;
+enum token_algorithm { TOKEN_HS256, TOKEN_RS256, TOKEN_ES256, TOKEN_EDDSA, TOKEN_ALGORITHMS };
+const char *token_algorithm_name(enum token_algorithm a); /* "RS256" */
+bool token_algorithm_find(const char *name, enum token_algorithm *ret);
+#define TOKEN_OWN_TYP "lucid-rdp+jwt"
+
 struct token_options {
 	const char *secret;		    /* signs and verifies; at least 32 bytes */
 	const char *const *old_secrets;    /* NULL-ended: verify only, for a rotation; may be NULL */
 	const char *issuer, *audience;	    /* wanted when not "" */
 	unsigned lifetime_s;		    /* of what token_mint makes by default */
+	enum token_algorithm algorithm;
+	const char *public_keys; /* PEM (public_keys.h), with others than HS256; NULL: none, only its own tokens are good */
 };
 #define TOKEN_SECRET_MIN 32 /* bytes */
 #define TOKEN_SECRETS_MAX 8 /* the present one and old ones */
 #define TOKEN_MAX 4096	    /* bytes of a token; longer ones are refused unread */
-/* Copies; wiped when freed. NULL when a secret is shorter than TOKEN_SECRET_MIN or there are too many. */
+/* Copies; wiped when freed. NULL when a secret is shorter than TOKEN_SECRET_MIN, there are too many, or the public keys do not
+ * fit the algorithm. */
 struct token_keys *token_keys_new(const struct token_options *o);
 void token_keys_free(struct token_keys *k); /* takes NULL */
 /* From now on k is what `consume_next` was: for a rotation, as others hold k. */

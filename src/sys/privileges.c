@@ -47,6 +47,9 @@ int privileges_drop(const struct run_user *u)
 	struct __user_cap_data_struct none[2] = { 0 };
 	if (syscall(SYS_capset, &head, none) < 0)
 		return -1;
+	/* another process of this user may not look into its memory, and no core of it is written */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -1;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 

@@ -1,0 +1,71 @@
+#include "app/keys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "auth/public_keys.h"
+
+#define FILE_MAX 65536
+
+static enum token_algorithm algorithm_of(const struct config *c)
+{
+	enum token_algorithm a = TOKEN_HS256;
+	token_algorithm_find(config_str(c, "JWT_ALGORITHM"), &a);
+	return a;
+}
+
+static char *read_file(const char *path, char *why, size_t size)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_(xfreep) char *text = xcalloc(1, FILE_MAX + 1);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, FILE_MAX);
+	if (n >= 0 && n < FILE_MAX)
+		return TAKE_PTR(text);
+	if (n < 0)
+		snprintf(why, size, "%s cannot be read by this user: %s", path, strerror(errno));
+	else
+		snprintf(why, size, "%s is longer than 64 KiB", path);
+	return NULL;
+}
+
+static struct token_keys *make(const struct config *c, const char *pem)
+{
+	return token_keys_new(&(struct token_options){
+		.secret = config_str(c, "JWT_SECRET"),
+		.old_secrets = config_list(c, "JWT_SECRETS_OLD"),
+		.issuer = config_str(c, "JWT_ISSUER"),
+		.audience = config_str(c, "JWT_AUDIENCE"),
+		.lifetime_s = (unsigned)config_int(c, "JWT_EXPIRATION"),
+		.algorithm = algorithm_of(c),
+		.public_keys = pem,
+	});
+}
+
+struct token_keys *keys_make(const struct config *c, char *why, size_t size)
+{
+	_cleanup_(xfreep) char *pem = NULL;
+	if (algorithm_of(c) != TOKEN_HS256 && !(pem = read_file(config_str(c, "JWT_PUBLIC_KEY_FILE"), why, size)))
+		return NULL;
+	struct token_keys *k = make(c, pem);
+	if (!k)
+		snprintf(why, size, "JWT_SECRET, JWT_SECRETS_OLD or JWT_PUBLIC_KEY_FILE does not do; lucid-rdp check-config says why");
+	return k;
+}
+
+struct token_keys *keys_make_signing(const struct config *c)
+{
+	return make(c, NULL);
+}
+
+bool keys_public_fit(const struct config *c, char *why, size_t size)
+{
+	enum token_algorithm a = algorithm_of(c);
+	if (a == TOKEN_HS256)
+		return true;
+	_cleanup_(xfreep) char *pem = read_file(config_str(c, "JWT_PUBLIC_KEY_FILE"), why, size);
+	struct public_keys *k = pem ? public_keys_parse(a, pem, why, size) : NULL;
+	public_keys_free(k);
+	return k != NULL;
+}

@@ -1,0 +1,206 @@
+"""Tokens signed elsewhere, guessing, and where secrets must not show."""
+import base64
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+import lucid
+import proc
+import pytest
+import requests
+from proc import until
+
+KINDS = {  # how openssl makes the key, and how it signs
+    "RS256": (["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], ["dgst", "-sha256", "-sign"]),
+    "ES256": (["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], ["dgst", "-sha256", "-sign"]),
+    "EdDSA": (["-algorithm", "ED25519"], ["pkeyutl", "-sign", "-rawin", "-inkey"]),
+}
+
+
+def openssl(*args, **more):
+    return subprocess.run(["openssl", *args], check=True, capture_output=True, **more).stdout
+
+
+class Issuer:
+    """Somebody else who signs tokens: the program has his public key alone."""
+
+    def __init__(self, folder, kind, name="issuer"):
+        self.kind, self.folder, self.private = kind, str(folder), os.path.join(folder, f"{name}.pem")
+        openssl("genpkey", *KINDS[kind][0], "-out", self.private)
+        self.pem = openssl("pkey", "-in", self.private, "-pubout").decode()
+
+    def sign(self, data):
+        path = os.path.join(self.folder, "data")
+        with open(path, "wb") as f:
+            f.write(data)
+        how = KINDS[self.kind][1]
+        sig = openssl(*how, self.private, *(["-in", path] if how[0] == "pkeyutl" else [path]))
+        if self.kind != "ES256":
+            return sig
+        fields = [int(line.rsplit(":", 1)[1], 16) for line in openssl("asn1parse", "-inform", "DER", input=sig).decode().splitlines()
+                  if "INTEGER" in line]
+        return b"".join(n.to_bytes(32, "big") for n in fields)
+
+    def token(self, sub, *roles, **claims):
+        head = {"alg": self.kind, "typ": "JWT"}
+        body = {"sub": sub, "roles": list(roles) or ["user"], "exp": int(time.time()) + 600, **claims}
+        text = ".".join(lucid.b64(json.dumps(part).encode()) for part in (head, body))
+        return text + "." + lucid.b64(self.sign(text.encode()))
+
+
+def public_file(folder, *issuers):
+    path = os.path.join(folder, "public.pem")
+    with open(path, "w", encoding="ascii") as f:
+        for i, issuer in enumerate(issuers):
+            f.write(f"kid: key-{i}\n{issuer.pem}")
+    os.chmod(folder, 0o755)
+    return path
+
+
+@pytest.fixture
+def folder():
+    # of its own, as who reads the key is not root
+    path = subprocess.run(["mktemp", "-d", "/tmp/lrdp-keys-XXXXXX"], check=True, capture_output=True, text=True).stdout.strip()
+    yield path
+    subprocess.run(["rm", "-rf", path], check=True)
+
+
+def get(daemon, token):
+    return lucid.Api(daemon.url(), token).call("GET", lucid.SERVERS).status_code
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tokens_of_an_issuer(make_daemon, folder, kind):
+    issuer, second, stranger = (Issuer(folder, kind, n) for n in ("one", "two", "stranger"))
+    d = make_daemon(start=False, JWT_ALGORITHM=kind, JWT_PUBLIC_KEY_FILE=public_file(folder, issuer, second), JWT_ISSUER="https://idp",
+                    JWT_AUDIENCE="desk")
+    d.spawn()
+    until("readiness", d.ready, 20)
+    parties = {"iss": "https://idp", "aud": ["mail", "desk"]}
+    assert get(d, issuer.token("anna", **parties)) == 200
+    assert get(d, second.token("anna", **parties)) == 200
+    assert get(d, stranger.token("anna", **parties)) == 401
+    assert get(d, issuer.token("anna", iss="https://idp", aud=["mail"])) == 401
+    assert get(d, issuer.token("anna", **{**parties, "exp": 1})) == 401
+    # HS256 with the secret is for the program itself; with the public key it is nothing
+    assert get(d, lucid.token_for("anna", iss="https://idp", aud="desk")) == 401
+    own = d.run("token", "--user", "root", "--roles", "admin")
+    assert own.returncode == 0 and get(d, own.stdout.strip()) == 200
+    d.end(check=False)
+
+
+def test_roles_vouch_with_the_secret(make_daemon, folder):
+    """Apart, and with tokens of an issuer: what one role asks another is signed with the secret, and both keep who asked."""
+    issuer = Issuer(folder, "ES256")
+    keys = {"JWT_ALGORITHM": "ES256", "JWT_PUBLIC_KEY_FILE": public_file(folder, issuer), "MASTER_KEY": SECRETS["MASTER_KEY"]}
+    asked, asking = (make_daemon(start=False, roles=[role], **keys) for role in (lucid.ROLES[1], lucid.ROLES[0]))
+    asking.settings["XRDP_INTEGRATION_URL"] = asked.url(lucid.ROLES[1])
+    asked.settings["RDP_SERVER_MANAGER_URL"] = asking.url()
+    for d in (asked, asking):
+        d.spawn()
+        until("readiness", d.ready, 20)
+    root, anna = (lucid.Api(asking.url(), issuer.token(*who)) for who in (("root", "admin"), ("anna",)))
+    assert root.call("GET", "/api/v1/xrdp/instances").status_code == 200
+    assert anna.call("GET", "/api/v1/xrdp/instances").status_code == 403
+    request = {"X-Request-ID": "over-two-processes"}
+    path = f"/api/v1/xrdp/instances/{uuid.uuid4()}"
+    assert root.call("DELETE", path, headers=request).status_code in (200, 204, 404)
+    for api in (root, lucid.Api(asked.url(lucid.ROLES[1]), root.token)):
+        def told():
+            found = api.call("GET", "/api/v1/audit", params={"actor": "root", "action": "xrdp.instances.stop"}).json()["entries"]
+            return [e["request_id"] for e in found] == ["over-two-processes"]
+        until("an entry of both", told)
+    for d in (asking, asked):
+        d.end(check=False)
+
+
+def test_guessing_is_slowed_down(make_daemon):
+    d = make_daemon(RATE_LIMIT_ENABLED="true", RATE_LIMIT_PER_MINUTE="60000", RATE_LIMIT_BURST_SIZE="60000")
+    anna = d.api("anna")
+    good = anna.token
+    answers = [lucid.Api(d.url(), good[:-6] + f"{i:06d}").call("GET", lucid.SERVERS) for i in range(60)]
+    codes = [r.status_code for r in answers]
+    assert codes[:30] == [401] * 30 and codes.count(429) >= 25, codes
+    last = answers[-1]
+    assert int(last.headers["Retry-After"]) >= 1 and last.json()["error"]["code"] == "LUCID_ERR_0004"
+    assert "WWW-Authenticate" not in last.headers
+    # good tokens from there still pass, and so does who has none at all
+    assert anna.call("GET", lucid.SERVERS).status_code == 200
+    assert d.api(None).call("GET", lucid.SERVERS).status_code == 401
+    assert d.api(None).call("GET", "/health").status_code == 200
+
+
+SECRETS = {"JWT_SECRET": "the-secret-that-signs-0123456789abcdef", "MASTER_KEY": "the-key-of-all-keys-0123456789abcdef",
+           "JWT_SECRETS_OLD": "an-old-secret-that-signed-0123456789abcdef"}
+
+
+def test_secrets_do_not_show(make_daemon):
+    old = "JWT_SECRETS_OLD"
+    d = make_daemon(start=False, **{**SECRETS, old: None, "LOG_LEVEL": "DEBUG"})
+    d.args = ["--set", f"{old}={SECRETS[old]}", f"--set=SECRET_KEY={SECRETS['JWT_SECRET']}"]
+    d.settings["SECRET_KEY"] = d.settings["JWT_SECRET"]
+    d.spawn()
+    until("readiness", d.ready, 20)
+    token = d.run("token", "--user", "anna").stdout.strip()
+    anna = lucid.Api(d.url(), token)
+    answers = [anna.call("GET", lucid.SERVERS), anna.call("POST", lucid.SERVERS, body="{"), anna.call("GET", "/nowhere"),
+               lucid.Api(d.url(), token + "x").call("GET", lucid.SERVERS), d.api(None).call("GET", lucid.SERVERS),
+               d.api(None).call("GET", "/metrics"), d.api(None).call("GET", "/openapi.json"), d.api(None).call("GET", "/health/ready")]
+    assert [r.status_code for r in answers] == [200, 400, 404, 401, 401, 200, 200, 200]
+    places = {f"answer {i}": r.text + str(r.headers) for i, r in enumerate(answers)}
+    places["log"] = d.log()
+    places["check-config"] = str(d.run("check-config"))
+    for pid in (d.supervisor, d.server_pid()):
+        for name in ("cmdline", "environ"):
+            with open(f"/proc/{pid}/{name}", "rb") as f:
+                places[f"{name} of {pid}"] = f.read().decode(errors="replace")
+    for name, text in places.items():
+        for secret in SECRETS.values():
+            assert secret not in text, name
+        assert token.rsplit(".", 1)[1] not in text, name
+    for pid in (d.supervisor, d.server_pid()):
+        assert "JWT_SECRET=" in places[f"environ of {pid}"]  # the name stays, what it said does not
+    d.settings["JWT_SECRET"] = lucid.SECRET
+    d.end(check=False)
+
+
+def crash(pid):
+    os.kill(pid, signal.SIGSEGV)
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGSEGV, status
+    return os.WCOREDUMP(status)
+
+
+@pytest.mark.skipif("asan" in lucid.BIN, reason="a sanitizer takes the signal itself, and writes no core")
+def test_no_core_is_written(make_daemon, folder):
+    """However the host is set up: what cannot be dumped has no core to look through. Nor does another process of the same user
+    see its memory."""
+    d = make_daemon()
+    server = d.server_pid()
+    assert os.stat(f"/proc/{server}/mem").st_uid == 0 and (proc.uids(server) or [0])[0] != 0
+    uid = proc.uids(server)[0]
+    look = subprocess.run([sys.executable, "-c", f"import os; os.setgid({uid}); os.setuid({uid}); open('/proc/{server}/mem')"],
+                          capture_output=True, text=True, check=False)
+    assert "PermissionError" in look.stderr
+    d.stop()
+    # the supervisor, with the limit that a core needs; beside it a process that would have one
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    with open("/proc/sys/kernel/core_pattern", encoding="ascii") as f:
+        pattern = f.read().strip()
+    other = subprocess.Popen(["sleep", "60"], cwd=folder)
+    dumps = crash(other.pid)
+    other.returncode = 0
+    d.spawn()
+    resource.setrlimit(resource.RLIMIT_CORE, before)
+    until("readiness", d.ready, 20)
+    server = d.server_pid()
+    assert not crash(d.supervisor), f"a core was written; the other process's: {dumps}, {pattern}"
+    d.process.returncode = -signal.SIGSEGV
+    until("the end of the server", lambda: not os.path.exists(f"/proc/{server}"))
+    assert not [f for f in os.listdir(d.dir) if f.startswith("core")]
