@@ -7,6 +7,7 @@
 
 #define JSON_TYPE "application/json"
 #define HEADS (14 + CORS_HEADERS)
+#define QUOTA_RETRY_S 30 /* others stop servers when they like; a busy node is measured anew by then */
 
 /* The head of an answer: static names, values in the request, in here, or static too. */
 struct head {
@@ -129,6 +130,8 @@ static unsigned retry_after(const struct error_page *e)
 {
 	if (e->retry_after_s)
 		return e->retry_after_s;
+	if (err_status(e->err) == 429)
+		return QUOTA_RETRY_S;
 	return err_status(e->err) == 503 && err_again(e->err) ? 2 : 0;
 }
 

@@ -104,6 +104,11 @@ static void on_busy(struct call *c, UNUSED void *ctx)
 	call_fail(c, ERR_BUSY, NULL);
 }
 
+static void on_quota(struct call *c, UNUSED void *ctx)
+{
+	call_fail(c, ERR_QUOTA, NULL);
+}
+
 /* --- a client: one request, one connection, in a thread of its own while the loop runs here */
 
 struct answer {
@@ -287,6 +292,7 @@ static int set_up(UNUSED void **state)
 	serve("rdp.servers.delete", on_delete);
 	serve("rdp.servers.rdp_file", on_file);
 	serve("rdp.servers.logs", on_busy);
+	serve("rdp.servers.config", on_quota);
 	serve("rdp.servers.status", on_hold);
 	serve("rdp.nodes.list", on_list);
 	t.api = api_new(&(struct api_env){
@@ -558,6 +564,10 @@ static void test_errors(UNUSED void **state)
 	a = ask(0, "GET /servers/" KNOWN "/logs\nAuthorization: Bearer %s", t.user);
 	assert_int_equal(a.status, 503);
 	assert_string_equal(head(&a, "Retry-After"), "2");
+	answer_done(&a);
+	a = ask(0, "GET /servers/" KNOWN "/config\nAuthorization: Bearer %s", t.user);
+	assert_int_equal(a.status, 429);
+	assert_string_equal(head(&a, "Retry-After"), "30");
 	answer_done(&a);
 	a = send_raw(0, "GET /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"); /* refused by the gate, in one shape */
 	assert_int_equal(a.status, 411);
