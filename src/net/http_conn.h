@@ -40,6 +40,7 @@ struct http_server {
 	struct ssl_ctx_st *tls; /* of connections to come; NULL: none is set, and secure listeners take nobody */
 	size_t n_conns; /* without those over the cap, */
 	size_t n_over;	/* which are only being told so */
+	size_t crowd;	/* the most of them since memory was given back */
 	uint64_t accepted, refused, capped;
 	struct bufferevent *feeder; /* never on the network: holds the constant line while evhtp parses it */
 	struct http_conn *feeding;

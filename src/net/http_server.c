@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <event2/listener.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -25,6 +26,7 @@
 #define STARVED_LOG_MS 10000 /* between two lines about that */
 #define OVER_MAX 64	    /* clients over the cap that are told so at one time; more are only closed */
 #define BACKLOG 1024
+#define CROWD 256	    /* connections whose memory is worth giving back when they have gone */
 
 /* What evhtp's parser gets to see of any request. 1.0 without more: evhtp then closes unless told to keep alive. */
 static const char ONE_REQUEST[] = "GET / HTTP/1.0\r\n\r\n";
@@ -205,6 +207,16 @@ static evhtp_res on_post_accept(evhtp_connection_t *ev, void *arg)
 	return EVHTP_RES_OK;
 }
 
+/* What a crowd needed lies in pieces all over the heap, and the allocator keeps pieces: tell it to give back whole pages. */
+static void trim(struct http_server *s)
+{
+	s->crowd = MAX(s->crowd, s->n_conns);
+	if (s->crowd < CROWD || s->n_conns > s->crowd / 4)
+		return;
+	s->crowd = s->n_conns;
+	malloc_trim(0);
+}
+
 static void on_sweep(void *arg)
 {
 	struct http_server *s = arg;
@@ -212,6 +224,7 @@ static void on_sweep(void *arg)
 	int64_t now_ms = clock_mono_ms();
 	LIST_FOREACH_SAFE(c, tmp, &s->conns, node)
 		http_gate_expire(c, now_ms);
+	trim(s);
 	if (!list_empty(&s->conns))
 		loop_timer_set(s->sweep, SWEEP_MS);
 	check_drained(s);
