@@ -397,12 +397,11 @@ static void on_event(UNUSED struct bufferevent *bev, short what, void *arg)
 	}
 	if (c->ssl && !c->shaken && what & BEV_EVENT_ERROR)
 		http_secure_failed(c);
-	if (what & BEV_EVENT_EOF)
-		c->eof = true;
-	else if (what & (BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
-		c->broken = true;
-	else
+	if (!(what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)))
 		return;
+	/* one call may bring both: the end of what is read, and that nothing can be written */
+	c->eof |= (what & BEV_EVENT_EOF) != 0;
+	c->broken |= (what & (BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) != 0;
 	/* a request that the handler has is answered all the same: the client may have closed its sending side only */
 	if (c->state == CONN_BUSY || (c->state == CONN_WRITE && !c->broken))
 		return;
