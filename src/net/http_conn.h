@@ -76,6 +76,7 @@ struct http_conn {
 	bool eof;     /* the client will send no more */
 	bool broken;  /* nothing can be written any more */
 	bool last;    /* close after this reply */
+	bool stopped; /* reading is, until the request at hand is answered */
 	bool pumping; /* gate_pump is on the stack and will go on itself */
 	bool shut;    /* LINGER: our side is closed */
 	bool shaken;  /* the handshake is done */
@@ -96,6 +97,7 @@ struct http_conn {
 /* The gate's side. */
 void http_gate_open(struct http_conn *c);		   /* a new connection, bev set */
 void http_gate_pump(struct http_conn *c);		   /* handle what has come in */
+void http_gate_read_again(struct http_conn *c);		   /* what came while a request was at hand */
 void http_gate_refuse(struct http_conn *c, int status, const char *why);
 void http_gate_expire(struct http_conn *c, int64_t now_ms); /* the sweep came by */
 const char *http_gate_date(struct http_server *s);	    /* for the Date of a head that leaves now */

@@ -110,8 +110,19 @@ static void shut(struct http_conn *c)
 	shutdown(c->fd, SHUT_WR);
 }
 
+void http_gate_read_again(struct http_conn *c)
+{
+	if (!c->stopped)
+		return;
+	c->stopped = false;
+	bufferevent_enable(c->bev, EV_READ);
+	if (c->ssl)
+		http_secure_wake(c);
+}
+
 static void linger(struct http_conn *c)
 {
+	http_gate_read_again(c);
 	c->state = CONN_LINGER;
 	c->deadline_ms = clock_mono_ms() + LINGER_MS;
 	c->lingered = 0;
@@ -207,6 +218,7 @@ static void settle(struct http_conn *c)
 		return;
 	c->state = CONN_IDLE;
 	c->deadline_ms = 0;
+	http_gate_read_again(c);
 	if (more && !c->pumping)
 		loop_defer(c->server->loop, &c->again);
 }
@@ -361,6 +373,12 @@ static void on_again(struct loop_task *t)
 static void on_readable(UNUSED struct bufferevent *bev, void *arg)
 {
 	struct http_conn *c = arg;
+	if (c->state == CONN_BUSY || c->state == CONN_WRITE) {
+		/* the next request can wait; left enabled, libevent calls again and again while the input is full */
+		c->stopped = true;
+		bufferevent_disable(c->bev, EV_READ);
+		return;
+	}
 	if (c->state != CONN_LINGER && c->state != CONN_STREAM) {
 		http_gate_pump(c);
 		return;

@@ -38,6 +38,7 @@ bool http_stream_begin(struct http_req *r, const struct http_header *headers, si
 	(void)setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 	c->last = true;
 	c->state = CONN_STREAM;
+	http_gate_read_again(c);
 	c->deadline_ms = 0;
 	c->lingered = 0;
 	c->on_gone = on_gone;
