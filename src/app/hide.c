@@ -49,11 +49,12 @@ static char **copy_and_wipe(char **list, size_t n, const char *after)
 
 void hide_secrets(int argc, char ***argv)
 {
+	static char **words; /* kept for as long as the process, and to be seen as that */
 	size_t n = 0;
 	while (environ && environ[n])
 		n++;
 	environ = copy_and_wipe(environ, n, NULL);
-	*argv = copy_and_wipe(*argv, (size_t)argc, "--set");
+	*argv = words = copy_and_wipe(*argv, (size_t)argc, "--set");
 }
 
 void hide_memory(void)
