@@ -8,6 +8,7 @@
 #include "lucid/str.h"
 
 #define RETRY_MS 500
+#define GATHER_MS 15	  /* a loss by kill -9 is at most this and one commit */
 #define TELL_MS 60000 /* how often the head is told to the log stream, while it moves */
 
 static void kick(struct audit *a);
@@ -57,13 +58,22 @@ static void say(const struct audit_fact *f, bool kept)
 	log_write(kept ? LOG_INFO_ : LOG_WARN_, "audit", text_or_null(f->request_id), fields, "audit");
 }
 
+/* A full batch goes at once; a few entries wait for more, so that they do not cost a commit, and its fsync, of their own. */
+static void write_soon(struct audit *a)
+{
+	if (a->stopping || a->n - a->under_way >= STORE_MAX_OPS)
+		loop_defer(a->loop, &a->task);
+	else if (!loop_timer_pending(a->gather))
+		loop_timer_set(a->gather, GATHER_MS);
+}
+
 static bool put(struct audit *a, const struct audit_fact *f)
 {
 	if (a->n == AUDIT_QUEUE)
 		return false;
 	a->queue[(a->first + a->n++) % AUDIT_QUEUE] = make_entry(f);
 	metric_set(a->waiting, (double)a->n);
-	loop_defer(a->loop, &a->task);
+	write_soon(a);
 	return true;
 }
 
@@ -203,7 +213,10 @@ static void on_written(enum store_result result, UNUSED size_t failed_index, UNU
 	tell_losses(a);
 	if (!loop_timer_pending(a->tell) && !a->stopping)
 		loop_timer_set(a->tell, TELL_MS);
-	kick(a);
+	if (a->n && !a->stopping)
+		write_soon(a);
+	else
+		kick(a);
 }
 
 static void write_batch(struct audit *a)
@@ -238,6 +251,11 @@ static void on_task(struct loop_task *t)
 	kick(CONTAINER_OF(t, struct audit, task));
 }
 
+static void on_gathered(void *arg)
+{
+	kick(arg);
+}
+
 static void on_retry(void *arg)
 {
 	struct audit *a = arg;
@@ -256,6 +274,7 @@ struct audit *audit_new(struct loop *l, struct store *s, int64_t retention_days)
 	a->store = s;
 	loop_task_init(&a->task, on_task);
 	a->retry = loop_timer_new(l, on_retry, a);
+	a->gather = loop_timer_new(l, on_gathered, a);
 	a->tell = loop_timer_new(l, on_tell, a);
 	a->folds = audit_folds_new(a);
 	a->sweep = audit_sweep_new(a, retention_days);
@@ -306,6 +325,7 @@ void audit_free(struct audit *a)
 	for (size_t n = a->n; n; n--)
 		drop_first(a);
 	loop_timer_free(a->retry);
+	loop_timer_free(a->gather);
 	loop_timer_free(a->tell);
 	free(a);
 }

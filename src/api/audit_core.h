@@ -19,7 +19,7 @@ struct audit {
 	json_t *queue[AUDIT_QUEUE]; /* a ring */
 	size_t first, n, under_way; /* the first of them are with the store */
 	struct loop_task task;
-	struct loop_timer *retry, *tell;
+	struct loop_timer *retry, *tell, *gather;
 	int64_t lost, told_seq;
 	bool stopping;
 	void (*drained)(void *arg);
