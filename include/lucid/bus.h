@@ -27,6 +27,7 @@ struct call;
 struct call_args {
 	const struct op *op;
 	const struct caller *caller;	   /* NULL: the role itself (service) */
+	const char *node;		   /* whose agent is asked (NODE_NAME); NULL: the role, wherever it lives */
 	const char *params[OP_MAX_PARAMS]; /* path parameters in the template's order */
 	json_t *query;			   /* object or NULL */
 	json_t *body;			   /* NULL: none */
@@ -93,6 +94,8 @@ void call_set_location(struct call *c, const char *path);
 /* --- events */
 struct event {
 	char id[24];	  /* ascending within one process: "<start ms in hex>-<number>" */
+	const char *origin; /* the process it happened in, for as long as that lives: 16 hex digits; "" for this one */
+	uint64_t seq;	    /* ascending by one within its origin */
 	const char *topic; /* "server.status" */
 	int64_t time_ms;
 	const char *user_id;   /* owner, or "" for what only admins hear */
@@ -100,6 +103,9 @@ struct event {
 	json_t *data;
 };
 typedef void (*event_handler)(const struct event *e, void *ctx);
+/* Published here alone, never carried on, when events of other processes may have been missed: whoever follows them looks at
+ * the things themselves. object_id is the origin, or "" when that is not known. */
+#define BUS_GAP "bus.gap"
 /* Deliver to every subscriber, here and in other processes, at the end of the loop's turn. `data` is consumed. */
 void bus_publish(struct bus *b, const char *topic, const char *object_id, const char *user_id, json_t *data);
 /* `pattern` as str_match: "xrdp.*". Stays until bus_unsubscribe. */

@@ -7,9 +7,11 @@
 
 #include "lucid/bus.h"
 #include "lucid/config.h"
+#include "lucid/lease.h"
 #include "lucid/log.h"
 #include "lucid/loop.h"
 #include "lucid/metrics.h"
+#include "lucid/nodes.h"
 #include "lucid/store.h"
 
 /* What a role is given; all of it outlives the role. */
@@ -19,6 +21,8 @@ struct role_env {
 	struct store *store;
 	const struct config *config;
 	const char *node; /* NODE_NAME */
+	struct nodes *nodes;   /* lucid/nodes.h */
+	struct leases *leases; /* lucid/lease.h */
 };
 
 struct role {

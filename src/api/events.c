@@ -155,6 +155,8 @@ static void on_event(const struct event *e, void *arg)
 {
 	struct events *all = arg;
 	struct stream *s, *tmp;
+	if (str_eq(e->topic, BUS_GAP))
+		return; /* between the roles of this process */
 	_cleanup_(blob_unrefp) struct blob *text = event_text(e);
 	ring_add(all->ring, e, text);
 	LIST_FOREACH_SAFE(s, tmp, &all->streams, node)

@@ -259,7 +259,8 @@ static struct store *open_store(struct server *s)
 
 static int make_roles(struct server *s)
 {
-	struct role_env env = { s->loop, s->bus, s->store, s->env->config, config_str(s->env->config, "NODE_NAME") };
+	struct role_env env = { .loop = s->loop, .bus = s->bus, .store = s->store, .config = s->env->config,
+				.node = config_str(s->env->config, "NODE_NAME") };
 	for (const struct role *const *r = s->env->roles; *r; r++) {
 		struct running_role *to = &s->roles[s->nroles];
 		int rc = (*r)->init(&env, &to->state);
@@ -339,6 +340,7 @@ int server_run(const struct server_env *env, int pair_fd)
 	s.loop = loop_new();
 	log_attach(s.loop);
 	s.bus = bus_new(s.loop);
+	bus_set_node(s.bus, config_str(env->config, "NODE_NAME"));
 	s.grace = loop_timer_new(s.loop, on_grace_over, &s);
 	s.beat = loop_timer_new(s.loop, on_beat, &s);
 	char why[256];

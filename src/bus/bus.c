@@ -7,6 +7,7 @@
 #include "lucid/fault.h"
 #include "lucid/map.h"
 #include "lucid/metrics.h"
+#include "lucid/str.h"
 
 #define BINDINGS 1024 /* a power of two, well above the number of rows */
 #define SLOT_BITS 20
@@ -27,6 +28,8 @@ struct bus {
 	struct loop *loop;
 	struct binding bindings[BINDINGS];
 	struct map *routes; /* role → transport */
+	struct map *nodes;  /* node → transport, for the role of agents */
+	char *node;	    /* ours */
 	struct map *local;  /* role → itself: served here */
 	struct list open;   /* calls that are not answered */
 	size_t nopen;
@@ -82,6 +85,20 @@ void bus_route(struct bus *b, const char *role, struct transport *t)
 		map_put(b->routes, role, t, NULL);
 	else
 		map_remove(b->routes, role);
+}
+
+void bus_set_node(struct bus *b, const char *node)
+{
+	free(b->node);
+	b->node = xstrdup(node);
+}
+
+void bus_route_node(struct bus *b, const char *node, struct transport *t)
+{
+	if (t)
+		map_put(b->nodes, node, t, NULL);
+	else
+		map_remove(b->nodes, node);
 }
 
 /* --- the calls themselves: used again, and found by a number that a stale holder cannot mistake */
@@ -302,13 +319,17 @@ uint64_t bus_call(struct bus *b, const struct call_args *a, call_done on_done, v
 	}
 	if (call_check(c, a) < 0)
 		return id;
-	const struct binding *to = binding(b, a->op);
-	c->via = to->op ? NULL : map_get(b->routes, a->op->role);
+	bool elsewhere = a->node && !str_eq(a->node, b->node);
+	const struct binding *to = elsewhere ? NULL : binding(b, a->op);
+	if (!to || !to->op)
+		c->via = elsewhere ? map_get(b->nodes, a->node) : map_get(b->routes, a->op->role);
 	c->via_index = via_index(c->via);
-	if (to->op)
+	if (to && to->op)
 		to->handler(c, to->ctx);
 	else if (c->via)
 		c->via->send(c->via, c);
+	else if (elsewhere)
+		call_fail(c, ERR_UNAVAILABLE, "node %s is not known here, or has no URL; see GET /nodes", a->node);
 	else
 		call_fail(c, ERR_UNAVAILABLE, "the role %s does not run in this process and no URL is set for it", a->op->role);
 	/* whoever answered at once has no deadline to wait for; the call may be gone, so only the list is looked at */
@@ -330,6 +351,7 @@ struct bus *bus_new(struct loop *l)
 	b->loop = l;
 	b->routes = map_new(16);
 	b->local = map_new(16);
+	b->nodes = map_new(16);
 	list_init(&b->open);
 	list_init(&b->spare);
 	b->sweep = loop_timer_new(l, on_sweep, b);
@@ -357,6 +379,8 @@ void bus_free(struct bus *b)
 	loop_timer_free(b->sweep);
 	map_free(b->routes, NULL);
 	map_free(b->local, NULL);
+	map_free(b->nodes, NULL);
+	free(b->node);
 	free(b->slots);
 	free(b->generations);
 	free(b->free_slots);

@@ -5,9 +5,12 @@
 
 #include "lucid/clock.h"
 #include "lucid/log.h"
+#include "lucid/id.h"
 #include "lucid/str.h"
 
 #define MAX_QUEUED 4096 /* past that the newest are dropped, with a line */
+#define MAX_ORIGINS 256 /* other processes remembered */
+#define ORIGIN_SIZE 17
 
 struct subscription {
 	struct list node;
@@ -20,8 +23,14 @@ struct subscription {
 struct queued {
 	struct list node;
 	struct event e;
-	char *topic, *object_id, *user_id;
-	bool carried; /* it came from elsewhere */
+	char *topic, *object_id, *user_id, *origin;
+	bool ours; /* to be carried to others */
+};
+
+struct origin {
+	struct list node;
+	uint64_t seq; /* the latest heard */
+	char name[ORIGIN_SIZE];
 };
 
 struct bus_events {
@@ -31,7 +40,10 @@ struct bus_events {
 	struct loop_task task;
 	struct transport *carrier;
 	int64_t start_ms;
-	uint64_t number;
+	uint64_t number, own_seq;
+	char origin[ORIGIN_SIZE];
+	struct list origins; /* the ones heard of, latest first */
+	size_t norigins;
 };
 
 static void queued_free(struct queued *q)
@@ -40,6 +52,7 @@ static void queued_free(struct queued *q)
 	free(q->topic);
 	free(q->object_id);
 	free(q->user_id);
+	free(q->origin);
 	free(q);
 }
 
@@ -59,7 +72,7 @@ static void give_out(struct bus_events *ev, const struct queued *q)
 	LIST_FOREACH_SAFE(s, tmp, &ev->subscriptions, node)
 		if (s->dead)
 			subscription_free(s);
-	if (!q->carried && ev->carrier && ev->carrier->publish)
+	if (q->ours && ev->carrier && ev->carrier->publish)
 		ev->carrier->publish(ev->carrier, &q->e);
 }
 
@@ -89,21 +102,23 @@ void bus_last_event_id(struct bus *b, char ret[sizeof((struct event *)0)->id])
 	write_id(bus_events_of(b), ret);
 }
 
-static void enqueue(struct bus_events *ev, const char *topic, const char *object_id, const char *user_id, int64_t time_ms,
-		    json_t *data, bool carried)
+/* e says what and whose; its strings are copied, data is consumed. */
+static void enqueue(struct bus_events *ev, const struct event *e, json_t *data, bool ours)
 {
 	if (ev->nqueued >= MAX_QUEUED) {
-		log_warn("bus", "event %s dropped: %d are queued", topic, MAX_QUEUED);
+		log_warn("bus", "event %s dropped: %d are queued", e->topic, MAX_QUEUED);
+		ev->own_seq += ours; /* a gap, for others to see */
 		json_decref(data);
 		return;
 	}
 	struct queued *q = XNEW(struct queued);
-	q->topic = xstrdup(topic);
-	q->object_id = xstrdup(object_id ? object_id : "");
-	q->user_id = xstrdup(user_id ? user_id : "");
-	q->carried = carried;
-	q->e = (struct event){ .topic = q->topic, .time_ms = time_ms, .object_id = q->object_id, .user_id = q->user_id,
-			       .data = data ? data : json_object() };
+	q->topic = xstrdup(e->topic);
+	q->object_id = xstrdup(e->object_id ? e->object_id : "");
+	q->user_id = xstrdup(e->user_id ? e->user_id : "");
+	q->origin = xstrdup(e->origin ? e->origin : "");
+	q->ours = ours;
+	q->e = (struct event){ .topic = q->topic, .time_ms = e->time_ms, .object_id = q->object_id, .user_id = q->user_id,
+			       .origin = q->origin, .seq = ours ? ++ev->own_seq : e->seq, .data = data ? data : json_object() };
 	ev->number++;
 	write_id(ev, q->e.id);
 	list_append(&ev->queue, &q->node);
@@ -113,12 +128,65 @@ static void enqueue(struct bus_events *ev, const char *topic, const char *object
 
 void bus_publish(struct bus *b, const char *topic, const char *object_id, const char *user_id, json_t *data)
 {
-	enqueue(bus_events_of(b), topic, object_id, user_id, clock_wall_ms(), data, false);
+	bus_deliver(b, topic, object_id, user_id, clock_wall_ms(), data);
 }
 
 void bus_deliver(struct bus *b, const char *topic, const char *object_id, const char *user_id, int64_t time_ms, json_t *data)
 {
-	enqueue(bus_events_of(b), topic, object_id, user_id, time_ms, data, true);
+	struct event e = { .topic = topic, .object_id = object_id, .user_id = user_id, .time_ms = time_ms };
+	enqueue(bus_events_of(b), &e, data, true);
+}
+
+/* --- of other processes */
+
+void bus_gap(struct bus *b, const char *origin)
+{
+	struct event e = { .topic = BUS_GAP, .object_id = origin, .time_ms = clock_wall_ms() };
+	enqueue(bus_events_of(b), &e, NULL, false);
+}
+
+/* The one remembered, or a new one in the place of who was silent longest. */
+static struct origin *origin_of(struct bus_events *ev, const char *name)
+{
+	struct origin *o;
+	LIST_FOREACH(o, &ev->origins, node)
+		if (str_eq(o->name, name)) {
+			list_remove(&o->node);
+			list_prepend(&ev->origins, &o->node);
+			return o;
+		}
+	if (ev->norigins >= MAX_ORIGINS) {
+		o = CONTAINER_OF(ev->origins.prev, struct origin, node);
+		list_remove(&o->node);
+	} else {
+		o = XNEW(struct origin);
+		ev->norigins++;
+	}
+	o->seq = 0;
+	snprintf(o->name, sizeof o->name, "%s", name);
+	list_prepend(&ev->origins, &o->node);
+	return o;
+}
+
+enum bus_arrival bus_deliver_foreign(struct bus *b, const struct event *e, json_t *data)
+{
+	struct bus_events *ev = bus_events_of(b);
+	struct origin *o = origin_of(ev, e->origin);
+	enum bus_arrival how = o->seq && e->seq > o->seq + 1 ? BUS_AFTER_GAP : BUS_NEW;
+	if (e->seq <= o->seq || str_eq(e->origin, ev->origin)) {
+		json_decref(data);
+		return BUS_REPEATED;
+	}
+	if (how == BUS_AFTER_GAP)
+		bus_gap(b, e->origin);
+	o->seq = e->seq;
+	enqueue(ev, e, data, false);
+	return how;
+}
+
+const char *bus_origin(struct bus *b)
+{
+	return bus_events_of(b)->origin;
 }
 
 void bus_carry_events(struct bus *b, struct transport *t)
@@ -149,6 +217,8 @@ struct bus_events *bus_events_new(struct loop *l)
 	ev->loop = l;
 	list_init(&ev->subscriptions);
 	list_init(&ev->queue);
+	list_init(&ev->origins);
+	id_hex(ev->origin, sizeof ev->origin / 2);
 	loop_task_init(&ev->task, on_turn_end);
 	ev->start_ms = clock_wall_ms();
 	return ev;
@@ -158,10 +228,13 @@ void bus_events_free(struct bus_events *ev)
 {
 	struct subscription *s, *stmp;
 	struct queued *q, *qtmp;
+	struct origin *o, *otmp;
 	loop_undefer(&ev->task);
 	LIST_FOREACH_SAFE(q, qtmp, &ev->queue, node)
 		queued_free(q);
 	LIST_FOREACH_SAFE(s, stmp, &ev->subscriptions, node)
 		subscription_free(s);
+	LIST_FOREACH_SAFE(o, otmp, &ev->origins, node)
+		free(o);
 	free(ev);
 }

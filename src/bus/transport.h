@@ -22,10 +22,27 @@ struct bus *bus_new(struct loop *l);
 void bus_free(struct bus *b); /* with no call under way; takes NULL */
 /* Calls for this role go through t; NULL takes the route away. t outlives the bus. */
 void bus_route(struct bus *b, const char *role, struct transport *t);
-/* Events published here are also given to t. NULL: to nobody. */
+/* The node this process is on: calls to it go as calls to no node in particular. */
+void bus_set_node(struct bus *b, const char *node);
+/* Calls to the agent of another node go through t; NULL takes the route away. t outlives its route. */
+void bus_route_node(struct bus *b, const char *node, struct transport *t);
+/* Events of this process, its supervisor's among them, are also given to t. NULL: to nobody. */
 void bus_carry_events(struct bus *b, struct transport *t);
-/* An event that came from elsewhere: subscribers here hear it, it is not carried on. data is consumed. */
+/* An event of our own supervisor: from here on it is this process's. data is consumed. */
 void bus_deliver(struct bus *b, const char *topic, const char *object_id, const char *user_id, int64_t time_ms, json_t *data);
+
+enum bus_arrival {
+	BUS_NEW,      /* delivered */
+	BUS_REPEATED, /* known already, dropped: two feeds may bring the same */
+	BUS_AFTER_GAP, /* delivered, behind a BUS_GAP: some before it are missing */
+};
+/* An event of another process: subscribers here hear it, it is not carried on. origin and seq are that process's (its own
+ * origin is bus_origin there). The first one heard of an origin may have any seq. data is consumed. */
+enum bus_arrival bus_deliver_foreign(struct bus *b, const struct event *e, json_t *data);
+/* Events of that origin, or "" for whoever's, may have been missed. */
+void bus_gap(struct bus *b, const char *origin);
+/* What this process is called in the events it carries to others. */
+const char *bus_origin(struct bus *b);
 /* Calls that nobody has answered yet. */
 size_t bus_calls_open(const struct bus *b);
 

@@ -245,7 +245,7 @@ static void rig_start(struct rig *t)
 		bus_serve(t->bus, op_find(rows[i].op), rows[i].fn, t);
 	t->sub = bus_subscribe(t->bus, "server.*", heard, t);
 	t->events[0] = 0;
-	struct role_env env = { t->loop, t->bus, t->store, t->config, "node-1" };
+	struct role_env env = { .loop = t->loop, .bus = t->bus, .store = t->store, .config = t->config, .node = "node-1" };
 	assert_int_equal(role_rdp_server_manager.init(&env, &t->role), 0);
 	role_rdp_server_manager.start(t->role);
 }

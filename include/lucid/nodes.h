@@ -1,0 +1,43 @@
+/*
+ * nodes: the hosts there are, as this process knows them. Floor F5 (src/cluster fulfils it), loop thread only, never blocks.
+ *
+ * A host's agent registers itself in the collection `nodes` and beats there; every process follows that collection and keeps a
+ * copy, with a route on the bus for each node that has a URL (call_args.node). Whether a node is there is judged by whether its
+ * beat goes on, by this process's own clock: what time another host believes it is does not matter.
+ * When a node comes, goes, or drains, the event "node.status" {node, status} is published. Not for: placement, and what is done
+ * about the servers of a node (rdp-server-manager).
+ */
+#ifndef LUCID_NODES_H
+#define LUCID_NODES_H
+
+#include "lucid/base.h"
+
+struct nodes;
+
+enum node_status {
+	NODE_READY,
+	NODE_DRAINING,	  /* takes no new servers */
+	NODE_UNREACHABLE, /* its beat has stopped */
+};
+const char *node_status_to_string(enum node_status s);
+
+/* Borrowed until the loop's turn ends. */
+struct node_info {
+	const char *name, *url; /* url "": only the process it runs in can ask it */
+	const char *host;	/* what clients connect to */
+	const char *const *labels; /* NULL-ended */
+	enum node_status status;
+	bool here; /* this process's own host */
+	int64_t cores, memory_mb;
+	int cpu_percent, memory_percent;
+	int64_t version;
+};
+
+/* NULL: there is none of this name. */
+const struct node_info *nodes_find(struct nodes *n, const char *name);
+/* Each in the order of names, until fn says false. */
+void nodes_each(struct nodes *n, bool (*fn)(const struct node_info *node, void *arg), void *arg);
+/* True once the collection was read for the first time. */
+bool nodes_known(const struct nodes *n);
+
+#endif
