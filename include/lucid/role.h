@@ -7,12 +7,13 @@
 
 #include "lucid/bus.h"
 #include "lucid/config.h"
-#include "lucid/lease.h"
 #include "lucid/log.h"
 #include "lucid/loop.h"
 #include "lucid/metrics.h"
-#include "lucid/nodes.h"
 #include "lucid/store.h"
+
+struct nodes;  /* lucid/nodes.h */
+struct leases; /* lucid/lease.h */
 
 /* What a role is given; all of it outlives the role. */
 struct role_env {
@@ -21,8 +22,8 @@ struct role_env {
 	struct store *store;
 	const struct config *config;
 	const char *node; /* NODE_NAME */
-	struct nodes *nodes;   /* lucid/nodes.h */
-	struct leases *leases; /* lucid/lease.h */
+	struct nodes *nodes;
+	struct leases *leases;
 };
 
 struct role {
