@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 import accounts as accounts_lib  # noqa: E402
 import lucid  # noqa: E402
 import rdp  # noqa: E402
+import redis  # noqa: E402
 
 
 def pytest_configure(config):
@@ -83,3 +84,17 @@ def login():
         d.ids.add(server["server_id"])
         return client
     return open_client
+
+
+@pytest.fixture
+def make_redis():
+    """make_redis(password=…): a redis-server of the test's own, running."""
+    made = []
+
+    def make(start=True, **more):
+        r = redis.RedisServer(**more)
+        made.append(r)
+        return r.start() if start else r
+    yield make
+    for r in made:
+        r.stop()

@@ -1,0 +1,138 @@
+"""A real redis-server in a directory and on a port of its own: killed, frozen, restarted and emptied as a test wants it."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import urllib.parse
+
+import proc
+from lucid import free_ports
+from proc import until
+
+
+class RedisError(Exception):
+    """What Redis answered with a minus."""
+
+
+def encode(args):
+    parts = [a if isinstance(a, bytes) else str(a).encode() for a in args]
+    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts)
+
+
+def decode(f):
+    line = f.readline()
+    if not line.endswith(b"\r\n"):
+        raise ConnectionError("Redis closed the connection")
+    kind, rest = line[:1], line[1:-2]
+    if kind == b"-":
+        return RedisError(rest.decode())
+    if kind == b"+":
+        return rest.decode()
+    if kind == b":":
+        return int(rest)
+    if kind == b"$":
+        return None if int(rest) < 0 else f.read(int(rest) + 2)[:-2].decode("utf-8", "replace")
+    return None if int(rest) < 0 else [decode(f) for _ in range(int(rest))]
+
+
+class RedisServer:
+    """Use as a context, or start() and stop(). It keeps nothing on disk: after restart() it is empty."""
+
+    def __init__(self, password=None, port=None):
+        self.dir = tempfile.mkdtemp(prefix="lrdp-redis-")
+        os.chmod(self.dir, 0o755)  # the program under test runs as somebody else
+        self.port = port or free_ports(1)
+        self.password = password
+        self.socket_path = os.path.join(self.dir, "redis.sock")
+        self.log_path = os.path.join(self.dir, "log")
+        self.process = None
+
+    # --- how it is named in a setting
+    def url(self, db=None, password=None):
+        """redis://; another password than its own is the wrong one."""
+        password = password if password is not None else self.password
+        secret = f":{urllib.parse.quote(password, safe='')}@" if password else ""
+        return f"redis://{secret}127.0.0.1:{self.port}{'' if db is None else f'/{db}'}"
+
+    @property
+    def unix_url(self):
+        return f"unix:{self.socket_path}"
+
+    # --- its life
+    def spawn(self):
+        more = ["--requirepass", self.password] if self.password else []
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", self.socket_path,
+                 "--unixsocketperm", "777", "--save", "", "--appendonly", "no", "--dir", self.dir, "--daemonize", "no", *more],
+                cwd=self.dir, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+    def up(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"redis-server left with {self.process.returncode}: {(proc.read(self.log_path) or '')[-2000:]}")
+        try:
+            return self.command("PING") == "PONG"
+        except (OSError, RedisError):
+            return False
+
+    def start(self):
+        self.spawn()
+        until("redis-server to answer", self.up, 10)
+        return self
+
+    def kill(self):
+        """As a crash would: at once, whatever it was doing."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+
+    def freeze(self):
+        """It keeps its connections and takes new ones, and never answers."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def restart(self):
+        self.kill()
+        return self.start()
+
+    def stop(self):
+        self.kill()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    __enter__ = start
+
+    def __exit__(self, *_):
+        self.stop()
+
+    # --- asked directly
+    def command(self, *args, timeout=5):
+        """One command on a connection of its own."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as s, s.makefile("rb") as f:
+            if self.password:
+                s.sendall(encode(["AUTH", self.password]))
+                answer = decode(f)
+                if isinstance(answer, RedisError):
+                    raise answer
+            s.sendall(encode(args))
+            answer = decode(f)
+        if isinstance(answer, RedisError):
+            raise answer
+        return answer
+
+    def flush(self):
+        self.command("FLUSHALL")
+
+    def flush_scripts(self):
+        self.command("SCRIPT", "FLUSH")
+
+    def keys(self, pattern="*"):
+        return sorted(self.command("KEYS", pattern))
+
+    def clients(self):
+        """What CLIENT LIST says of each connection but the asking one, as dicts."""
+        rows = [dict(field.split("=", 1) for field in line.split()) for line in self.command("CLIENT", "LIST").splitlines()]
+        return [r for r in rows if not r.get("cmd", "").startswith("client")]
