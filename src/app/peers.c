@@ -5,24 +5,36 @@
 #include "app/roles.h"
 #include "bus/rest.h"
 #include "lucid/log.h"
+#include "lucid/map.h"
 #include "lucid/str.h"
 #include "net/http_client.h"
+#include "net/http_url.h"
 #include "net/tls.h"
 
 #define CALLS_MAX 1024 /* under way to all of them together */
 #define CHECK_MS 4500
 
+/* A process behind a URL: of roles, of nodes, or of both. */
+struct place {
+	struct list node;
+	char *url; /* what a path can follow */
+	struct rest *rest;
+	unsigned users;
+};
+
 struct peer {
 	struct peers *peers;
 	const struct role *role;
-	char *url;
-	struct rest *rest;
+	struct place *place;
 };
 
 struct peers {
 	struct http_client *client;
+	struct token_keys *keys;
 	struct peer list[8];
 	size_t n;
+	struct map *nodes; /* name → place */
+	struct list places;
 };
 
 static bool lives_here(const struct role *role, const struct role *const *roles)
@@ -42,6 +54,8 @@ static struct http_client *make_client(struct loop *l, const struct http_tls *tl
 	return client;
 }
 
+/* --- places */
+
 /* What a path can follow. */
 static char *make_base(const char *url)
 {
@@ -49,20 +63,76 @@ static char *make_base(const char *url)
 	return str_starts(url, "unix:") ? xasprintf("%s:", url) : xstrndup(url, len - (url[len - 1] == '/'));
 }
 
+static struct place *place_get(struct peers *p, const char *url)
+{
+	_cleanup_(xfreep) char *base = make_base(url);
+	struct place *at;
+	LIST_FOREACH(at, &p->places, node)
+		if (str_eq(at->url, base)) {
+			at->users++;
+			return at;
+		}
+	at = XNEW(struct place);
+	at->url = TAKE_PTR(base);
+	at->rest = rest_new(p->client, p->keys, at->url);
+	at->users = 1;
+	list_append(&p->places, &at->node);
+	return at;
+}
+
+static void place_put(struct place *at)
+{
+	if (!at || --at->users)
+		return;
+	list_remove(&at->node);
+	rest_free(at->rest);
+	free(at->url);
+	free(at);
+}
+
+struct transport *peers_node(struct peers *p, const char *node, const char *url)
+{
+	struct http_url parsed;
+	const char *why = "too many nodes are known";
+	void *old = NULL;
+	if (http_url_parse(url, &parsed, &why) < 0) {
+		log_warn("server", "node %s cannot be asked at its URL: %s", node, why);
+		return NULL;
+	}
+	struct place *at = place_get(p, url);
+	if (!map_put(p->nodes, node, at, &old)) {
+		log_warn("server", "node %s cannot be asked: %s", node, why);
+		place_put(at);
+		return NULL;
+	}
+	place_put(old);
+	return rest_transport(at->rest);
+}
+
+void peers_forget_node(struct peers *p, const char *node)
+{
+	place_put(map_remove(p->nodes, node));
+}
+
+void peers_feeds_pause(UNUSED struct peers *p, UNUSED bool paused)
+{
+}
+
 struct peers *peers_new(struct loop *l, struct bus *b, const struct config *c, struct token_keys *keys,
 			const struct role *const *roles, const struct http_tls *tls)
 {
 	struct peers *p = XNEW(struct peers);
+	p->client = make_client(l, tls);
+	p->keys = keys;
+	p->nodes = map_new(PEERS_NODES_MAX);
+	list_init(&p->places);
 	for (const struct role *const *r = all_roles; *r; r++) {
 		const char *url = config_str(c, (*r)->url_option);
 		if (lives_here(*r, roles) || !*url)
 			continue;
-		if (!p->client)
-			p->client = make_client(l, tls);
 		struct peer *to = &p->list[p->n++];
-		*to = (struct peer){ p, *r, make_base(url), NULL };
-		to->rest = rest_new(p->client, keys, to->url);
-		bus_route(b, (*r)->name, rest_transport(to->rest));
+		*to = (struct peer){ p, *r, place_get(p, url) };
+		bus_route(b, (*r)->name, rest_transport(to->place->rest));
 	}
 	return p;
 }
@@ -106,7 +176,7 @@ static void on_health(const struct http_result *res, void *arg)
 static void check_peer(void *arg, api_check_done done, void *token)
 {
 	const struct peer *peer = arg;
-	_cleanup_(xfreep) char *url = xasprintf("%s/health", peer->url);
+	_cleanup_(xfreep) char *url = xasprintf("%s/health", peer->place->url);
 	struct asked *a = XNEW(struct asked);
 	*a = (struct asked){ peer, done, token };
 	struct http_ask ask = { .method = HTTP_GET, .url = url, .timeout_ms = CHECK_MS };
@@ -123,14 +193,18 @@ void peers_add_checks(struct peers *p, struct api *a)
 		api_add_check(a, p->list[i].role->name, false, check_peer, &p->list[i]);
 }
 
+static void put_place(void *place)
+{
+	place_put(place);
+}
+
 void peers_free(struct peers *p)
 {
 	if (!p)
 		return;
-	http_client_free(p->client);
-	for (size_t i = 0; i < p->n; i++) {
-		rest_free(p->list[i].rest);
-		free(p->list[i].url);
-	}
+	map_free(p->nodes, put_place);
+	for (size_t i = 0; i < p->n; i++)
+		place_put(p->list[i].place);
+	http_client_free(p->client); /* with the checks that are under way */
 	free(p);
 }

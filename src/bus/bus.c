@@ -351,7 +351,7 @@ struct bus *bus_new(struct loop *l)
 	b->loop = l;
 	b->routes = map_new(16);
 	b->local = map_new(16);
-	b->nodes = map_new(16);
+	b->nodes = map_new(256);
 	list_init(&b->open);
 	list_init(&b->spare);
 	b->sweep = loop_timer_new(l, on_sweep, b);

@@ -16,9 +16,11 @@ struct rest {
 	struct http_client *client;
 	struct token_keys *keys;
 	char *url;
+	struct list asked;
 };
 
 struct asked {
+	struct list node;
 	struct call *call;
 	struct http_call *http;
 };
@@ -106,6 +108,7 @@ static void send_call(struct transport *t, struct call *c)
 		call_fail(c, rc == -ERR_INVALID ? ERR_INTERNAL : rc, "the role %s cannot be asked: %s", c->op->role, why ? why : "too many calls are under way");
 		return;
 	}
+	list_append(&r->asked, &a->node);
 	c->remote = (uintptr_t)a;
 }
 
@@ -115,6 +118,7 @@ static void cancel_call(UNUSED struct transport *t, struct call *c)
 	if (!a)
 		return;
 	c->remote = 0;
+	list_remove(&a->node);
 	http_client_cancel(a->http);
 	free(a);
 	call_fail(c, ERR_CANCELLED, NULL);
@@ -187,6 +191,7 @@ static void on_result(const struct http_result *res, void *arg)
 	_cleanup_(xfreep) struct asked *a = arg;
 	struct call *c = a->call;
 	c->remote = 0;
+	list_remove(&a->node);
 	if (http_result_outcome(res) == HTTP_NEVER_SENT)
 		call_fail(c, ERR_UNAVAILABLE, "the role %s does not answer: %s", c->op->role, http_result_why(res));
 	else if (http_result_outcome(res) == HTTP_UNCERTAIN)
@@ -206,13 +211,21 @@ struct rest *rest_new(struct http_client *client, struct token_keys *keys, const
 	r->client = client;
 	r->keys = keys;
 	r->url = xstrdup(url);
+	list_init(&r->asked);
 	return r;
 }
 
 void rest_free(struct rest *r)
 {
+	struct asked *a, *tmp;
 	if (!r)
 		return;
+	LIST_FOREACH_SAFE(a, tmp, &r->asked, node) {
+		a->call->remote = 0;
+		http_client_cancel(a->http);
+		call_fail(a->call, ERR_UNCERTAIN, NULL);
+		free(a);
+	}
 	free(r->url);
 	free(r);
 }

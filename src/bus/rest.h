@@ -18,7 +18,7 @@
 struct rest;
 /* `url` without a trailing slash. Client and keys outlive it. */
 struct rest *rest_new(struct http_client *client, struct token_keys *keys, const char *url);
-void rest_free(struct rest *r); /* with no call under way; takes NULL */
+void rest_free(struct rest *r); /* calls under way are answered with ERR_UNCERTAIN; takes NULL */
 struct transport *rest_transport(struct rest *r);
 
 #endif
