@@ -30,6 +30,7 @@ struct queued {
 struct origin {
 	struct list node;
 	uint64_t seq; /* the latest heard */
+	bool heard;   /* else its first one is still to come, and may have any number */
 	char name[ORIGIN_SIZE];
 };
 
@@ -44,6 +45,9 @@ struct bus_events {
 	char origin[ORIGIN_SIZE];
 	struct list origins; /* the ones heard of, latest first */
 	size_t norigins;
+	bool carried;
+	void (*on_carried)(bool carried, void *arg);
+	void *carried_arg;
 };
 
 static void queued_free(struct queued *q)
@@ -163,6 +167,7 @@ static struct origin *origin_of(struct bus_events *ev, const char *name)
 		ev->norigins++;
 	}
 	o->seq = 0;
+	o->heard = false;
 	snprintf(o->name, sizeof o->name, "%s", name);
 	list_prepend(&ev->origins, &o->node);
 	return o;
@@ -171,17 +176,51 @@ static struct origin *origin_of(struct bus_events *ev, const char *name)
 enum bus_arrival bus_deliver_foreign(struct bus *b, const struct event *e, json_t *data)
 {
 	struct bus_events *ev = bus_events_of(b);
-	struct origin *o = origin_of(ev, e->origin);
-	enum bus_arrival how = o->seq && e->seq > o->seq + 1 ? BUS_AFTER_GAP : BUS_NEW;
-	if (e->seq <= o->seq || str_eq(e->origin, ev->origin)) {
+	struct origin *o = str_eq(e->origin, ev->origin) ? NULL : origin_of(ev, e->origin);
+	if (!o || e->seq <= o->seq) { /* our own echo, or known */
 		json_decref(data);
 		return BUS_REPEATED;
 	}
+	enum bus_arrival how = o->heard && e->seq > o->seq + 1 ? BUS_AFTER_GAP : BUS_NEW;
 	if (how == BUS_AFTER_GAP)
 		bus_gap(b, e->origin);
 	o->seq = e->seq;
+	o->heard = true;
 	enqueue(ev, e, data, false);
 	return how;
+}
+
+void bus_reached(struct bus *b, const char *origin, uint64_t seq)
+{
+	struct bus_events *ev = bus_events_of(b);
+	if (str_eq(origin, ev->origin))
+		return;
+	struct origin *o = origin_of(ev, origin);
+	if (o->heard && seq > o->seq)
+		bus_gap(b, origin);
+	o->seq = MAX(o->seq, seq);
+	o->heard = true;
+}
+
+bool bus_carried(struct bus *b)
+{
+	return bus_events_of(b)->carried;
+}
+
+void bus_set_carried(struct bus *b, bool carried)
+{
+	struct bus_events *ev = bus_events_of(b);
+	if (ev->carried == carried)
+		return;
+	ev->carried = carried;
+	if (ev->on_carried)
+		ev->on_carried(carried, ev->carried_arg);
+}
+
+void bus_on_carried(struct bus *b, void (*fn)(bool carried, void *arg), void *arg)
+{
+	bus_events_of(b)->on_carried = fn;
+	bus_events_of(b)->carried_arg = arg;
 }
 
 const char *bus_origin(struct bus *b)

@@ -41,8 +41,18 @@ enum bus_arrival {
 enum bus_arrival bus_deliver_foreign(struct bus *b, const struct event *e, json_t *data);
 /* Events of that origin, or "" for whoever's, may have been missed. */
 void bus_gap(struct bus *b, const char *origin);
+/* That origin says that its latest event was seq: what was not heard of it by now was missed. Not for one whose events take
+ * several ways at different speeds. */
+void bus_reached(struct bus *b, const char *origin, uint64_t seq);
 /* What this process is called in the events it carries to others. */
 const char *bus_origin(struct bus *b);
+
+/* The carrier's word (bus/redis_events.h): at this moment it brings this process the events of all others. False without one.
+ * Who feeds events in some other way does so while it is false; what comes both ways at the change is told apart. */
+bool bus_carried(struct bus *b);
+/* One follower, told from the loop at each change; NULL fn: nobody. */
+void bus_on_carried(struct bus *b, void (*fn)(bool carried, void *arg), void *arg);
+void bus_set_carried(struct bus *b, bool carried); /* the carrier's alone */
 /* Calls that nobody has answered yet. */
 size_t bus_calls_open(const struct bus *b);
 
