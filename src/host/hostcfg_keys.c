@@ -317,3 +317,13 @@ int hostcfg_sesman_port(const struct inifile *f)
 	int64_t port = 3350;
 	return v && !str_int(v, 1, 65535, &port) ? 0 : (int)port;
 }
+
+int hostcfg_sesman_displays(const struct inifile *f, int *ret_first)
+{
+	_cleanup_(doc_unrefp) json_t *raw = inifile_doc(f);
+	const char *offset = hostcfg_value(raw, "Sessions", "X11DisplayOffset"), *most = hostcfg_value(raw, "Sessions", "MaxSessions");
+	int64_t first, count;
+	*ret_first = offset && str_int(offset, 0, 65535, &first) ? (int)first : 10;
+	/* none, or 0, is no bound at all */
+	return !most ? 51 : str_int(most, 1, 9999, &count) ? (int)count + 1 : 1000;
+}

@@ -41,6 +41,8 @@ void hostcfg_check(enum hostcfg_file w, const struct hostcfg_dirs *dirs, const s
 /* The port that xrdp will listen on; 0 when it is no TCP port of this host's loopback (vsock, a socket, another address). */
 int hostcfg_xrdp_port(const struct inifile *f);
 int hostcfg_sesman_port(const struct inifile *f);
+/* The displays that sesman may give away: how many, from *ret_first on. */
+int hostcfg_sesman_displays(const struct inifile *f, int *ret_first);
 /* The last value of a key, borrowed from raw (inifile_doc); NULL: absent. Names in either case. */
 const char *hostcfg_value(const json_t *raw, const char *section, const char *key);
 

@@ -277,7 +277,7 @@ void inifile_set(struct inifile *f, const char *section, const char *key, const 
 	assign(f);
 }
 
-void inifile_remove(struct inifile *f, const char *section)
+static bool remove_first(struct inifile *f, const char *section)
 {
 	for (size_t k = 0; k < f->n;)
 		if (f->line[k].kind == KEY && in_section(&f->line[k], section))
@@ -287,7 +287,16 @@ void inifile_remove(struct inifile *f, const char *section)
 	for (size_t k = 0; k < f->n; k++)
 		if (f->line[k].kind == SECTION && in_section(&f->line[k], section)) {
 			drop(f, k);
-			break;
+			assign(f);
+			return true;
 		}
-	assign(f);
+	return false;
+}
+
+void inifile_remove(struct inifile *f, const char *section)
+{
+	/* the name may be the section's own; and without the first, the next one with its name would come to count */
+	_cleanup_(xfreep) char *name = xstrdup(section);
+	while (remove_first(f, name))
+		;
 }

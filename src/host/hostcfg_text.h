@@ -31,7 +31,7 @@ const char *inifile_section(const struct inifile *f, const char *name);
  * lines. A new key comes after a comment that shows it ("#key=…"), else after the last key of its section; a new section at
  * the end. */
 void inifile_set(struct inifile *f, const char *section, const char *key, const json_t *values);
-/* Take a section away with its keys; comments stay. */
+/* Take a section away with its keys, and those of its name that did not count; comments stay. */
 void inifile_remove(struct inifile *f, const char *section);
 
 #endif

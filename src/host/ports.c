@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "host/fs.h"
+#include "host/hostcfg_files.h"
 #include "host/instance.h"
 #include "lucid/str.h"
 
@@ -58,15 +59,13 @@ static bool is_ours(struct host *h, int port)
 	return false;
 }
 
-/* A number of the host's own sesman.ini. */
-static int host_setting(struct host *h, const char *key, int otherwise)
+/* The host's own sesman.ini; empty where there is none. */
+static struct inifile *host_sesman(const struct host *h)
 {
-	_cleanup_(xfreep) char *path = xasprintf("%s/sesman.ini", h->set.xrdp_config), *text = fs_read(path, 65536);
-	size_t len = strlen(key);
-	for (const char *p = text; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL)
-		if (strncasecmp(p, key, len) == 0 && p[len] == '=')
-			return atoi(p + len + 1);
-	return otherwise;
+	int err;
+	const char *why;
+	_cleanup_(xfreep) char *text = hostcfg_read(h, HOSTCFG_SESMAN, &err, &why);
+	return inifile_parse(text ? text : "");
 }
 
 /* Ports that go with a display: Xvnc listens on 5900+N, and sesman passes over a display whose ports are taken. It makes
@@ -119,10 +118,9 @@ static int block_taken(struct host *h, int first, int host_first, int host_count
 
 /* Only root can bind below 1024, so nobody else can sit down where a dead sesman was and be told passwords. Ports that
  * /etc/services knows are left to their services. */
-static int choose_sesman_port(struct host *h, unsigned spread)
+static int choose_sesman_port(struct host *h, unsigned spread, int host_port)
 {
 	enum { PRIVILEGED = 660, PRIVILEGED_N = 330, FIRST = 21000, LAST = 29999 };
-	int host_port = host_setting(h, "ListenPort", 3350);
 	for (int n = 0; n < PRIVILEGED_N; n++) {
 		int port = PRIVILEGED + (int)((spread + (unsigned)n) % PRIVILEGED_N);
 		if (port != host_port && !is_ours(h, port) && port_is_free_local(port) &&
@@ -139,11 +137,10 @@ int ports_choose(struct host *h, const char *server_id, int *ret_sesman_port, in
 {
 	enum { FIRST_DISPLAY = 1000, LAST_DISPLAY = 59000, SPREAD = 20 };
 	unsigned spread = (unsigned)strtoul(server_id, NULL, 16); /* the first group of a UUID */
-	int host_first = host_setting(h, "X11DisplayOffset", 10);
-	int host_sessions = host_setting(h, "MaxSessions", 50);
-	int host_count = host_sessions > 0 && host_sessions < 10000 ? host_sessions + 1 : 1000;
-	int port = choose_sesman_port(h, spread), display = FIRST_DISPLAY + (int)(spread % SPREAD) * PORTS_DISPLAYS,
-	    next;
+	_cleanup_(inifile_freep) struct inifile *own = host_sesman(h);
+	int host_first, host_count = hostcfg_sesman_displays(own, &host_first), next;
+	int port = choose_sesman_port(h, spread, hostcfg_sesman_port(own));
+	int display = FIRST_DISPLAY + (int)(spread % SPREAD) * PORTS_DISPLAYS;
 	while (display <= LAST_DISPLAY && (next = block_taken(h, display, host_first, host_count)))
 		display = next;
 	if (!port || display > LAST_DISPLAY)

@@ -176,6 +176,36 @@ static void test_ports(void **state)
 	}
 }
 
+static void test_sesman_numbers(void **state)
+{
+	static const struct {
+		const char *ini;
+		int port, first, count;
+	} rows[] = {
+		{ "", 3350, 10, 51 },
+		{ "[Globals]\nListenPort = 3351\n[Sessions]\n X11displayOffset = 20 ; from\nMaxSessions=4\n", 3351, 20, 5 },
+		{ "[Sessions]\nMaxSessions=0\n", 3350, 10, 1000 },
+		{ "[Sessions]\nX11DisplayOffset=2147483647\nMaxSessions=99999999999\n", 3350, 10, 1000 },
+		/* elsewhere they mean nothing */
+		{ "ListenPort=1\n[Globals]\nX11DisplayOffset=20\n[Other]\nListenPort=2\n", 3350, 10, 51 },
+	};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		_cleanup_(inifile_freep) struct inifile *f = inifile_parse(rows[k].ini);
+		int first;
+		assert_int_equal(hostcfg_sesman_displays(f, &first), rows[k].count);
+		assert_int_equal(first, rows[k].first);
+		assert_int_equal(hostcfg_sesman_port(f), rows[k].port);
+	}
+}
+
+/* Of two sections with one name the second must not come to count when the first goes. */
+static void test_section_that_is_there_twice(void **state)
+{
+	_cleanup_(xfreep) char *t = change(HOSTCFG_XRDP, "[Globals]\nport=1\n[X]\nlib=a\n; why\n[Xorg]\nlib=b\n[x]\nlib=/tmp/evil.so\n",
+					   "{\"X\":null}", NULL, NULL);
+	assert_string_equal(t, "[Globals]\nport=1\n; why\n[Xorg]\nlib=b\n");
+}
+
 /* What the package brings passes, and survives a change of every value to itself. */
 static void test_debians_own_files(void **state)
 {
@@ -210,6 +240,8 @@ int main(void)
 		cmocka_unit_test(test_sections_go_and_params_repeat),
 		cmocka_unit_test(test_what_is_refused),
 		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_sesman_numbers),
+		cmocka_unit_test(test_section_that_is_there_twice),
 		cmocka_unit_test(test_debians_own_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
