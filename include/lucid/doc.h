@@ -19,6 +19,11 @@ void doc_unrefp(json_t **doc); /* for _cleanup_ */
 /* Parse one JSON text. NULL on failure; why[size] (may be NULL) says what and where, without quoting the text. */
 json_t *doc_parse(const char *text, size_t len, char *why, size_t size);
 
+/* For documents that hold secrets: every byte that jansson gave back while it read one, and all of it when it goes, is overwritten. */
+json_t *doc_parse_secret(const char *text, size_t len, char *why, size_t size);
+void doc_unref_secret(json_t *doc); /* takes NULL; what another still refers to stays as it is */
+void doc_unref_secretp(json_t **doc);
+
 /* Compact text, keys in order of insertion, reals with 15 digits. The caller frees. NULL doc gives "null". */
 char *doc_text(const json_t *doc);
 struct blob *doc_blob(const json_t *doc);

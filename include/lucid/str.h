@@ -32,6 +32,7 @@ struct strbuf {
 	char *s; /* terminated once anything was added; else NULL */
 	size_t len, cap, max;
 	bool overflow;
+	bool secret; /* set by who makes it: no copy of what is in it stays behind */
 };
 void strbuf_add(struct strbuf *b, const void *data, size_t len);
 void strbuf_puts(struct strbuf *b, const char *s);

@@ -64,7 +64,7 @@ static json_t *compare(struct reload *r)
 		doc_set_str(doc, "names", d.live.s);
 	json_object_set_new(doc, "values", d.values);
 	if (!d.live.len) {
-		json_decref(doc);
+		doc_unref_secret(doc);
 		doc = NULL;
 	}
 	strbuf_done(&d.live);

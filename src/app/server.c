@@ -164,7 +164,7 @@ static void on_reload(UNUSED int signo, void *arg)
 	json_t *doc = reload_read(s->env->reload);
 	if (doc)
 		reload_end(s->env->reload, take_settings(s, doc));
-	json_decref(doc);
+	doc_unref_secret(doc);
 	tell_ready(s);
 }
 

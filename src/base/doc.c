@@ -1,5 +1,6 @@
 #include "lucid/doc.h"
 
+#include <malloc.h>
 #include <stdio.h>
 
 #include "lucid/clock.h"
@@ -10,6 +11,42 @@
 void doc_unrefp(json_t **doc)
 {
 	json_decref(*doc);
+}
+
+/* --- documents with secrets: jansson knows of no wiping, but lets its allocator be told */
+
+static _Thread_local bool wiping;
+
+static void free_for_jansson(void *p)
+{
+	if (wiping && p)
+		mem_wipe(p, malloc_usable_size(p));
+	free(p);
+}
+
+__attribute__((constructor)) static void take_allocator(void)
+{
+	json_set_alloc_funcs(malloc, free_for_jansson);
+}
+
+json_t *doc_parse_secret(const char *text, size_t len, char *why, size_t size)
+{
+	wiping = true;
+	json_t *doc = doc_parse(text, len, why, size);
+	wiping = false;
+	return doc;
+}
+
+void doc_unref_secret(json_t *doc)
+{
+	wiping = true;
+	json_decref(doc);
+	wiping = false;
+}
+
+void doc_unref_secretp(json_t **doc)
+{
+	doc_unref_secret(*doc);
 }
 
 /* jansson recurses up to 2,048 levels; a cheap look first keeps the stack flat. Strings are skipped, so brackets in them

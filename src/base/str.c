@@ -107,6 +107,17 @@ bool str_match(const char *pattern, const char *s)
 	return !*pattern;
 }
 
+/* realloc would leave what it moved away from. */
+static void grow_secret(struct strbuf *b, size_t cap)
+{
+	char *s = xmalloc(cap);
+	if (b->len)
+		memcpy(s, b->s, b->len);
+	mem_wipe(b->s, b->cap);
+	free(b->s);
+	b->s = s;
+}
+
 static bool strbuf_room(struct strbuf *b, size_t more)
 {
 	size_t max = b->max ? b->max : 64u << 20;
@@ -118,7 +129,10 @@ static bool strbuf_room(struct strbuf *b, size_t more)
 		size_t cap = b->cap ? b->cap : 128;
 		while (cap < b->len + more + 1)
 			cap *= 2;
-		b->s = xrealloc(b->s, cap);
+		if (b->secret)
+			grow_secret(b, cap);
+		else
+			b->s = xrealloc(b->s, cap);
 		b->cap = cap;
 	}
 	return true;
@@ -213,8 +227,10 @@ void strbuf_reset(struct strbuf *b)
 
 void strbuf_done(struct strbuf *b)
 {
+	if (b->secret)
+		mem_wipe(b->s, b->cap);
 	free(b->s);
-	*b = (struct strbuf){ .max = b->max };
+	*b = (struct strbuf){ .max = b->max, .secret = b->secret };
 }
 
 char *strbuf_take(struct strbuf *b)

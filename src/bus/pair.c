@@ -252,13 +252,18 @@ static void on_frame(uint8_t kind, const char *data, size_t len, UNUSED const in
 			p->events.on_log(data, len, p->arg);
 		return;
 	}
-	_cleanup_(doc_unrefp) json_t *f = doc_parse(data, len, NULL, 0);
-	for (size_t i = 0; json_is_object(f) && i < ARRAY_LEN(kinds); i++)
+	/* a word may be a secret one, and words are few */
+	bool word = kind == FRAME_WORD;
+	json_t *f = word ? doc_parse_secret(data, len, NULL, 0) : doc_parse(data, len, NULL, 0);
+	bool known = false;
+	for (size_t i = 0; json_is_object(f) && !known && i < ARRAY_LEN(kinds); i++)
 		if (kinds[i].kind == kind) {
 			kinds[i].fn(p, f);
-			return;
+			known = true;
 		}
-	log_error("bus", "a frame of kind %u that makes no sense came over the pair", kind);
+	(word ? doc_unref_secret : json_decref)(f);
+	if (!known)
+		log_error("bus", "a frame of kind %u that makes no sense came over the pair", kind);
 }
 
 /* --- life */
@@ -319,13 +324,28 @@ struct transport *pair_transport(struct pair *p)
 	return &p->transport;
 }
 
-void pair_word(struct pair *p, const char *word, const json_t *doc)
+static json_t *word_frame(const char *word, const json_t *doc)
 {
 	json_t *f = json_object();
 	doc_set_str(f, "word", word);
 	if (doc)
 		doc_set(f, "doc", json_deep_copy(doc));
-	send_doc(p, FRAME_WORD, f);
+	return f;
+}
+
+void pair_word(struct pair *p, const char *word, const json_t *doc)
+{
+	send_doc(p, FRAME_WORD, word_frame(word, doc));
+}
+
+void pair_word_secret(struct pair *p, const char *word, const json_t *doc)
+{
+	_cleanup_(doc_unref_secretp) json_t *f = word_frame(word, doc);
+	char *text = doc_text(f); /* in one piece: nothing is left where a first guess was too short */
+	size_t len = strlen(text);
+	channel_send_secret(p->channel, FRAME_WORD, text, len);
+	mem_wipe(text, len);
+	free(text);
 }
 
 bool pair_log(struct pair *p, const char *line, size_t len)

@@ -23,6 +23,8 @@ struct pair *pair_new(struct loop *l, struct bus *b, int fd, const struct pair_e
 void pair_free(struct pair *p);
 struct transport *pair_transport(struct pair *p);
 void pair_word(struct pair *p, const char *word, const json_t *doc);
+/* A word whose document holds a secret: no copy of it stays on either side, but for what on_word makes. */
+void pair_word_secret(struct pair *p, const char *word, const json_t *doc);
 /* False when it could not be taken. */
 bool pair_log(struct pair *p, const char *line, size_t len);
 void pair_flush(struct pair *p, int ms);

@@ -237,7 +237,7 @@ static void on_reload(UNUSED int signo, void *arg)
 	if (s->reloading || s->life != RUNNING)
 		return;
 	notify_reloading();
-	_cleanup_(doc_unrefp) json_t *doc = s->env->reload(s->env->arg);
+	_cleanup_(doc_unref_secretp) json_t *doc = s->env->reload(s->env->arg);
 	if (!doc) {
 		notify_ready(s->status);
 		return;
@@ -248,7 +248,7 @@ static void on_reload(UNUSED int signo, void *arg)
 		return;
 	}
 	loop_timer_set(s->reload_late, RELOAD_MS);
-	pair_word(s->pair, "reload", doc);
+	pair_word_secret(s->pair, "reload", doc);
 }
 
 /* --- life */

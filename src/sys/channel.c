@@ -12,7 +12,7 @@
 struct header {
 	uint32_t len;
 	uint8_t kind, nfds;
-	uint16_t zero;
+	uint16_t secret; /* 1 or 0 */
 };
 
 struct out {
@@ -20,6 +20,7 @@ struct out {
 	size_t len, sent;
 	int fds[CHANNEL_MAX_FDS];
 	size_t nfds; /* set to 0 once they went with the first bytes */
+	bool secret;
 	char data[];
 };
 
@@ -78,6 +79,8 @@ static void out_free(struct channel *c, struct out *o)
 	c->queued -= o->len;
 	for (size_t i = 0; i < o->nfds; i++)
 		close(o->fds[i]);
+	if (o->secret)
+		mem_wipe(o->data, o->len);
 	free(o);
 }
 
@@ -93,6 +96,7 @@ void channel_free(struct channel *c)
 	for (size_t i = 0; i < c->in_nfds; i++)
 		close(c->in_fds[i]);
 	close(c->fd);
+	mem_wipe(c->in, c->in_cap); /* it may hold a part of a frame with a secret */
 	free(c->in);
 	free(c);
 }
@@ -145,17 +149,14 @@ static void write_queue(struct channel *c)
 		loop_io_set(c->io, LOOP_READ | (list_empty(&c->queue) ? 0 : LOOP_WRITE));
 }
 
-int channel_send(struct channel *c, uint8_t kind, const void *data, size_t len, const int *fds, size_t nfds)
+static int queue(struct channel *c, struct header h, const void *data, const int *fds)
 {
-	if (c->closed)
-		return -ERR_UNAVAILABLE;
-	if (len > CHANNEL_FRAME_MAX || nfds > CHANNEL_MAX_FDS)
-		return -ERR_TOO_LARGE;
+	size_t len = h.len, nfds = h.nfds;
 	if (c->queued + len > CHANNEL_QUEUE_MAX)
 		return -ERR_BUSY;
-	struct header h = { .len = (uint32_t)len, .kind = kind, .nfds = (uint8_t)nfds };
 	struct out *o = xcalloc(1, sizeof *o + sizeof h + len);
 	o->len = sizeof h + len;
+	o->secret = h.secret;
 	memcpy(o->data, &h, sizeof h);
 	if (len)
 		memcpy(o->data + sizeof h, data, len);
@@ -173,6 +174,24 @@ int channel_send(struct channel *c, uint8_t kind, const void *data, size_t len, 
 	c->queued += o->len;
 	write_queue(c);
 	return 0;
+}
+
+int channel_send(struct channel *c, uint8_t kind, const void *data, size_t len, const int *fds, size_t nfds)
+{
+	if (c->closed)
+		return -ERR_UNAVAILABLE;
+	if (len > CHANNEL_FRAME_MAX || nfds > CHANNEL_MAX_FDS)
+		return -ERR_TOO_LARGE;
+	return queue(c, (struct header){ .len = (uint32_t)len, .kind = kind, .nfds = (uint8_t)nfds }, data, fds);
+}
+
+int channel_send_secret(struct channel *c, uint8_t kind, const void *data, size_t len)
+{
+	if (c->closed)
+		return -ERR_UNAVAILABLE;
+	if (len > CHANNEL_FRAME_MAX)
+		return -ERR_TOO_LARGE;
+	return queue(c, (struct header){ .len = (uint32_t)len, .kind = kind, .secret = 1 }, data, NULL);
 }
 
 void channel_flush(struct channel *c, int ms)
@@ -207,10 +226,11 @@ static void take_fds(struct channel *c, struct msghdr *m)
 static bool give_frames(struct channel *c)
 {
 	size_t at = 0;
+	bool secret = false;
 	struct header h;
 	while (!c->closed && c->in_len - at >= sizeof h) {
 		memcpy(&h, c->in + at, sizeof h);
-		if (h.len > CHANNEL_FRAME_MAX || h.nfds > CHANNEL_MAX_FDS || h.zero)
+		if (h.len > CHANNEL_FRAME_MAX || h.nfds > CHANNEL_MAX_FDS || h.secret > 1)
 			return false;
 		if (c->in_len - at < sizeof h + h.len)
 			break;
@@ -225,10 +245,13 @@ static bool give_frames(struct channel *c)
 		c->events.on_frame(h.kind, data, h.len, fds, h.nfds, c->arg);
 		data[h.len] = saved;
 		at += sizeof h + h.len;
+		secret |= h.secret;
 	}
 	if (at)
 		memmove(c->in, c->in + at, c->in_len - at);
 	c->in_len -= at;
+	if (secret) /* all that is not still to be read, also where a part of the frame stood before it was moved */
+		mem_wipe(c->in + c->in_len, c->in_cap - c->in_len);
 	if (!c->in_len && c->in_cap > 256u << 10) { /* a big frame has passed: do not keep its room */
 		free(c->in);
 		c->in = NULL;
@@ -237,12 +260,23 @@ static bool give_frames(struct channel *c)
 	return true;
 }
 
+/* Not by realloc: what is left behind may be a part of a secret. */
+static void grow(struct channel *c)
+{
+	size_t cap = MAX(c->in_cap * 2, (size_t)16384);
+	char *in = xmalloc(cap + 1);
+	if (c->in_len)
+		memcpy(in, c->in, c->in_len);
+	mem_wipe(c->in, c->in_cap);
+	free(c->in);
+	c->in = in;
+	c->in_cap = cap;
+}
+
 static void read_some(struct channel *c)
 {
-	if (c->in_cap - c->in_len < 8192) {
-		c->in_cap = MAX(c->in_cap * 2, (size_t)16384);
-		c->in = xrealloc(c->in, c->in_cap + 1);
-	}
+	if (c->in_cap - c->in_len < 8192)
+		grow(c);
 	struct iovec iov = { c->in + c->in_len, c->in_cap - c->in_len };
 	union {
 		struct cmsghdr align;

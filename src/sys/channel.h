@@ -27,6 +27,8 @@ void channel_free(struct channel *c);
 /* 0; -ERR_BUSY when the queue is full; -ERR_TOO_LARGE; -ERR_UNAVAILABLE when the other side is gone. Descriptors are
  * duplicated; the caller keeps its own. */
 int channel_send(struct channel *c, uint8_t kind, const void *data, size_t len, const int *fds, size_t nfds);
+/* The same for what holds a secret: both sides overwrite their copies of it as soon as it went, or was given out. */
+int channel_send_secret(struct channel *c, uint8_t kind, const void *data, size_t len);
 /* Blocks up to ms until the queue is empty; for the last words of a process. */
 void channel_flush(struct channel *c, int ms);
 

@@ -126,7 +126,7 @@ static void assign(struct parser *p, const char *name, const char *s)
 	bool strict = known || p->layer->kind == LAYER_CONF;
 	const char *raw = "";
 	size_t len = 0;
-	struct strbuf out = { 0 }, unknown = { 0 };
+	struct strbuf out = { .secret = true }, unknown = { 0 };
 	const char *why = cut_value(s, &raw, &len, &literal);
 	if (!why && len > CONFIG_VALUE_MAX)
 		why = "the value is longer than 64 KiB";
@@ -142,8 +142,6 @@ static void assign(struct parser *p, const char *name, const char *s)
 	if (!why && known && unknown.len)
 		strbuf_printf(p->all->warnings, "%s: from %s line %u: nothing is known of %s; taken as empty\n", name,
 			      p->layer->source, p->line, unknown.s);
-	if (out.s)
-		mem_wipe(out.s, out.len);
 	strbuf_done(&out);
 	strbuf_done(&unknown);
 }

@@ -68,6 +68,7 @@ struct config_layer *layer_from_set(const char *const *set, struct strbuf *fault
 		_cleanup_(xfreep) char *name = xstrndup(set[i], (size_t)(eq - set[i]));
 		struct config_pair *old = layer_find(l, name);
 		if (old) {
+			mem_wipe(old->text, strlen(old->text));
 			free(old->text);
 			old->text = xstrdup(eq + 1);
 		} else if (strlen(eq) > CONFIG_VALUE_MAX || !layer_add(l, name, strlen(name), eq + 1, 0)) {

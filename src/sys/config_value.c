@@ -57,7 +57,7 @@ static bool json_items(const char *text, struct config_value *v, struct strbuf *
 	char why[128] = "";
 	size_t n = 0, i;
 	json_t *item;
-	_cleanup_(doc_unrefp) json_t *doc = doc_parse(text, strlen(text), why, sizeof why);
+	_cleanup_(doc_unref_secretp) json_t *doc = doc_parse_secret(text, strlen(text), why, sizeof why);
 	if (!json_is_array(doc)) {
 		strbuf_printf(detail, "not a JSON array of strings%s%s", *why ? ": " : "", why);
 		return false;

@@ -1,6 +1,7 @@
 """SIGHUP: what may change live changes, on whole; what is wrong changes nothing; what needs a restart is told."""
 import json
 import os
+import random
 import signal
 import socket
 import ssl
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+import lucid
 import proc
 from lucid import SERVERS, Api, sign, token_for
 from proc import until
@@ -97,6 +99,44 @@ def test_secrets_rotate(make_daemon, alone):
     s.reload({"JWT_SECRET": secret, "JWT_SECRETS_OLD": json.dumps([NEW_SECRET])})
     assert (status(old), status(new)) == (200, 200)
     assert secret not in s.d.log() and NEW_SECRET not in s.d.log()
+
+
+def memory_of(pid):
+    """All that a process can write to, but for the main stack: there the kernel puts the registers when a signal comes, with what was
+    copied last still in some of them."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
+        for line in maps:
+            span, rights = line.split()[:2]
+            first, end = (int(x, 16) for x in span.split("-"))
+            if rights.startswith("rw") and "[stack]" not in line:
+                mem.seek(first)
+                try:
+                    yield mem.read(end - first)
+                except OSError:
+                    pass  # what is only reserved
+
+
+@pytest.mark.skipif("san" in lucid.BIN, reason="a sanitizer keeps what was freed")
+@pytest.mark.parametrize("alone", [False, True])
+def test_nothing_stays_of_a_secret_that_was_replaced(make_daemon, alone):
+    """Not in the settings, not in what carried it from one process to the other, not in what was freed. The last set is in use, and shows
+    that the search finds what is there."""
+    def made(n):  # an allocator writes over the beginning of what was freed: what is looked for stands behind it
+        return "x" * 32 + random.randbytes(16).hex() * (n // 32)
+    sets = [(made(32), made(3200)) for _ in range(4)]
+    s = Settings(make_daemon, {"JWT_SECRET": sets[0][0], "JWT_SECRETS_OLD": sets[0][1]}, **({"roles": ("rdp-server-manager",)} if alone else {}))
+    if alone:
+        os.chown(s.path, *os.stat(f"{s.d.dir}/data/store")[4:6])
+    for i, (secret, old) in enumerate(sets[1:]):
+        s.reload({"JWT_SECRET": secret, "JWT_SECRETS_OLD": old if i % 2 else json.dumps([old])})
+    pids = [s.d.supervisor] if alone else [s.d.supervisor, s.d.server_pid()]
+
+    def found(text):
+        return sum(part.count(text[-32:].encode()) for pid in pids for part in memory_of(pid))
+    until("the end of what came last", lambda: not any(found(text) for pair in sets[:-1] for text in pair), 5)
+    for text in sets[-1]:
+        assert found(text) >= len(pids)
+    s.reload({"JWT_SECRET": lucid.SECRET})
 
 
 @pytest.mark.parametrize("bad, words", [

@@ -98,6 +98,29 @@ static void test_many_frames_of_every_size(void **state)
 	assert_int_equal(last_kind, 65 + ARRAY_LEN(sizes) - 1);
 }
 
+/* Between others, longer than one read: wiping one takes nothing from its neighbours, and a queue that is dropped is wiped, too. */
+static void test_secret_frames_arrive(void **state)
+{
+	uint32_t expect = 0;
+	static char data[100000];
+	b = channel_new(loop, raw, &events, NULL);
+	want = 40;
+	for (int i = 0; i < want; i++) {
+		size_t len = (size_t)(i * 7919) % sizeof data;
+		for (size_t k = 0; k < len; k++) {
+			data[k] = (char)((size_t)i + k * 13);
+			expect = expect * 31 + (unsigned char)data[k];
+		}
+		assert_int_equal(i % 3 ? channel_send_secret(a, 'S', data, len) : channel_send(a, 'S', data, len, NULL, 0), 0);
+	}
+	run(5000);
+	assert_int_equal(frames, want);
+	assert_int_equal(sum, expect);
+	assert_int_equal(channel_send_secret(a, 'S', data, CHANNEL_FRAME_MAX + 1), -ERR_TOO_LARGE);
+	for (int i = 0; i < 30; i++)
+		assert_int_equal(channel_send_secret(a, 'S', data, sizeof data), 0);
+}
+
 static void test_descriptors_arrive_with_their_frame(void **state)
 {
 	int pipe_fds[2];
@@ -156,7 +179,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, make, unmake)
 	const struct CMUnitTest tests[] = {
-		T(test_many_frames_of_every_size), T(test_descriptors_arrive_with_their_frame), T(test_too_large_and_full_are_refused),
+		T(test_many_frames_of_every_size), T(test_secret_frames_arrive), T(test_descriptors_arrive_with_their_frame), T(test_too_large_and_full_are_refused),
 		T(test_nonsense_closes),	   T(test_half_a_frame_then_end),		 T(test_promised_descriptor_missing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
