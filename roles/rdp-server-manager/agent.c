@@ -1,14 +1,14 @@
 #include "roles/rdp-server-manager/servers.h"
 
 /* What the manager asks of a host. It asks as the role itself: whether the caller may was settled before. */
-void agent_call(struct manager *m, const struct op *op, const char *server_id, json_t *query, json_t *body, struct call *c,
-		call_done done, void *arg)
+void agent_call(struct manager *m, const char *node, const struct op *op, const char *server_id, json_t *query, json_t *body,
+		struct call *c, call_done done, void *arg)
 {
 	struct call_args a = { 0 };
 	if (c)
 		call_onward(c, &a);
-	struct call_args args = { .op = op, .query = query, .body = body, .request_id = a.request_id, .trace = a.trace,
-				  .hops = a.hops };
+	struct call_args args = { .op = op, .node = m->one_host ? NULL : node, .query = query, .body = body,
+				  .request_id = a.request_id, .trace = a.trace, .hops = a.hops };
 	char names[OP_MAX_PARAMS][32];
 	if (op_param_names(op, names))
 		args.params[0] = server_id;

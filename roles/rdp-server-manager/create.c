@@ -76,18 +76,18 @@ static void give_up(struct creation *w, size_t claims)
 /* Somebody else holds that port: remember it and take another. */
 static void next_port(struct creation *w)
 {
-	struct manager *m = w->m;
+	struct place *p = w->s->place;
 	int taken = w->s->port, port = 0;
 	if (w->port_asked)
 		call_fail(w->call, ERR_CONFLICT, "port %d is taken; choose another, or none to be given one", taken);
-	else if (++w->tries >= PORT_TRIES || !(port = port_take(m)))
+	else if (++w->tries >= PORT_TRIES || !(port = port_take(p)))
 		call_fail(w->call, ERR_NO_PORT, NULL);
 	if (!port) {
 		give_up(w, 0);
-		ports_set(m->ports, taken, PORT_RESERVED);
+		ports_set(p->ports, taken, PORT_RESERVED);
 		return;
 	}
-	ports_set(m->ports, taken, PORT_RESERVED);
+	ports_set(p->ports, taken, PORT_RESERVED);
 	w->s->port = port;
 	doc_set_int(w->doc, "port", port);
 	attempt(w);
@@ -125,12 +125,12 @@ static void attempt(struct creation *w)
 }
 
 /* The port to begin with; 0 when the call was answered. */
-static int first_port(struct manager *m, struct call *c, int asked)
+static int first_port(struct place *p, struct call *c, int asked)
 {
 	int port = asked;
-	if (!asked && !(port = port_take(m)))
+	if (!asked && !(port = port_take(p)))
 		call_fail(c, ERR_NO_PORT, NULL);
-	if (asked && (ports_get(m->ports, asked) == PORT_ALLOCATED || port_is_strangers(m, asked))) {
+	if (asked && (ports_get(p->ports, asked) == PORT_ALLOCATED || port_is_strangers(p, asked))) {
 		call_fail(c, ERR_CONFLICT, "port %d is taken; choose another, or none to be given one", asked);
 		return 0;
 	}
@@ -157,7 +157,8 @@ void op_create(struct call *c, void *ctx)
 	if (node_place(m, c, doc_str(body, "node", NULL), run) || quota_definition(m, c, user) ||
 	    (run && quota_live(m, c)))
 		return;
-	int asked = (int)doc_int(body, "port", 0), port = first_port(m, c, asked);
+	struct place *p = place_of(m, m->env.node);
+	int asked = (int)doc_int(body, "port", 0), port = first_port(p, c, asked);
 	if (!port)
 		return;
 	struct creation *w = XNEW(struct creation);
@@ -168,11 +169,11 @@ void op_create(struct call *c, void *ctx)
 	w->now_ms = clock_wall_ms();
 	w->port_asked = asked != 0;
 	w->wait = doc_get(call_query(c), "wait") != NULL;
-	w->doc = server_define(m, id, user, m->env.node, port, body, w->now_ms);
+	w->doc = server_define(m, id, user, p->name, port, body, w->now_ms);
 	w->s = server_add(m, w->doc);
 	m->under_way++;
 	if (!w->s) {
-		ports_set(m->ports, port, PORT_AVAILABLE);
+		ports_set(p->ports, port, PORT_AVAILABLE);
 		call_fail(c, ERR_QUOTA, "there are too many servers; delete some first");
 		over(w);
 		return;

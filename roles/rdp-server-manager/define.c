@@ -83,10 +83,10 @@ void server_check(struct manager *m, const json_t *doc, struct faults *f)
 	if (doc_int(limits, "memory_mb", 64) > memory_mb)
 		faults_add(f, "limits.memory_mb", "must be at most %lld, the host's memory", (long long)memory_mb);
 	check_profile(m, doc, f);
-	int64_t port = doc_int(doc, "port", ports_first(m->ports));
-	if (port < ports_first(m->ports) || port > ports_last(m->ports))
-		faults_add(f, "port", "must be from %d to %d, the configured range", ports_first(m->ports),
-			   ports_last(m->ports));
+	int first = (int)config_int(m->env.config, "PORT_RANGE_START"), last = (int)config_int(m->env.config, "PORT_RANGE_END");
+	int64_t port = doc_int(doc, "port", first);
+	if (port < first || port > last)
+		faults_add(f, "port", "must be from %d to %d, the configured range", first, last);
 }
 
 void server_check_admin(const struct caller *c, const json_t *body, struct faults *f)

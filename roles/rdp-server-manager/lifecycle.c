@@ -111,7 +111,7 @@ static void ask(struct task *t)
 	struct manager *m = t->s->m;
 	json_t *body = server_spec(t->s->doc);
 	doc_set_bool(body, "replace", t->replace);
-	agent_call(m, m->agent.start, NULL, NULL, body, t->call, started, t);
+	agent_call(m, t->s->place->name, m->agent.start, NULL, NULL, body, t->call, started, t);
 }
 
 /* The status on the way is durable: who does not wait for the end is answered. Comes before `finished`. */

@@ -78,7 +78,7 @@ static void listed(enum store_result result, struct blob *const *docs, size_t n,
 		json_array_append_new(w->servers, doc);
 	}
 	if (live)
-		agent_call(w->m, w->m->agent.list, NULL, NULL, NULL, w->call, counted, w);
+		agent_call(w->m, w->m->env.node, w->m->agent.list, NULL, NULL, NULL, w->call, counted, w);
 	else
 		answer(w);
 }

@@ -31,12 +31,12 @@ static void moved(enum store_result result, size_t index, int err, void *arg)
 	int port = (int)doc_int(w->doc, "port", 0);
 	if (result == STORE_OK) {
 		server_written(s, json_incref(w->doc), doc_int(w->doc, "version", 0));
-		ports_set(s->m->ports, w->old_port, PORT_BLOCKED);
+		ports_set(s->place->ports, w->old_port, PORT_BLOCKED);
 		log_info(SERVICE, "server %s: a stranger listens on port %d; it has port %d now", s->id, w->old_port, port);
 		over(w);
 		return;
 	}
-	ports_set(s->m->ports, port, result == STORE_EXISTS ? PORT_RESERVED : PORT_AVAILABLE);
+	ports_set(s->place->ports, port, result == STORE_EXISTS ? PORT_RESERVED : PORT_AVAILABLE);
 	if (result == STORE_EXISTS && index == 0) {
 		attempt(w);
 		return;
@@ -55,7 +55,7 @@ static void moved(enum store_result result, size_t index, int err, void *arg)
 static void attempt(struct move *w)
 {
 	struct server *s = w->t->s;
-	int port = w->tries++ < PORT_TRIES ? port_take(s->m) : 0;
+	int port = w->tries++ < PORT_TRIES ? port_take(s->place) : 0;
 	if (!port) {
 		w->t->tries = PORT_TRIES;
 		over(w);

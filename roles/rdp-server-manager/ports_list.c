@@ -8,6 +8,7 @@
 
 struct page {
 	struct manager *m;
+	struct place *place;
 	struct call *call;
 	size_t limit, offset;
 	int asked, at, last; /* the host was asked up to `at` now, and is to be up to `last` */
@@ -16,15 +17,17 @@ struct page {
 static bool wanted(const struct page *w, int port)
 {
 	const char *status = doc_str(call_query(w->call), "status", NULL);
-	return !status || str_eq(status, port_state_to_string(ports_get(w->m->ports, port)));
+	return !status || str_eq(status, port_state_to_string(ports_get(w->place->ports, port)));
 }
 
-static struct map *holders_of(const struct manager *m)
+static struct map *holders_of(const struct place *p)
 {
 	struct map *holders = map_new(65536);
 	struct map_pos pos = { 0 };
 	struct server *s;
-	while (map_next(m->servers, &pos, NULL, (void **)&s)) {
+	while (map_next(p->m->servers, &pos, NULL, (void **)&s)) {
+		if (s->place != p)
+			continue;
 		char key[8];
 		snprintf(key, sizeof key, "%d", s->port & 0xffff);
 		map_put(holders, key, s, NULL);
@@ -32,43 +35,43 @@ static struct map *holders_of(const struct manager *m)
 	return holders;
 }
 
-static json_t *port_doc(struct manager *m, int port, const struct map *holders)
+static json_t *port_doc(const struct place *p, int port, const struct map *holders)
 {
 	char key[8];
 	snprintf(key, sizeof key, "%d", port);
 	const struct server *s = map_get(holders, key);
 	json_t *doc = json_object();
 	doc_set_int(doc, "port", port);
-	doc_set_str(doc, "status", port_state_to_string(ports_get(m->ports, port)));
+	doc_set_str(doc, "status", port_state_to_string(ports_get(p->ports, port)));
 	doc_set_str(doc, "server_id", s ? s->id : NULL);
 	return doc;
 }
 
 static void answer(struct page *w)
 {
-	struct manager *m = w->m;
-	struct map *holders = holders_of(m);
+	const struct ports *p = w->place->ports;
+	struct map *holders = holders_of(w->place);
 	json_t *ports = json_array(), *counts = json_object();
 	size_t matching = 0;
-	for (int port = ports_first(m->ports); port <= ports_last(m->ports); port++) {
+	for (int port = ports_first(p); port <= ports_last(p); port++) {
 		if (!wanted(w, port))
 			continue;
 		if (matching >= w->offset && matching < w->offset + w->limit)
-			json_array_append_new(ports, port_doc(m, port, holders));
+			json_array_append_new(ports, port_doc(w->place, port, holders));
 		matching++;
 	}
 	map_free(holders, NULL);
 	for (int i = PORT_AVAILABLE; i <= PORT_BLOCKED; i++)
-		doc_set_int(counts, port_state_to_string((enum port_state)i), (int64_t)ports_count(m->ports, (enum port_state)i));
-	call_ok(w->call, json_pack("{s:s, s:{s:i, s:i}, s:o, s:o, s:o}", "node", m->env.node, "range", "start",
-				   ports_first(m->ports), "end", ports_last(m->ports), "counts", counts, "ports", ports,
+		doc_set_int(counts, port_state_to_string((enum port_state)i), (int64_t)ports_count(p, (enum port_state)i));
+	call_ok(w->call, json_pack("{s:s, s:{s:i, s:i}, s:o, s:o, s:o}", "node", w->place->name, "range", "start",
+				   ports_first(p), "end", ports_last(p), "counts", counts, "ports", ports,
 				   "pagination", pagination((int64_t)matching, w->limit, w->offset)));
 	free(w);
 }
 
-static bool unheld(const struct manager *m, int port)
+static bool unheld(const struct place *p, int port)
 {
-	enum port_state s = ports_get(m->ports, port);
+	enum port_state s = ports_get(p->ports, port);
 	return s == PORT_AVAILABLE || s == PORT_BLOCKED;
 }
 
@@ -84,13 +87,13 @@ static void checked(const struct reply *r, void *arg)
 		return;
 	}
 	for (int p = w->asked; p < w->at; p++) /* a stranger may have gone */
-		if (unheld(w->m, p))
-			ports_set(w->m->ports, p, PORT_AVAILABLE);
+		if (unheld(w->place, p))
+			ports_set(w->place->ports, p, PORT_AVAILABLE);
 	json_array_foreach(blocked, i, port)
 	{
 		int n = (int)json_integer_value(port);
-		if (unheld(w->m, n))
-			ports_set(w->m->ports, n, PORT_BLOCKED);
+		if (unheld(w->place, n))
+			ports_set(w->place->ports, n, PORT_BLOCKED);
 	}
 	check_some(w);
 }
@@ -99,20 +102,20 @@ static void check_some(struct page *w)
 {
 	json_t *ask = json_array();
 	for (w->asked = w->at; w->at <= w->last && json_array_size(ask) < CHECK_MAX; w->at++)
-		if (unheld(w->m, w->at))
+		if (unheld(w->place, w->at))
 			json_array_append_new(ask, json_integer(w->at));
 	if (!json_array_size(ask)) {
 		json_decref(ask);
 		answer(w);
 		return;
 	}
-	agent_call(w->m, w->m->agent.ports, NULL, NULL, json_pack("{s:o}", "ports", ask), w->call, checked, w);
+	agent_call(w->m, w->place->name, w->m->agent.ports, NULL, NULL, json_pack("{s:o}", "ports", ask), w->call, checked, w);
 }
 
 /* Without a filter the page's own ports are asked for; with one that the host decides about, any may turn out to match. */
 static void choose_range(struct page *w)
 {
-	const struct ports *p = w->m->ports;
+	const struct ports *p = w->place->ports;
 	const char *status = doc_str(call_query(w->call), "status", NULL);
 	w->at = ports_first(p);
 	w->last = ports_last(p);
@@ -132,6 +135,7 @@ void op_ports(struct call *c, void *ctx)
 		return;
 	struct page *w = XNEW(struct page);
 	w->m = m;
+	w->place = place_of(m, m->env.node);
 	w->call = c;
 	w->limit = limit;
 	w->offset = offset;

@@ -131,7 +131,7 @@ static void status_got(const struct reply *r, void *arg)
 
 static void status(struct reading *w)
 {
-	agent_call(w->m, w->m->agent.get, doc_str(w->doc, "server_id", ""), NULL, NULL, w->call, status_got, w);
+	agent_call(w->m, doc_str(w->doc, "node", NULL), w->m->agent.get, doc_str(w->doc, "server_id", ""), NULL, NULL, w->call, status_got, w);
 }
 
 void op_status(struct call *c, void *m)
@@ -154,7 +154,7 @@ static void config_got(const struct reply *r, void *arg)
 
 static void config(struct reading *w)
 {
-	agent_call(w->m, w->m->agent.config, NULL, NULL, server_spec(w->doc), w->call, config_got, w);
+	agent_call(w->m, doc_str(w->doc, "node", NULL), w->m->agent.config, NULL, NULL, server_spec(w->doc), w->call, config_got, w);
 }
 
 void op_config(struct call *c, void *m)
@@ -177,7 +177,7 @@ static void logs_got(const struct reply *r, void *arg)
 static void logs(struct reading *w)
 {
 	json_t *query = json_pack("{s:I}", "lines", (json_int_t)doc_int(call_query(w->call), "lines", 200));
-	agent_call(w->m, w->m->agent.logs, doc_str(w->doc, "server_id", ""), query, NULL, w->call, logs_got, w);
+	agent_call(w->m, doc_str(w->doc, "node", NULL), w->m->agent.logs, doc_str(w->doc, "server_id", ""), query, NULL, w->call, logs_got, w);
 }
 
 void op_logs(struct call *c, void *m)
@@ -211,7 +211,7 @@ static void connection_got(const struct reply *r, void *arg)
 
 static void connection(struct reading *w)
 {
-	agent_call(w->m, w->m->agent.get, doc_str(w->doc, "server_id", ""), NULL, NULL, w->call, connection_got, w);
+	agent_call(w->m, doc_str(w->doc, "node", NULL), w->m->agent.get, doc_str(w->doc, "server_id", ""), NULL, NULL, w->call, connection_got, w);
 }
 
 void op_connection(struct call *c, void *m)

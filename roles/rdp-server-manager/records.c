@@ -73,7 +73,12 @@ void servers_gauge(struct manager *m)
 {
 	for (int i = 0; i < SERVER_STATUS_COUNT; i++)
 		metric_set(m->metrics.total[i], (double)m->by_status[i]);
-	metric_set(m->metrics.ports, (double)(ports_count(m->ports, PORT_ALLOCATED) + ports_count(m->ports, PORT_RESERVED)));
+	size_t held = 0;
+	struct map_pos pos = { 0 };
+	struct place *p;
+	while (map_next(m->places, &pos, NULL, (void **)&p))
+		held += ports_count(p->ports, PORT_ALLOCATED) + ports_count(p->ports, PORT_RESERVED);
+	metric_set(m->metrics.ports, (double)held);
 }
 
 void server_count(struct server *s, enum server_status to)
@@ -107,7 +112,9 @@ struct server *server_add(struct manager *m, const json_t *doc)
 	s->auto_start = doc_bool(doc, "auto_start", true);
 	s->version = s->stored_version = doc_int(doc, "version", 1);
 	s->changed_us = clock_mono_us();
-	ports_set(m->ports, s->port, PORT_ALLOCATED);
+	s->place = place_of(m, doc_str(doc, "node", ""));
+	s->place->servers++;
+	ports_set(s->place->ports, s->port, PORT_ALLOCATED);
 	list_init(&s->waiters);
 	list_init(&s->tasks);
 	return s;
@@ -131,8 +138,8 @@ void server_sync(struct server *s, const json_t *doc)
 		server_count(s, status);
 	int port = (int)doc_int(doc, "port", 0);
 	if (port != s->port) {
-		ports_set(m->ports, s->port, PORT_AVAILABLE);
-		ports_set(m->ports, port, PORT_ALLOCATED);
+		ports_set(s->place->ports, s->port, PORT_AVAILABLE);
+		ports_set(s->place->ports, port, PORT_ALLOCATED);
 		s->port = port;
 	}
 	s->auto_start = doc_bool(doc, "auto_start", true);
@@ -154,7 +161,8 @@ void server_drop(struct server *s)
 	m->by_status[s->status]--;
 	owner_leave(m, s->owner);
 	s->owner = NULL;
-	ports_set(m->ports, s->port, PORT_AVAILABLE);
+	s->place->servers--;
+	ports_set(s->place->ports, s->port, PORT_AVAILABLE);
 	s->gone = true;
 	if (!s->running && list_empty(&s->tasks) && !s->writing)
 		server_free(s);

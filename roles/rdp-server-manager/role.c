@@ -62,7 +62,9 @@ static int init(const struct role_env *env, void **ret)
 	};
 	m->servers = map_new(SERVERS_MAX);
 	m->owners = map_new(SERVERS_MAX);
-	m->ports = ports_new((int)config_int(env->config, "PORT_RANGE_START"), (int)config_int(env->config, "PORT_RANGE_END"));
+	m->places = map_new(PLACES_MAX);
+	m->one_host = !*config_str(env->config, "MONGODB_URL");
+	place_of(m, env->node);
 	m->max_live = config_int(env->config, "MAX_CONCURRENT_SERVERS");
 	m->max_per_user = config_int(env->config, "MAX_SERVERS_PER_USER");
 	m->host = config_str(env->config, "NODE_PUBLIC_HOST");
@@ -135,7 +137,7 @@ static void free_role(void *role)
 		return; /* answers may still come while the store closes: what they point to stays until the end */
 	map_free(m->servers, free_server);
 	map_free(m->owners, free);
-	ports_free(m->ports);
+	map_free(m->places, place_free);
 	json_decref(m->profiles);
 	free(m);
 }

@@ -21,6 +21,7 @@
 #define PARKED_MAX 1024	      /* calls that wait for the first load */
 #define PORT_TRIES 64	      /* ports tried for one creation */
 #define SERVERS_MAX 1000000   /* records; far above any quota */
+#define PLACES_MAX 65536       /* nodes; few in truth */
 #define WAIT_MS 30000	      /* ?wait at most */
 #define DRAIN_MS 5000	      /* what is under way may take this long when the program stops */
 #define NODE_STALE_MS 120000  /* an older heartbeat: unreachable */
@@ -45,11 +46,20 @@ struct owner {
 };
 
 struct manager;
+/* A node as the place of servers (place.c). */
+struct place {
+	struct manager *m;
+	struct ports *ports; /* hints: what is free there */
+	size_t servers;	     /* definitions */
+	char name[];
+};
+
 struct task;
 struct server {
 	struct manager *m;
 	char id[ID_UUID_SIZE];
 	struct owner *owner;
+	struct place *place; /* the node it is on, for good */
 	enum server_status status;
 	int port;
 	bool auto_start;
@@ -75,8 +85,8 @@ struct agent_ops {
 struct manager {
 	struct role_env env;
 	struct agent_ops agent;
-	struct map *servers, *owners; /* id → server, user → owner */
-	struct ports *ports;
+	struct map *servers, *owners, *places; /* id → server, user → owner, node → place */
+	bool one_host; /* the store is this host's alone, so all servers are on it */
 	size_t by_status[SERVER_STATUS_COUNT];
 	const char *host; /* what clients connect to */
 	int64_t max_live, max_per_user;
@@ -116,6 +126,11 @@ size_t servers_live(const struct manager *m); /* not stopped */
 void server_count(struct server *s, enum server_status to); /* state.c and records.c only */
 void servers_gauge(struct manager *m);
 bool may_see(const struct caller *c, const char *owner);
+
+/* --- places (place.c) */
+/* The place of that name, made when it is new. On a store of one host's own it is always this host's. */
+struct place *place_of(struct manager *m, const char *node);
+void place_free(void *place);
 
 /* --- quotas (records.c): 0, or -ERR_QUOTA after the call (may be NULL) was answered */
 int quota_definition(struct manager *m, struct call *c, const char *user);
@@ -198,9 +213,9 @@ static inline bool store_unsure(int err)
 /* Answer for a failed store operation; err as the store gave it. */
 void store_fail(struct call *c, int err, int code);
 
-/* --- the agent (agent.c); as the role itself, with the request id and trace of `c` where there is one */
-void agent_call(struct manager *m, const struct op *op, const char *server_id, json_t *consume_query, json_t *consume_body,
-		struct call *c, call_done done, void *arg);
+/* --- the agent of a node (agent.c); as the role itself, with the request id and trace of `c` where there is one */
+void agent_call(struct manager *m, const char *node, const struct op *op, const char *server_id, json_t *consume_query,
+		json_t *consume_body, struct call *c, call_done done, void *arg);
 bool agent_away(const struct reply *r);
 
 /* --- operations */
@@ -245,10 +260,10 @@ json_t *pagination(int64_t total, size_t limit, size_t offset);
 /* limit and offset of a list's query; false when the call was answered (both paging forms at once). */
 bool paging(struct call *c, size_t *ret_limit, size_t *ret_offset);
 
-/* --- take.c: ports of this host, with a real bind where the agent is in this process; elsewhere the start tells */
+/* --- take.c: ports of a node, with a real bind where its agent is in this process; elsewhere the start tells */
 /* The next port that nobody has, now allocated; 0 when there is none. */
-int port_take(struct manager *m);
+int port_take(struct place *p);
 /* Somebody else listens on it: marked as blocked. */
-bool port_is_strangers(struct manager *m, int port);
+bool port_is_strangers(struct place *p, int port);
 
 #endif

@@ -99,8 +99,8 @@ static void go(struct task *t)
 	if (s->status != SERVER_STOPPED && s->status != SERVER_STOPPING)
 		server_enter(s, SERVER_STOPPING, NULL, NULL);
 	wait_begin(t);
-	agent_call(m, m->agent.stop, s->id, json_pack("{s:b, s:b}", "force", t->force, "remove", t->remove), NULL, t->call,
-		   asked, t);
+	agent_call(m, s->place->name, m->agent.stop, s->id, json_pack("{s:b, s:b}", "force", t->force, "remove", t->remove),
+		   NULL, t->call, asked, t);
 	server_wait(s, accepted, t);
 }
 
@@ -144,7 +144,7 @@ void run_stop(struct task *t)
 	} else if (t->force || s->status == SERVER_STOPPED) {
 		go(t);
 	} else {
-		agent_call(m, m->agent.desktops, s->id, NULL, NULL, t->call, looked, t);
+		agent_call(m, s->place->name, m->agent.desktops, s->id, NULL, NULL, t->call, looked, t);
 	}
 }
 

@@ -59,9 +59,11 @@ static void given_back(void *arg)
 {
 	struct sweep *w = arg;
 	if (w->col == COL_PORTS) {
-		int port = (int)doc_int(w->claims[w->at - 1], "port", 0);
-		if (ports_get(w->m->ports, port) == PORT_RESERVED)
-			ports_set(w->m->ports, port, PORT_AVAILABLE);
+		const json_t *claim = w->claims[w->at - 1];
+		int port = (int)doc_int(claim, "port", 0);
+		struct place *p = place_of(w->m, doc_str(claim, "node", ""));
+		if (ports_get(p->ports, port) == PORT_RESERVED)
+			ports_set(p->ports, port, PORT_AVAILABLE);
 	}
 	w->dropped++;
 	step(w);
@@ -106,9 +108,9 @@ static bool doubtful(struct sweep *w, const json_t *claim)
 	int64_t made = 0;
 	clock_from_iso(doc_str(claim, "created_at", ""), &made);
 	int port = (int)doc_int(claim, "port", 0);
-	if (w->col == COL_PORTS && str_eq(doc_str(claim, "node", ""), w->m->env.node) &&
-	    ports_get(w->m->ports, port) == PORT_AVAILABLE)
-		ports_set(w->m->ports, port, PORT_RESERVED);
+	struct place *p = w->col == COL_PORTS ? place_of(w->m, doc_str(claim, "node", "")) : NULL;
+	if (p && ports_get(p->ports, port) == PORT_AVAILABLE)
+		ports_set(p->ports, port, PORT_RESERVED);
 	if (!id_is_uuid(id) || clock_wall_ms() - made < STRAY_AGE_MS)
 		return false;
 	if (s && (s->unborn || s->running))

@@ -17,19 +17,20 @@ static bool binds(int port)
 	return bind(fd, (struct sockaddr *)&any, sizeof any) == 0;
 }
 
-bool port_is_strangers(struct manager *m, int port)
+bool port_is_strangers(struct place *p, int port)
 {
-	if (!bus_is_local(m->env.bus, ROLE_XRDP) || binds(port))
+	struct manager *m = p->m;
+	if (!str_eq(p->name, m->env.node) || !bus_is_local(m->env.bus, ROLE_XRDP) || binds(port))
 		return false;
-	ports_set(m->ports, port, PORT_BLOCKED);
+	ports_set(p->ports, port, PORT_BLOCKED);
 	return true;
 }
 
-int port_take(struct manager *m)
+int port_take(struct place *p)
 {
 	for (int tries = 0; tries < TAKE_TRIES; tries++) {
-		int port = ports_take(m->ports);
-		if (!port || !port_is_strangers(m, port))
+		int port = ports_take(p->ports);
+		if (!port || !port_is_strangers(p, port))
 			return port;
 	}
 	return 0;

@@ -40,7 +40,7 @@ static void told(UNUSED const struct reply *r, UNUSED void *arg)
 /* What happens on it is told to its owner alone, and the agent is the one that tells. Away, it learns at the next start. */
 static void tell_agent(struct server *s)
 {
-	agent_call(s->m, s->m->agent.start, NULL, NULL, server_spec(s->doc), NULL, told, NULL);
+	agent_call(s->m, s->place->name, s->m->agent.start, NULL, NULL, server_spec(s->doc), NULL, told, NULL);
 }
 
 /* The change is in; the restart that it asks for follows on the strand. */

@@ -95,7 +95,7 @@ void run_observe(struct task *t)
 {
 	struct manager *m = t->s->m;
 	t->s->watched = false;
-	agent_call(m, m->agent.get, t->s->id, NULL, NULL, NULL, got, t);
+	agent_call(m, t->s->place->name, m->agent.get, t->s->id, NULL, NULL, NULL, got, t);
 }
 
 static void observe(struct server *s)
@@ -158,7 +158,7 @@ static void stray_sought(enum store_result result, const struct store_doc *d, in
 	struct manager *m = w->m;
 	m->under_way--;
 	if (result == STORE_MISSING && !map_get(m->servers, w->id) && !m->draining)
-		agent_call(m, m->agent.stop, w->id, json_pack("{s:b, s:b}", "force", 0, "remove", 1), NULL, NULL,
+		agent_call(m, m->env.node, m->agent.stop, w->id, json_pack("{s:b, s:b}", "force", 0, "remove", 1), NULL, NULL,
 			   stray_stopped, xstrdup(w->id));
 	manager_idle(m);
 }
@@ -259,8 +259,8 @@ void manager_look(struct manager *m)
 	m->looking = true;
 	struct look *w = XNEW(struct look);
 	*w = (struct look){ m, clock_mono_us() };
-	agent_call(m, m->agent.list, NULL, NULL, NULL, NULL, listed, w);
+	agent_call(m, m->env.node, m->agent.list, NULL, NULL, NULL, NULL, listed, w);
 	m->under_way++;
-	agent_call(m, m->agent.profiles, NULL, NULL, NULL, NULL, profiles_listed, m);
+	agent_call(m, m->env.node, m->agent.profiles, NULL, NULL, NULL, NULL, profiles_listed, m);
 	manager_sweep(m);
 }

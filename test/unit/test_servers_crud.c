@@ -176,7 +176,7 @@ static void test_names(void **state)
 	assert_int_equal(a.err, ERR_CONFLICT);
 	rig_rest(&t);
 	assert_int_equal(rig_count(&t, COL_PORTS), 1);
-	assert_int_equal(ports_count(rig_manager(&t)->ports, PORT_ALLOCATED), 1);
+	assert_int_equal(ports_count(place_of(rig_manager(&t), "node-1")->ports, PORT_ALLOCATED), 1);
 	rig_call(&t, &a, &bob, "rdp.servers.create", NULL, NULL, "{'name':'one','auto_start':false}");
 	assert_int_equal(a.err, 0);
 	rig_make(&t, other, NULL, "{'name':'two','auto_start':false}");
@@ -370,7 +370,7 @@ static void test_busy_store(void **state)
 	assert_int_equal(rig_count(&t, COL_SERVERS), made);
 	assert_int_equal(rig_count(&t, COL_PORTS), made);
 	assert_int_equal(owner_servers(t.role, "alice"), made);
-	assert_int_equal(ports_count(rig_manager(&t)->ports, PORT_ALLOCATED), made);
+	assert_int_equal(ports_count(place_of(rig_manager(&t), "node-1")->ports, PORT_ALLOCATED), made);
 	rig_close(&t);
 }
 

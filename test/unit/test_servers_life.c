@@ -187,7 +187,7 @@ static void test_stranger(void **state)
 	assert_string_equal(doc_str(a.doc, "status", ""), "running");
 	assert_int_equal(doc_int(a.doc, "port", 0), 20001);
 	assert_int_equal(rig_count(&t, COL_PORTS), 1);
-	assert_int_equal(ports_get(rig_manager(&t)->ports, 20000), PORT_BLOCKED);
+	assert_int_equal(ports_get(place_of(rig_manager(&t), "node-1")->ports, 20000), PORT_BLOCKED);
 	/* a port that was asked for is never changed silently */
 	t.stranger = 20005;
 	rig_call(&t, &a, &admin, "rdp.servers.create", NULL, "{'wait':'running'}", "{'name':'one','port':20005}");
@@ -377,8 +377,8 @@ static void test_sweep(void **state)
 	rig_rest(&t);
 	assert_int_equal(rig_count(&t, COL_PORTS), 2);
 	assert_int_equal(rig_count(&t, COL_NAMES), 1);
-	assert_int_equal(ports_get(rig_manager(&t)->ports, 20007), PORT_AVAILABLE);
-	assert_int_equal(ports_get(rig_manager(&t)->ports, 20008), PORT_RESERVED);
+	assert_int_equal(ports_get(place_of(rig_manager(&t), "node-1")->ports, 20007), PORT_AVAILABLE);
+	assert_int_equal(ports_get(place_of(rig_manager(&t), "node-1")->ports, 20008), PORT_RESERVED);
 	/* a delete goes through though its claims are not there */
 	struct answer a = { 0 };
 	rig_write(&t, STORE_DELETE, COL_NAMES, claim_name_id(claim, "alice", "one"), NULL);
