@@ -19,6 +19,7 @@
 #include "host/see.h"
 #include "host/settings.h"
 #include "host/watch.h"
+#include "lucid/account.h"
 #include "lucid/log.h"
 #include "lucid/str.h"
 
@@ -68,31 +69,13 @@ void host_answer(struct host *h, host_done done, void *arg, int err, const char 
 	loop_defer(h->loop, &a->task);
 }
 
-/* Who is meant by a Linux account: the first user that RDP_USER_MAP gives it to, else the one of its own name, if that one has
- * no other account; else nobody ("": only admins hear of it). */
-static void user_of(const struct host *h, const char *account, char dst[129])
-{
-	size_t len = strlen(account);
-	bool elsewhere = false;
-	for (const char *const *m = h->set.user_map; m && *m; m++) {
-		const char *eq = strchr(*m, '=');
-		elsewhere |= eq && (size_t)(eq - *m) == len && strncmp(*m, account, len) == 0;
-		if (eq && str_eq(eq + 1, account) && eq - *m <= 128) {
-			memcpy(dst, *m, (size_t)(eq - *m));
-			dst[eq - *m] = '\0';
-			return;
-		}
-	}
-	str_copy(dst, 129, elsewhere ? "" : account);
-}
-
 void host_tell(struct host *h, const char *topic, const struct instance *i, json_t *consume_data)
 {
-	char user[129];
+	char user[CALLER_NAME_MAX + 1];
 	const char *account = doc_str(consume_data, "username", NULL);
 	/* a desktop, and a connection to it, belong to whoever logged in; the instance to its owner */
 	if (account)
-		user_of(h, account, user);
+		account_user(h->set.user_map, account, user);
 	if (h->on_event)
 		h->on_event(h->event_arg, topic, i ? i->id : "", account ? user : i ? i->user_id : "", consume_data);
 	else

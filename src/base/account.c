@@ -1,0 +1,22 @@
+#include "lucid/account.h"
+
+#include "lucid/str.h"
+
+void account_user(const char *const *map, const char *account, char dst[CALLER_NAME_MAX + 1])
+{
+	size_t len = strlen(account);
+	bool elsewhere = false;
+	for (; map && *map; map++) {
+		const char *eq = strrchr(*map, '='); /* a user may have one in its name, an account has none */
+		if (!eq)
+			continue;
+		size_t user = (size_t)(eq - *map);
+		elsewhere |= user == len && strncmp(*map, account, len) == 0;
+		if (str_eq(eq + 1, account) && user <= CALLER_NAME_MAX) {
+			memcpy(dst, *map, user);
+			dst[user] = '\0';
+			return;
+		}
+	}
+	str_copy(dst, CALLER_NAME_MAX + 1, elsewhere ? "" : account);
+}

@@ -1,0 +1,180 @@
+#include "lucid/fanout.h"
+
+#include "lucid/clock.h"
+#include "lucid/list.h"
+
+#define SPARE_MS 500 /* left of the caller's time for the answer itself */
+
+struct asked {
+	struct list node;
+	struct fanout *f;
+	const struct op *op;
+	bool as; /* as who the whole is for */
+	char *host, *param;
+	json_t *query;
+	fanout_reply fn;
+};
+
+struct fanout {
+	struct bus *bus;
+	struct call_args as; /* identity, request id and trace of what it is for */
+	struct caller who;
+	char *request_id, *trace;
+	int64_t until_ms;
+	struct list waiting;
+	size_t n, open;
+	bool going, sending;
+	json_t *missed;
+	void (*done)(void *arg);
+	void *arg;
+};
+
+static void pump(struct fanout *f);
+
+struct fanout *fanout_new(struct bus *b, const struct call *c, void (*done)(void *arg), void *arg)
+{
+	struct fanout *f = XNEW(struct fanout);
+	int64_t left = call_time_left_ms(c) - SPARE_MS;
+	f->bus = b;
+	call_onward(c, &f->as);
+	f->who = *f->as.caller;
+	f->as.request_id = f->request_id = xstrdup(f->as.request_id);
+	f->as.trace = f->trace = f->as.trace ? xstrdup(f->as.trace) : NULL;
+	f->until_ms = clock_mono_ms() + MIN(MAX(left, 1), FANOUT_MS);
+	list_init(&f->waiting);
+	f->missed = json_array();
+	f->done = done;
+	f->arg = arg;
+	return f;
+}
+
+static void asked_free(struct asked *a)
+{
+	json_decref(a->query);
+	free(a->host);
+	free(a->param);
+	free(a);
+}
+
+static void over(struct fanout *f)
+{
+	f->done(f->arg);
+	json_decref(f->missed);
+	free(f->request_id);
+	free(f->trace);
+	free(f);
+}
+
+static void replied(const struct reply *r, void *arg)
+{
+	struct asked *a = arg;
+	struct fanout *f = a->f;
+	struct reply whole = *r;
+	/* a role in this process may hand over its answer as text */
+	_cleanup_(doc_unrefp) json_t *parsed = r->blob && !r->type ? doc_parse(r->blob->data, r->blob->len, NULL, 0) : NULL;
+	if (parsed)
+		whole.doc = parsed;
+	a->fn(a->host, a->param, &whole, f->arg);
+	asked_free(a);
+	f->open--;
+	pump(f);
+}
+
+/* One that is not sent any more: answered as the bus would, which here is from within pump alone. */
+static void refuse(struct asked *a, enum err err)
+{
+	struct reply r = { .err = err, .message = err_text(err) };
+	a->fn(a->host, a->param, &r, a->f->arg);
+	asked_free(a);
+}
+
+static void send(struct asked *a)
+{
+	struct fanout *f = a->f;
+	int64_t left = f->until_ms - clock_mono_ms();
+	if (left <= 0) {
+		refuse(a, ERR_DEADLINE);
+		return;
+	}
+	struct call_args args = f->as;
+	args.op = a->op;
+	args.caller = a->as ? &f->who : NULL;
+	args.node = a->host;
+	args.params[0] = a->param;
+	args.query = a->query;
+	args.deadline_ms = (unsigned)left;
+	f->open++;
+	bus_call(f->bus, &args, replied, a);
+}
+
+static void pump(struct fanout *f)
+{
+	struct list *n;
+	if (!f->going || f->sending)
+		return;
+	f->sending = true; /* who is refused may ask for more */
+	while (f->open < FANOUT_AT_ONCE && (n = list_take_first(&f->waiting)))
+		send(CONTAINER_OF(n, struct asked, node));
+	f->sending = false;
+	if (!f->open)
+		over(f);
+}
+
+static struct asked *ask(struct fanout *f, const struct op *op, json_t *query, fanout_reply fn)
+{
+	struct asked *a = XNEW(struct asked);
+	a->f = f;
+	a->op = op;
+	a->query = query;
+	a->fn = fn;
+	list_append(&f->waiting, &a->node);
+	f->n++;
+	return a;
+}
+
+void fanout_ask(struct fanout *f, const struct op *op, const char *node, const char *param, json_t *query, fanout_reply fn)
+{
+	if (f->n >= FANOUT_MAX) {
+		if (node)
+			fanout_miss(f, node);
+		json_decref(query);
+		return;
+	}
+	struct asked *a = ask(f, op, query, fn);
+	a->host = node ? xstrdup(node) : NULL;
+	a->param = param ? xstrdup(param) : NULL;
+}
+
+void fanout_ask_as_caller(struct fanout *f, const struct op *op, json_t *query, fanout_reply fn)
+{
+	ask(f, op, query, fn)->as = true;
+}
+
+void fanout_ask_nodes(struct fanout *f, UNUSED struct nodes *nodes, const char *here, const char *only,
+		      const struct op *op, fanout_reply fn)
+{
+	if (!only || strcmp(only, here) == 0)
+		fanout_ask(f, op, here, NULL, NULL, fn);
+}
+
+bool fanout_knows(UNUSED struct nodes *nodes, const char *here, const char *node)
+{
+	return strcmp(node, here) == 0;
+}
+
+void fanout_go(struct fanout *f)
+{
+	f->going = true;
+	pump(f);
+}
+
+void fanout_miss(struct fanout *f, const char *node)
+{
+	if (!doc_array_has(f->missed, node))
+		json_array_append_new(f->missed, json_string(node));
+}
+
+json_t *fanout_missed(const struct fanout *f)
+{
+	return json_incref(f->missed);
+}
