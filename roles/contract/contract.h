@@ -16,6 +16,8 @@
 
 extern const struct op_table contract_rdp;	/* rdp.c: rdp.* */
 extern const struct op_table contract_xrdp;	/* xrdp.c: xrdp.* */
+extern const struct op_table contract_sessions;	/* sessions.c: sessions.* */
+extern const struct op_table contract_resources; /* resources.c: resources.* */
 extern const struct op_table contract_common; /* common.c: audit.* */
 extern const struct op_table contract_host;	/* host.c: host.*, not on REST */
 
@@ -27,5 +29,6 @@ extern const struct shape shape_pagination;
 extern const struct shape shape_instance, shape_instance_spec;
 extern const struct shape shape_instance_start; /* a spec with `replace` beside it: the body of POST /instances */
 extern const struct shape shape_connection, shape_desktop_session;
+extern const struct shape shape_session_counts;
 
 #endif

@@ -2,7 +2,9 @@
 
 #include "roles/contract/contract.h"
 
-const struct op_table *const op_tables[] = { &contract_rdp, &contract_xrdp, &contract_common, &contract_host, NULL };
+const struct op_table *const op_tables[] = { &contract_rdp,       &contract_xrdp,   &contract_sessions,
+					 &contract_resources, &contract_common, &contract_host,
+					 NULL };
 
 /* A parameter of a path template and the format of its segment (a row of shape_format's table). */
 static const struct {

@@ -109,7 +109,7 @@ static const struct shape shape_enforced = SHAPE("LimitsEnforced", enforced);
 static const struct shape_field session_counts[] = {
 	{ "active", SH_INT }, { "disconnected", SH_INT }, { "orphaned", SH_INT },
 };
-static const struct shape shape_session_counts = SHAPE("SessionCounts", session_counts);
+const struct shape shape_session_counts = SHAPE("SessionCounts", session_counts);
 static const struct shape_field instance[] = {
 	{ "server_id", SH_STRING },
 	{ "status", SH_STRING, .values = instance_states },

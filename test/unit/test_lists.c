@@ -1,0 +1,432 @@
+/* The list of sessions and the figures of now: what agents and server-manager say, put together. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants these first */
+#include <cmocka.h>
+
+#include "app/options.h"
+#include "bus/transport.h"
+#include "lucid/account.h"
+#include "lucid/fanout.h"
+#include "lucid/role.h"
+#include "lucid/str.h"
+#include "roles/contract/contract.h"
+
+#define ONE "5f0c1f0e-9d57-4b43-9a53-0c8a2f1d7e11"
+#define TWO "5f0c1f0e-9d57-4b43-9a53-0c8a2f1d7e22"
+#define IDLE "5f0c1f0e-9d57-4b43-9a53-0c8a2f1d7e33"
+
+extern const struct role role_rdp_session_controller, role_rdp_resource_monitor;
+
+static const struct caller admin = { .sub = "root", .roles = CALLER_ADMIN };
+static const struct caller anna = { .sub = "anna@example.org", .roles = CALLER_USER };
+static const struct caller bert = { .sub = "bert", .roles = CALLER_USER };
+static const struct caller carl = { .sub = "carl", .roles = CALLER_USER };
+
+struct bed {
+	struct loop *loop;
+	struct bus *bus;
+	struct config *config;
+	void *sessions, *monitor;
+	int away, manager_away; /* errors */
+	unsigned lists, at_once, most, extra;
+	/* what came back */
+	bool over;
+	enum err err;
+	json_t *doc;
+};
+
+static const char *const owners[][2] = { { ONE, "anna@example.org" }, { TWO, "carl" }, { IDLE, "bert" } };
+
+static void instances(struct call *c, void *arg)
+{
+	struct bed *t = arg;
+	t->lists++;
+	if (t->away) {
+		call_fail(c, t->away, NULL);
+		return;
+	}
+	json_t *list = json_array();
+	for (size_t i = 0; i < ARRAY_LEN(owners); i++)
+		json_array_append_new(list, json_pack("{s:s, s:{s:i, s:i, s:i}}", "server_id", owners[i][0], "sessions", "active", i < 2,
+						      "disconnected", 0, "orphaned", i == 1));
+	call_ok(c, json_pack("{s:o}", "instances", list));
+}
+
+static json_t *desktop(const char *server, const char *account, int display, const char *status)
+{
+	return json_pack("{s:s, s:s, s:i, s:s, s:s?, s:s, s:i}", "server_id", server, "username", account, "display", display,
+			 "status", status, "client_address", str_eq(status, "active") ? "10.0.0.9" : NULL, "started_at",
+			 display == 12 ? "2026-01-01T00:00:00.000Z" : "2026-01-02T00:00:00.000Z", "memory_bytes", 1);
+}
+
+static void desktops(struct call *c, void *arg)
+{
+	json_t *list = json_array();
+	if (str_eq(call_param(c, "server_id"), ONE)) {
+		json_array_append_new(list, desktop(ONE, "ann", 10, "active"));
+		json_array_append_new(list, desktop(ONE, "bert", 12, "disconnected"));
+	} else if (str_eq(call_param(c, "server_id"), TWO)) {
+		json_array_append_new(list, desktop(TWO, "dora", 11, "orphaned")); /* dora's account is another: this is nobody's */
+	}
+	call_ok(c, json_pack("{s:o}", "desktops", list));
+}
+
+static void stats(struct call *c, void *arg)
+{
+	struct bed *t = arg;
+	if (t->away) {
+		call_fail(c, t->away, NULL);
+		return;
+	}
+	json_t *list = json_array();
+	for (size_t i = 0; i < ARRAY_LEN(owners); i++)
+		json_array_append_new(list, json_pack("{s:s, s:i, s:o?, s:n, s:i, s:i, s:{s:i, s:i, s:i}}", "server_id", owners[i][0],
+						      "cpu_usec", 1000, "memory_bytes", i ? NULL : json_integer(4096), "tasks",
+						      "bytes_in", 1, "bytes_out", 2, "sessions", "active", 1, "disconnected", 0,
+						      "orphaned", 0));
+	call_ok(c, json_pack("{s:{s:i, s:f}, s:o}", "host", "cores", 4, "cpu_percent", 12.5, "instances", list));
+}
+
+static void manager_get(struct call *c, void *arg)
+{
+	struct bed *t = arg;
+	for (size_t i = 0; i < ARRAY_LEN(owners) && !t->manager_away; i++) {
+		if (!str_eq(owners[i][0], call_param(c, "server_id")))
+			continue;
+		_cleanup_(doc_unrefp) json_t *doc = json_pack("{s:s, s:s, s:s, s:s}", "server_id", owners[i][0], "user_id", owners[i][1],
+							      "name", "n", "node", "node-1");
+		call_ok_blob(c, doc_blob(doc), NULL); /* as it does: from the store's cache */
+		return;
+	}
+	call_fail(c, t->manager_away ? t->manager_away : ERR_SERVER_NOT_FOUND, NULL);
+}
+
+static void manager_list(struct call *c, void *arg)
+{
+	struct bed *t = arg;
+	json_t *list = json_array();
+	if (t->manager_away) {
+		json_decref(list);
+		call_fail(c, t->manager_away, NULL);
+		return;
+	}
+	/* the second page has them: pages are followed */
+	bool first = doc_int(call_query(c), "page", 1) == 1;
+	for (size_t i = 0; i < ARRAY_LEN(owners) && !first; i++)
+		if (str_eq(owners[i][1], call_caller(c)->sub))
+			json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "server_id", owners[i][0], "user_id", owners[i][1],
+							      "name", "mine"));
+	call_ok(c, json_pack("{s:o, s:{s:b}}", "servers", list, "pagination", "has_next", first));
+}
+
+static void bed_open(struct bed *t)
+{
+	static char *no_env[] = { NULL };
+	const char *set[] = { "RDP_USER_MAP=anna@example.org=ann,dora=d0", NULL }, *none[] = { NULL };
+	struct config_input in = { .env = no_env, .set = set, .env_files = none };
+	struct strbuf faults = { 0 }, warnings = { 0 };
+	*t = (struct bed){ .loop = loop_new() };
+	t->bus = bus_new(t->loop);
+	bus_set_node(t->bus, "node-1");
+	t->config = config_load(options, options_n, &in, &faults, &warnings);
+	assert_non_null(t->config);
+	strbuf_done(&faults);
+	strbuf_done(&warnings);
+	bus_serve(t->bus, op_find("xrdp.instances.list"), instances, t);
+	bus_serve(t->bus, op_find("xrdp.instances.desktops"), desktops, t);
+	bus_serve(t->bus, op_find("xrdp.stats"), stats, t);
+	bus_serve(t->bus, op_find("rdp.servers.get"), manager_get, t);
+	bus_serve(t->bus, op_find("rdp.servers.list"), manager_list, t);
+	struct role_env env = { .loop = t->loop, .bus = t->bus, .config = t->config, .node = "node-1" };
+	assert_int_equal(role_rdp_session_controller.init(&env, &t->sessions), 0);
+	assert_int_equal(role_rdp_resource_monitor.init(&env, &t->monitor), 0);
+}
+
+static void drained(void *arg)
+{
+	++*(int *)arg;
+}
+
+static void bed_close(struct bed *t)
+{
+	int n = 0;
+	role_rdp_session_controller.drain(t->sessions, drained, &n);
+	role_rdp_resource_monitor.drain(t->monitor, drained, &n);
+	assert_int_equal(n, 2);
+	role_rdp_session_controller.free(t->sessions);
+	role_rdp_resource_monitor.free(t->monitor);
+	assert_int_equal(bus_calls_open(t->bus), 0);
+	json_decref(t->doc);
+	bus_free(t->bus);
+	config_free(t->config);
+	loop_free(t->loop);
+}
+
+static void answered(const struct reply *r, void *arg)
+{
+	struct bed *t = arg;
+	t->over = true;
+	t->err = r->err;
+	json_decref(t->doc);
+	t->doc = json_incref(r->doc);
+	loop_stop(t->loop);
+}
+
+static void ask(struct bed *t, const struct caller *who, const char *op, const char *query)
+{
+	_cleanup_(doc_unrefp) json_t *q = query ? json_loads(query, 0, NULL) : NULL;
+	struct call_args a = { .op = op_find(op), .caller = who, .query = q };
+	t->over = false;
+	bus_call(t->bus, &a, answered, t);
+	if (!t->over)
+		loop_run(t->loop);
+}
+
+/* The displays of the answer, in its order: "10 12". */
+static const char *shown(struct bed *t, const struct caller *who, const char *query)
+{
+	static char text[100];
+	struct strbuf b = { 0 };
+	json_t *s;
+	size_t i;
+	ask(t, who, "sessions.list", query);
+	if (t->err)
+		return err_name(t->err);
+	json_array_foreach(json_object_get(t->doc, "sessions"), i, s)
+		strbuf_printf(&b, "%s%lld", i ? " " : "", (long long)doc_int(s, "display", 0));
+	str_copy(text, sizeof text, b.s ? b.s : "");
+	strbuf_done(&b);
+	return text;
+}
+
+static const char *member(struct bed *t, size_t i, const char *key)
+{
+	return doc_str(json_array_get(json_object_get(t->doc, "sessions"), i), key, "null");
+}
+
+static void test_account_user(void **state)
+{
+	const char *const map[] = { "anna@example.org=ann", "x=y=z", "dora=d0", NULL };
+	char user[CALLER_NAME_MAX + 1];
+	static const char *const want[][2] = { { "ann", "anna@example.org" }, { "z", "x=y" }, { "d0", "dora" }, { "dora", "" }, { "emil", "emil" } };
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		account_user(map, want[i][0], user);
+		assert_string_equal(user, want[i][1]);
+	}
+	account_user(NULL, "emil", user);
+	assert_string_equal(user, "emil");
+}
+
+static void test_sessions(void **state)
+{
+	struct bed t;
+	bed_open(&t);
+	assert_string_equal(shown(&t, &admin, NULL), "10 11 12"); /* newest first, then by server */
+	assert_string_equal(member(&t, 0, "user_id"), "anna@example.org");
+	assert_string_equal(member(&t, 0, "client_address"), "10.0.0.9");
+	assert_string_equal(member(&t, 1, "user_id"), "carl"); /* of nobody's account: the server's owner */
+	assert_string_equal(member(&t, 2, "user_id"), "bert");
+	assert_string_equal(member(&t, 2, "node"), "node-1");
+	assert_null(json_object_get(json_array_get(json_object_get(t.doc, "sessions"), 0), "memory_bytes"));
+	assert_int_equal(json_array_size(json_object_get(t.doc, "unreachable")), 0);
+	assert_string_equal(shown(&t, &anna, NULL), "10");
+	assert_string_equal(shown(&t, &bert, NULL), "12");
+	assert_string_equal(shown(&t, &carl, NULL), "11");
+	assert_string_equal(shown(&t, &anna, "{\"user_id\":\"bert\"}"), "");
+	assert_string_equal(shown(&t, &admin, "{\"user_id\":\"bert\"}"), "12");
+	assert_string_equal(shown(&t, &admin, "{\"status\":\"orphaned\"}"), "11");
+	assert_string_equal(shown(&t, &admin, "{\"node\":\"node-1\",\"sort\":\"-display\"}"), "12 11 10");
+	assert_string_equal(shown(&t, &admin, "{\"node\":\"node-2\"}"), "");
+	assert_string_equal(shown(&t, &admin, "{\"sort\":\"username\",\"limit\":1,\"page\":2}"), "12");
+	const json_t *p = json_object_get(t.doc, "pagination");
+	assert_int_equal(doc_int(p, "total", 0), 3);
+	assert_true(doc_bool(p, "has_next", false) && doc_bool(p, "has_previous", false));
+	assert_string_equal(shown(&t, &admin, "{\"page\":1,\"offset\":2}"), "INVALID");
+	bed_close(&t);
+}
+
+static void test_sessions_of_one_server(void **state)
+{
+	struct bed t;
+	bed_open(&t);
+	assert_string_equal(shown(&t, &admin, "{\"server_id\":\"" ONE "\",\"sort\":\"display\"}"), "10 12");
+	assert_string_equal(shown(&t, &admin, "{\"server_id\":\"" ONE "\",\"node\":\"node-2\"}"), "");
+	assert_string_equal(shown(&t, &admin, "{\"server_id\":\"5f0c1f0e-9d57-4b43-9a53-0c8a2f1d7eff\"}"), "");
+	assert_int_equal(t.lists, 0);
+	t.manager_away = ERR_UNAVAILABLE; /* then all hosts are asked */
+	assert_string_equal(shown(&t, &admin, "{\"server_id\":\"" ONE "\",\"sort\":\"display\"}"), "10 12");
+	assert_int_equal(t.lists, 1);
+	assert_string_equal(shown(&t, &carl, NULL), ""); /* whose 11 is cannot be told: it is shown to admins alone */
+	assert_string_equal(shown(&t, &admin, "{\"server_id\":\"" TWO "\"}"), "11");
+	bed_close(&t);
+}
+
+static void test_away(void **state)
+{
+	struct bed t;
+	bed_open(&t);
+	t.away = ERR_UNAVAILABLE;
+	assert_string_equal(shown(&t, &admin, NULL), "");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(t.doc, "unreachable"), 0)), "node-1");
+	ask(&t, &admin, "resources.usage", NULL);
+	assert_int_equal(t.err, 0);
+	assert_int_equal(json_array_size(json_object_get(t.doc, "nodes")), 0);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(t.doc, "unreachable"), 0)), "node-1");
+	bed_close(&t);
+}
+
+static void test_usage(void **state)
+{
+	struct bed t;
+	bed_open(&t);
+	ask(&t, &admin, "resources.usage", NULL);
+	const json_t *host = json_array_get(json_object_get(t.doc, "nodes"), 0), *totals = json_object_get(t.doc, "totals");
+	assert_string_equal(doc_str(host, "node", ""), "node-1");
+	assert_int_equal(doc_int(host, "servers", 0), 3);
+	assert_int_equal(json_array_size(json_object_get(t.doc, "servers")), 3);
+	assert_string_equal(doc_str(json_array_get(json_object_get(t.doc, "servers"), 1), "user_id", ""), "carl");
+	assert_string_equal(doc_str(json_array_get(json_object_get(t.doc, "servers"), 1), "name", ""), "n");
+	assert_int_equal(doc_int(totals, "servers", 0), 3);
+	assert_int_equal(doc_int(totals, "cpu_usec", 0), 3000);
+	assert_int_equal(doc_int(totals, "memory_bytes", 0), 4096); /* of those that are known */
+	assert_true(json_is_null(json_object_get(totals, "tasks")));
+	assert_int_equal(doc_int(json_object_get(totals, "sessions"), "active", 0), 3);
+
+	ask(&t, &bert, "resources.usage", NULL);
+	assert_null(json_object_get(t.doc, "nodes"));
+	assert_int_equal(json_array_size(json_object_get(t.doc, "servers")), 1);
+	assert_string_equal(doc_str(json_array_get(json_object_get(t.doc, "servers"), 0), "name", ""), "mine");
+
+	t.manager_away = ERR_UNAVAILABLE;
+	ask(&t, &bert, "resources.usage", NULL);
+	assert_int_equal(t.err, ERR_UNAVAILABLE);
+	ask(&t, &admin, "resources.usage", NULL); /* figures without names are figures too */
+	assert_int_equal(json_array_size(json_object_get(t.doc, "servers")), 3);
+	assert_true(json_is_null(json_object_get(json_array_get(json_object_get(t.doc, "servers"), 0), "name")));
+	bed_close(&t);
+}
+
+/* --- the bound on calls at once */
+
+struct late {
+	struct loop_timer *timer;
+	struct bed *bed;
+	struct call *call;
+};
+
+static void later(void *arg)
+{
+	struct late *w = arg;
+	w->bed->at_once--;
+	loop_timer_free(w->timer);
+	call_ok(w->call, json_object());
+	free(w);
+}
+
+static void slow(struct call *c, void *arg)
+{
+	struct bed *t = arg;
+	t->at_once++;
+	t->most = MAX(t->most, t->at_once);
+	struct late *w = XNEW(struct late);
+	*w = (struct late){ NULL, t, c };
+	w->timer = loop_timer_new(t->loop, later, w);
+	loop_timer_set(w->timer, 1);
+}
+
+struct crowd {
+	struct bed *bed;
+	struct fanout *f;
+	struct call *call;
+	unsigned replies, refused;
+	size_t missed;
+};
+
+static void one_back(const char *node, const char *param, const struct reply *r, void *arg)
+{
+	struct crowd *w = arg;
+	w->replies++;
+	w->refused += r->err != 0;
+	if (r->err)
+		fanout_miss(w->f, node);
+}
+
+static void crowd_done(void *arg)
+{
+	struct crowd *w = arg;
+	_cleanup_(doc_unrefp) json_t *missed = fanout_missed(w->f);
+	w->missed = json_array_size(missed);
+	call_ok(w->call, NULL);
+}
+
+static void crowd(struct call *c, void *arg)
+{
+	struct crowd *w = arg;
+	w->call = c;
+	w->f = fanout_new(w->bed->bus, c, crowd_done, w);
+	for (unsigned i = 0; i < w->bed->extra; i++)
+		fanout_ask(w->f, op_find("xrdp.info"), "node-1", NULL, NULL, one_back);
+	fanout_go(w->f);
+}
+
+static void run_crowd(struct bed *t, struct crowd *w, unsigned n, unsigned deadline_ms)
+{
+	*w = (struct crowd){ .bed = t };
+	*t = (struct bed){ .loop = loop_new(), .extra = n };
+	t->bus = bus_new(t->loop);
+	bus_set_node(t->bus, "node-1");
+	bus_serve(t->bus, op_find("xrdp.info"), slow, t);
+	bus_serve(t->bus, op_find("rdp.nodes.list"), crowd, w);
+	struct call_args a = { .op = op_find("rdp.nodes.list"), .caller = &admin, .deadline_ms = deadline_ms };
+	bus_call(t->bus, &a, answered, t);
+	loop_run(t->loop);
+	while (t->at_once) { /* those that came too late answer as well */
+		struct loop_timer *timer = loop_timer_new(t->loop, (void (*)(void *))loop_stop, t->loop);
+		loop_timer_set(timer, 2);
+		loop_run(t->loop);
+		loop_timer_free(timer);
+	}
+	bus_free(t->bus);
+	loop_free(t->loop);
+	json_decref(t->doc);
+}
+
+static void test_at_once(void **state)
+{
+	struct bed t;
+	struct crowd w;
+	run_crowd(&t, &w, 100, 30000);
+	assert_int_equal(w.replies, 100);
+	assert_int_equal(w.refused, 0);
+	assert_int_equal(t.most, FANOUT_AT_ONCE);
+	run_crowd(&t, &w, 0, 30000); /* none at all is an answer too */
+	assert_int_equal(w.replies, 0);
+	assert_true(t.over);
+	/* what is over the bound is not asked, and its node is named */
+	run_crowd(&t, &w, FANOUT_MAX + 5, 600000);
+	assert_int_equal(w.missed, 1);
+}
+
+static void test_deadline(void **state)
+{
+	struct bed t;
+	struct crowd w;
+	run_crowd(&t, &w, 200, 501); /* a millisecond is left for it */
+	assert_int_equal(w.replies, 200);
+	assert_true(w.refused > 0);
+	assert_int_equal(w.missed, 1);
+	assert_true(t.over && !t.err);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_account_user), cmocka_unit_test(test_sessions), cmocka_unit_test(test_sessions_of_one_server),
+		cmocka_unit_test(test_away),	     cmocka_unit_test(test_usage),    cmocka_unit_test(test_at_once),
+		cmocka_unit_test(test_deadline),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
