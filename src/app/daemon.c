@@ -254,6 +254,7 @@ int daemon_run(struct config *c, const struct cli *cli)
 	}
 	if (!set_up_log(c, &user) || !read_tls(c, &tls) || !make_dirs(c, &user))
 		return EXIT_FINAL;
+	reload_begin(&reload);
 	if (!listen_all(&env, c, &user)) {
 		close_all(&env);
 		return EXIT_FINAL;

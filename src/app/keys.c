@@ -59,6 +59,15 @@ struct token_keys *keys_make_signing(const struct config *c)
 	return make(c, NULL);
 }
 
+void keys_digest(const struct config *c, char dst[ID_DIGEST_SIZE])
+{
+	char why[256];
+	_cleanup_(xfreep) char *pem = NULL;
+	dst[0] = 0;
+	if (algorithm_of(c) != TOKEN_HS256 && (pem = read_file(config_str(c, "JWT_PUBLIC_KEY_FILE"), why, sizeof why)))
+		id_digest(dst, pem, strlen(pem));
+}
+
 bool keys_public_fit(const struct config *c, char *why, size_t size)
 {
 	enum token_algorithm a = algorithm_of(c);

@@ -137,6 +137,11 @@ struct peers *peers_new(struct loop *l, struct bus *b, const struct config *c, s
 	return p;
 }
 
+int peers_tls(struct peers *p, const struct http_tls *tls, char *why, size_t size)
+{
+	return http_client_tls(p->client, tls, why, size);
+}
+
 /* --- readiness: their own /health, which touches no dependency and names the roles there */
 
 struct asked {

@@ -15,6 +15,8 @@ struct peers;
  * trusted besides the system's. */
 struct peers *peers_new(struct loop *l, struct bus *b, const struct config *c, struct token_keys *keys,
 			const struct role *const *roles, const struct http_tls *tls);
+/* Other files of TLS; connections under way end with what they began with. 0 or a negated error with a sentence. */
+int peers_tls(struct peers *p, const struct http_tls *tls, char *why, size_t size);
 void peers_add_checks(struct peers *p, struct api *a);
 /* The way to a node's agent, for bus_route_node; events of that process are heard from now on. A node that has one already gets
  * one to the other URL, or keeps it. NULL, with a line in the log: the URL is not one that is spoken, or there are too many. */

@@ -1,6 +1,7 @@
 #include "app/reload.h"
 
 #include "app/app_config.h"
+#include "app/keys.h"
 #include "sys/log.h"
 
 struct differences {
@@ -26,20 +27,28 @@ static void say_faults(struct strbuf *faults)
 	log_error("reload", "nothing was taken up; the settings of before stay");
 }
 
-static bool same(const char *a, const char *b)
+static void tls_digest(const struct tls_files *t, char dst[ID_DIGEST_SIZE])
 {
-	return a && b ? str_eq(a, b) : a == b;
+	const char *const texts[] = { t->cert, t->key, t->client_ca, t->pem.only_1_3 ? "1.3" : "" };
+	char all[ARRAY_LEN(texts)][ID_DIGEST_SIZE];
+	dst[0] = 0;
+	if (!t->cert)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		id_digest(all[i], texts[i] ? texts[i] : "", texts[i] ? strlen(texts[i]) : 0);
+	id_digest(dst, all, sizeof all);
 }
 
 /* Certificates are renewed under the same names: what counts is what is in the files. */
-static void note_tls(const struct reload *r, json_t *doc, struct differences *d)
+static void note_tls(struct reload *r, json_t *doc, struct differences *d)
 {
-	const struct tls_files *old = r->tls, *t = &r->next_tls;
-	if (!old->cert != !t->cert) {
+	const struct tls_files *t = &r->next_tls;
+	tls_digest(t, r->next_tls_digest);
+	if (!*r->tls_digest != !t->cert) {
 		strbuf_printf(&d->not_live, "%sTLS on or off", d->not_live.len ? ", " : "");
 		return;
 	}
-	if (same(old->cert, t->cert) && same(old->key, t->key) && same(old->client_ca, t->client_ca) && old->pem.only_1_3 == t->pem.only_1_3)
+	if (str_eq(r->tls_digest, r->next_tls_digest))
 		return;
 	strbuf_printf(&d->live, "%sthe files of TLS", d->live.len ? ", " : "");
 	json_t *tls = json_object();
@@ -50,12 +59,25 @@ static void note_tls(const struct reload *r, json_t *doc, struct differences *d)
 	doc_set(doc, "tls", tls);
 }
 
+/* Keys are exchanged under the same name, too. The server reads the file itself, with whatever else there is to take up. */
+static void note_keys(struct reload *r, struct differences *d)
+{
+	static const char name[] = "JWT_PUBLIC_KEY_FILE";
+	str_copy(r->next_keys, sizeof r->next_keys, r->keys);
+	if (!str_eq(config_str(r->config, name), config_str(r->next, name)))
+		return; /* taken up only by a restart */
+	keys_digest(r->next, r->next_keys);
+	if (!str_eq(r->keys, r->next_keys))
+		strbuf_printf(&d->live, "%sthe keys in %s", d->live.len ? ", " : "", name);
+}
+
 static json_t *compare(struct reload *r)
 {
 	struct differences d = { .values = json_array() };
 	json_t *doc = json_object();
 	config_compare(r->config, r->next, note, &d);
 	note_tls(r, doc, &d);
+	note_keys(r, &d);
 	if (d.not_live.len)
 		log_warn("reload", "changed, but taken up only by a restart: %s", d.not_live.s);
 	if (!d.live.len)
@@ -70,6 +92,12 @@ static json_t *compare(struct reload *r)
 	strbuf_done(&d.live);
 	strbuf_done(&d.not_live);
 	return doc;
+}
+
+void reload_begin(struct reload *r)
+{
+	keys_digest(r->config, r->keys);
+	tls_digest(r->tls, r->tls_digest);
 }
 
 json_t *reload_read(struct reload *r)
@@ -113,7 +141,10 @@ void reload_end(struct reload *r, bool taken)
 	if (taken) {
 		config_compare(r->config, r->next, take_value, r->config);
 		log_use_level(r->config);
+		str_copy(r->keys, sizeof r->keys, r->next_keys);
 	}
+	if (taken && *r->tls_digest && r->next_tls.cert)
+		str_copy(r->tls_digest, sizeof r->tls_digest, r->next_tls_digest);
 	if (taken && r->next_tls.cert && r->tls->cert) {
 		tls_files_done(r->tls);
 		*r->tls = r->next_tls;

@@ -10,6 +10,7 @@
 #include "app/cli.h"
 #include "app/tls_files.h"
 #include "lucid/doc.h"
+#include "lucid/id.h"
 #include "sys/config.h"
 
 struct reload {
@@ -18,7 +19,12 @@ struct reload {
 	struct tls_files *tls;	/* the same; the server's next lives begin with it */
 	struct config *next;	/* between reload_read and reload_end */
 	struct tls_files next_tls;
+	/* digests, "" of what is not there: of the file with the public keys; of those of TLS, which the server wipes once it has used them */
+	char keys[ID_DIGEST_SIZE], next_keys[ID_DIGEST_SIZE], tls_digest[ID_DIGEST_SIZE], next_tls_digest[ID_DIGEST_SIZE];
 };
+
+/* What is in use, before the first reload; config and tls are set and read. */
+void reload_begin(struct reload *r);
 
 /* Read and compare; faults, and changes that want a restart, are logged, one line each. What there is to take up, for
  * reload_values and reload_tls; NULL: nothing changed, or the old settings stay. */

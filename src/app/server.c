@@ -118,6 +118,8 @@ static int check_settings(struct server *s, const json_t *doc, struct token_keys
 	_cleanup_(tls_files_done) struct tls_files tls = { 0 };
 	reload_tls(doc, &tls);
 	if (rc == 0 && tls.cert)
+		rc = peers_tls(s->peers, &tls.pem, why, size);
+	if (rc == 0 && tls.cert)
 		rc = api_tls(s->api, &tls.pem, why, size);
 	strbuf_done(&faults);
 	config_free(next);

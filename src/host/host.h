@@ -30,6 +30,8 @@ extern const size_t host_entries_n;
 typedef void (*host_event)(void *arg, const char *topic, const char *server_id, const char *user_id, json_t *consume_data);
 
 struct host *host_new(struct loop *l, const struct config *c, host_event on_event, void *arg);
+/* Take up what may change live: whose a desktop is (RDP_USER_MAP), from the next event on. */
+void host_reload(struct host *h, const struct config *c);
 /* Find running instances again from their records, adopt them, begin to watch. Called once, before the first entry. */
 void host_adopt(struct host *h);
 /* End every instance and its desktops (--stop-servers), then done. */

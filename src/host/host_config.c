@@ -1,4 +1,5 @@
 #include "host/core.h"
+#include "host/settings.h"
 #include "lucid/config.h"
 
 /* The one place of this room that knows the names of settings. */
@@ -27,4 +28,9 @@ struct host *host_new(struct loop *l, const struct config *c, host_event on_even
 		.other_ports = ports,
 	};
 	return host_new_with(l, &s, on_event, arg);
+}
+
+void host_reload(struct host *h, const struct config *c)
+{
+	settings_user_map(&h->set, config_list(c, "RDP_USER_MAP"));
 }

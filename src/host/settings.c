@@ -95,6 +95,12 @@ void settings_copy(struct host_settings *dst, const struct host_settings *src)
 	}
 }
 
+void settings_user_map(struct host_settings *s, const char *const *map)
+{
+	list_free(s->user_map);
+	s->user_map = list_copy(map);
+}
+
 void settings_done(struct host_settings *s)
 {
 	const char *const text[] = { s->data_dir, s->log_dir,         s->runtime_dir, s->xrdp,

@@ -219,6 +219,8 @@ static void reload_over(struct supervisor *s, bool taken)
 	s->reloading = false;
 	loop_timer_clear(s->reload_late);
 	s->env->reloaded(taken, s->env->arg);
+	if (taken)
+		host_reload(s->host, s->env->config);
 	notify_ready(s->status);
 	if (s->reload_again)
 		on_reload(SIGHUP, s);

@@ -14,6 +14,7 @@ import lucid
 import proc
 from lucid import SERVERS, Api, sign, token_for
 from proc import until
+from test_events import Stream
 
 NEW_SECRET = "another secret for tests alone, of more than 32 bytes"
 
@@ -154,6 +155,54 @@ def test_what_is_wrong_changes_nothing(make_daemon, bad, words):
     assert s.d.admin.call("GET", SERVERS).status_code == 200
     s.reload({**first, "METRICS_PUBLIC": "false"})
     assert s.d.api(None).call("GET", "/metrics").status_code == 401
+
+
+def test_origins_and_proxies(make_daemon):
+    app, other, client = "https://app.example", "https://other.example", "203.0.113.9"
+    s = Settings(make_daemon, {"CORS_ORIGINS": app, "TRUSTED_PROXIES": "10.0.0.0/8"})
+    anna = s.d.api("anna")
+
+    def allowed(origin):
+        r = anna.call("GET", SERVERS, headers={"Origin": origin, "X-Forwarded-For": client}, expect=200)
+        return r.headers.get("Access-Control-Allow-Origin") == origin
+    assert (allowed(app), allowed(other)) == (True, False)
+    assert f'"client":"{client}"' not in s.d.log()
+    s.reload({"CORS_ORIGINS": other, "TRUSTED_PROXIES": "127.0.0.0/8"})
+    assert (allowed(app), allowed(other)) == (False, True)
+    until("its address in the log", lambda: f'"client":"{client}"' in s.d.log())
+    s.reload({"CORS_ORIGINS": other, "TRUSTED_PROXIES": "10.0.0.0/8"})
+    before = s.d.log().count(client)
+    assert allowed(other) and s.d.log().count(client) == before
+
+
+def test_the_time_of_a_request(make_daemon):
+    s = Settings(make_daemon, {"REQUEST_TIMEOUT": "3600"})
+
+    def half():
+        sock = socket.create_connection(("127.0.0.1", s.d.ports["rdp-server-manager"]), timeout=30)
+        sock.sendall(b"POST /api/v1/rdp/servers HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{")
+        return sock
+    with half() as before:
+        s.reload({"REQUEST_TIMEOUT": "1"})
+        with half() as after:
+            assert after.recv(4096).startswith(b"HTTP/1.1 408 ")
+        before.sendall(b'"name":1}')  # what had begun goes by what it began with
+        assert before.recv(4096).startswith(b"HTTP/1.1 401 ")
+
+
+def test_who_hears_of_a_desktop(make_daemon, users, login):
+    account, = users(1)
+    s = Settings(make_daemon, {"RDP_USER_MAP": f"anna@example.org={account.name}"})
+    s.d.accounts = [account]
+    server = s.d.admin.create_server("shared")
+    s.reload({"RDP_USER_MAP": f"bob@example.org={account.name}"})
+    streams = {who: Stream(s.d, who, "?topics=xrdp.desktop.*").head() for who in ("anna@example.org", "bob@example.org")}
+    login(s.d, server, account)
+    streams["bob@example.org"].wait_topic("xrdp.desktop.started", user_id="bob@example.org")
+    streams["anna@example.org"].take()
+    assert streams["anna@example.org"].events == []
+    for stream in streams.values():
+        stream.close()
 
 
 def test_what_needs_a_restart_is_told(make_daemon):

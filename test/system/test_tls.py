@@ -1,6 +1,9 @@
 """TLS on the roles' ports, mutual TLS and Unix sockets, from outside and between roles."""
+import json
 import os
 import re
+import shutil
+import signal
 import socket
 import ssl
 import stat
@@ -343,6 +346,40 @@ def test_a_role_that_shows_a_strangers_certificate_is_not_asked(make_daemon, ca,
             return False
         return "certificate is not trusted" in str(page)
     until(f"the reason: {page}", said, 20)
+
+
+def test_another_certificate_is_shown_to_other_roles(make_daemon, ca, strangers, tmp_path):
+    """A reload: what the agent refused before, it takes now."""
+    def put(pair):
+        for source, name in zip(pair, ("cert.pem", "cert.key")):
+            shutil.copy(source, tmp_path / name)
+    put(strangers.issue("manager"))
+    cert, key = ca.issue("agent")
+    agent = make_daemon(start=False, roles=[AGENT], TLS_CERT_FILE=cert, TLS_KEY_FILE=key, TLS_CLIENT_CA_FILE=ca.cert, **KEYS)
+    manager = make_daemon(start=False, roles=[MANAGER], TLS_CERT_FILE=f"{tmp_path}/cert.pem", TLS_KEY_FILE=f"{tmp_path}/cert.key",
+                          TLS_CLIENT_CA_FILE=shutil.copy(ca.cert, tmp_path), XRDP_INTEGRATION_URL=f"https://localhost:{agent.ports[AGENT]}", **KEYS)
+    context = ssl.create_default_context(cafile=ca.cert)
+    context.load_verify_locations(strangers.cert)
+    context.load_cert_chain(cert, key)
+    for d in (agent, manager):
+        d.remove_servers = lambda: None
+        d.spawn()
+    # alone it has given up root before it rereads
+    until("its data", lambda: os.path.isdir(f"{manager.dir}/data/store"))
+    os.chown(tmp_path / "cert.key", *os.stat(f"{manager.dir}/data/store")[4:6])
+    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+        os.chmod(folder, 0o755)
+
+    def agent_is(state):
+        status, page = ready(manager.ports[MANAGER], context)
+        return status == 200 and json.loads(page)["checks"][AGENT]["status"] == state
+    until("the manager alone", lambda: agent_is("unhealthy"), 20)
+    put(ca.issue("manager"))
+    manager.process.send_signal(signal.SIGHUP)
+    until("the agent", lambda: agent_is("healthy"), 20)
+    put(strangers.issue("manager"))
+    manager.process.send_signal(signal.SIGHUP)
+    until("the manager alone again", lambda: agent_is("unhealthy"), 20)
 
 
 def test_roles_over_a_unix_socket(make_daemon):

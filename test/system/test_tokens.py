@@ -94,6 +94,37 @@ def test_tokens_of_an_issuer(make_daemon, folder, kind):
     d.end(check=False)
 
 
+def test_keys_are_exchanged_in_their_file(make_daemon, folder):
+    first, second = Issuer(folder, "ES256"), Issuer(folder, "ES256", "second")
+    d = make_daemon(JWT_ALGORITHM="ES256", JWT_PUBLIC_KEY_FILE=public_file(folder, first))
+
+    def hang_up(word):
+        before = d.log().count(word)
+        d.process.send_signal(signal.SIGHUP)
+        until(f"a line with: {word}", lambda: d.log().count(word) > before)
+
+    def taken():
+        return get(d, first.token("anna")), get(d, second.token("anna"))
+    assert taken() == (200, 401)
+    hang_up("nothing has changed that could be taken up")
+    public_file(folder, first, second)
+    hang_up("taken up: the keys in JWT_PUBLIC_KEY_FILE")
+    assert taken() == (200, 200)
+    with open(os.path.join(folder, "public.pem"), "w", encoding="ascii") as f:
+        f.write("no key")
+    hang_up("the settings of before stay")
+    assert taken() == (200, 200)
+    public_file(folder, second)
+    hang_up("taken up: the keys in JWT_PUBLIC_KEY_FILE")
+    assert taken() == (401, 200)
+    pid = d.server_pid()
+    d.kill(pid)
+    until("a new server", lambda: d.server_pid() not in (None, pid) and d.ready())
+    hang_up("nothing has changed that could be taken up")
+    assert taken() == (401, 200)
+    d.end(check=False)
+
+
 def test_roles_vouch_with_the_secret(make_daemon, folder):
     """Apart, and with tokens of an issuer: what one role asks another is signed with the secret, and both keep who asked."""
     issuer = Issuer(folder, "ES256")
