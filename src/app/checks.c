@@ -128,4 +128,5 @@ void checks_run(const struct config *c, const struct role *const *roles, struct 
 	check_parts(c, faults);
 	check_desktops(c, faults);
 	checks_values(c, faults);
+	checks_tls(c, faults);
 }

@@ -11,5 +11,8 @@ void checks_run(const struct config *c, const struct role *const *roles, struct 
 
 /* checks_values.c: the form of single values that a row cannot say. */
 void checks_values(const struct config *c, struct strbuf *faults);
+/* checks_tls.c: with ENFORCE_TLS, whether everything that listens and every URL uses TLS. Sockets that a service manager hands over are
+ * looked at where they are taken. */
+void checks_tls(const struct config *c, struct strbuf *faults);
 
 #endif

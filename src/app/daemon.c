@@ -126,20 +126,26 @@ static bool listen_one(struct server_env *env, const char *address, int port, co
 }
 
 /* Sockets of a service manager: one named as a role is that role's, whatever addresses are set here. */
-static void take_handed_over(struct server_env *env)
+static bool take_handed_over(struct server_env *env)
 {
+	bool secure = env->tls->cert || !config_bool(env->config, "ENFORCE_TLS"), ok = true;
 	int fds[NOTIFY_FDS_MAX];
 	char *names[NOTIFY_FDS_MAX];
 	size_t n = notify_listen_fds(fds, names);
 	for (size_t i = 0; i < n; i++) {
 		const struct role *role = role_find(names[i]);
-		if (role && has_role(env, role->name) && env->nlisteners < MAX_LISTENERS)
+		if (!secure && !listen_is_local(fds[i])) {
+			log_error("daemon", "ENFORCE_TLS is on, and the socket %s that was handed over is no loopback one; give TLS_CERT_FILE and "
+				  "TLS_KEY_FILE", names[i]);
+			ok = false;
+		} else if (role && has_role(env, role->name) && env->nlisteners < MAX_LISTENERS)
 			env->listeners[env->nlisteners++] = (struct listener){ TAKE_FD(fds[i]), role };
 		else
 			log_warn("daemon", "a socket named %s was handed over, and no role here has that name", names[i]);
 		fd_close(&fds[i]);
 		free(names[i]);
 	}
+	return ok;
 }
 
 static bool has_listener(const struct server_env *env, const struct role *role)
@@ -155,8 +161,7 @@ static bool listen_all(struct server_env *env, const struct config *c, const str
 {
 	const char *const *addresses = config_list(c, "BIND_ADDRESS");
 	int64_t give_up_ms = clock_mono_ms() + PREDECESSOR_MS;
-	bool ok = true;
-	take_handed_over(env);
+	bool ok = take_handed_over(env);
 	for (const struct role *const *r = env->roles; *r; r++) {
 		bool handed_over = has_listener(env, *r);
 		for (const char *const *a = addresses; *a && !handed_over; a++)

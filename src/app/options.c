@@ -15,7 +15,6 @@ static const char *const compressions[] = { "none", "zstd", NULL };
 /* What the settings that are refused for now belong to. */
 static const char mongodb[] = "the MongoDB store";
 static const char redis[] = "Redis";
-static const char tls[] = "TLS";
 static const char ops_plane[] = "the ops plane";
 static const char recording[] = "recording";
 static const char sessions[] = "the session API";
@@ -170,7 +169,7 @@ const struct option options[] = {
 	NO_TEXT("OPS_PLANE_ADDRESS", NULL, 0, "", "Loopback address or unix: socket of the ops plane.", ops_plane),
 	NO_LIST("OPS_PLANE_ALLOWED_ENDPOINTS", "/health,/metrics,/api/v1/*", "What passes on the ops plane.", ops_plane),
 	NO_BOOL("OPS_PLANE_TOR_ONLY", "false", "Refuse peers that do not come through the ops plane.", ops_plane),
-	NO_BOOL("ENFORCE_TLS", "false", "Refuse to start with a listener or URL that does not use TLS.", tls),
+	BOOL_("ENFORCE_TLS", NULL, 0, "false", "Refuse to start with a listener beyond loopback, or a URL, that does not use TLS."),
 	BOOL_("AUDIT_LOG", NULL, 0, "true", "Keep the audit log: every change and every refused attempt."),
 	NO_TEXT("ALERT_WEBHOOK_URL", NULL, OPT_SECRET, "", "Alerts are posted there.", alerts),
 	NO_TEXT("LOG_FORWARD_URL", NULL, OPT_SECRET, "", "Log lines go there too: syslog (udp, tcp, unix) or HTTP.", "log forwarding"),

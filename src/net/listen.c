@@ -103,3 +103,16 @@ void listen_unix_remove(const char *path, int fd)
 	if (getsockname(fd, (struct sockaddr *)&sa, &len) == 0 && sa.sun_family == AF_UNIX && str_eq(sa.sun_path, path))
 		unlink(path);
 }
+
+bool listen_is_local(int fd)
+{
+	struct sockaddr_storage sa = { 0 };
+	const struct sockaddr_in *a4 = (const void *)&sa;
+	const struct sockaddr_in6 *a6 = (const void *)&sa;
+	socklen_t len = sizeof sa;
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
+		return false;
+	if (sa.ss_family == AF_INET)
+		return (ntohl(a4->sin_addr.s_addr) >> 24) == 127;
+	return sa.ss_family == AF_UNIX || (sa.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&a6->sin6_addr));
+}

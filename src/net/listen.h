@@ -16,4 +16,7 @@ int listen_unix(const char *path, gid_t gid, int *ret_fd, char *why, size_t size
 /* Take its name away again. While `fd` still listens there no successor can have taken its place. */
 void listen_unix_remove(const char *path, int fd);
 
+/* Whether who reaches it is on this host: a Unix socket, or bound to a loopback address. */
+bool listen_is_local(int fd);
+
 #endif

@@ -14,6 +14,7 @@ import time
 import pytest
 import requests
 
+import lucid
 import proc
 from lucid import ROLES, SERVERS, Api, free_ports, token_for
 from proc import until
@@ -346,6 +347,28 @@ def test_a_role_that_shows_a_strangers_certificate_is_not_asked(make_daemon, ca,
             return False
         return "certificate is not trusted" in str(page)
     until(f"the reason: {page}", said, 20)
+
+
+@pytest.mark.parametrize("address, code", [("0.0.0.0", 78), ("127.0.0.1", 0)])
+def test_tls_is_enforced_on_sockets_that_are_handed_over(make_daemon, address, code):
+    d = make_daemon(start=False, roles=[MANAGER], ENFORCE_TLS="true")
+    with socket.create_server((address, 0)) as s:
+        script = f'exec 3<&{s.fileno()}; export LISTEN_FDS=1 LISTEN_FDNAMES={MANAGER} LISTEN_PID=$$; exec "$0"'
+        p = subprocess.Popen(["bash", "-c", script, lucid.BIN], env=d.env, cwd=d.dir, pass_fds=[s.fileno()], stderr=subprocess.PIPE, text=True)
+        port = s.getsockname()[1]
+        if not code:
+            until("its health", lambda: is_up_at(port))
+            p.terminate()
+        said = p.communicate(timeout=20)[1]
+    assert p.returncode == code, said
+    assert ("ENFORCE_TLS is on, and the socket rdp-server-manager" in said) == (code != 0)
+
+
+def is_up_at(port):
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/health", timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
 
 
 def test_another_certificate_is_shown_to_other_roles(make_daemon, ca, strangers, tmp_path):

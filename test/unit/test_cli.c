@@ -310,6 +310,33 @@ static void what_fits(void **state)
 	assert_non_null(strstr(f->warnings.s, "xrdp-integration is not in this process"));
 }
 
+/* All faults at once, each named; what is local, or uses TLS, is none. */
+static void tls_is_enforced(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const wanted[] = {
+		"BIND_ADDRESS: \"0.0.0.0,127.0.0.2,::1,unix:/run/s,fd00::1\" from --set: ENFORCE_TLS is on, and 0.0.0.0 is no loopback",
+		"and fd00::1 is no loopback address; give TLS_CERT_FILE and TLS_KEY_FILE",
+		"PROMETHEUS_ENABLED: \"true\" from default: ENFORCE_TLS is on, and PROMETHEUS_PORT on 0.0.0.0",
+		"RDP_RESOURCE_MONITOR_URL: \"http://127.0.0.1:1\" from --set: ENFORCE_TLS is on; allowed is https:// or unix:",
+		"AUTH_SERVICE_URL: \"http://a\" from --set: ENFORCE_TLS is on; allowed is https://",
+		"API_GATEWAY_URL: \"http://b\"", "NODE_URL: \"http://n\"",
+	};
+	assert_null(load(f, (const char *[]){ "--set=ENFORCE_TLS=true", "--set=BIND_ADDRESS=0.0.0.0,127.0.0.2,::1,unix:/run/s,fd00::1",
+					      "--set=RDP_RESOURCE_MONITOR_URL=http://127.0.0.1:1", "--set=AUTH_SERVICE_URL=http://a",
+					      "--set=API_GATEWAY_URL=http://b", "--set=NODE_URL=http://n", NULL }));
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+		if (!strstr(f->faults.s, wanted[i]))
+			fail_msg("wanted \"%s\" in:\n%s", wanted[i], f->faults.s);
+	assert_null(strstr(f->faults.s, "127.0.0.2 is no"));
+	assert_null(strstr(f->faults.s, "::1 is no loopback address; give TLS_CERT_FILE and TLS_KEY_FILE\nBIND"));
+	LOAD_OK("--set=ENFORCE_TLS=true", "--set=BIND_ADDRESS=127.0.0.1,::1,unix:/run/s", "--set=RDP_RESOURCE_MONITOR_URL=unix:/run/m",
+		"--set=AUTH_SERVICE_URL=https://a");
+	LOAD_OK("--set=ENFORCE_TLS=true", "--set=BIND_ADDRESS=0.0.0.0", "--set=PROMETHEUS_ENABLED=false", "--set=TLS_CERT_FILE=/etc/hostname",
+		"--set=TLS_KEY_FILE=/etc/hostname");
+	LOAD_OK("--set=BIND_ADDRESS=0.0.0.0", "--set=NODE_URL=http://n");
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -317,7 +344,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_are_taken), cmocka_unit_test(commands_are_found), cmocka_unit_test(bad_words),
 		T(development_works_with_nothing), T(secrets_are_guarded), T(directories_follow_the_project), T(a_file_for_a_role),
-		T(one_role_may_be_renamed), T(what_does_not_fit_together), T(what_fits),
+		T(one_role_may_be_renamed), T(what_does_not_fit_together), T(what_fits), T(tls_is_enforced),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
