@@ -36,37 +36,89 @@ static int refuse_scope(struct request *q)
 	return -ERR_FORBIDDEN;
 }
 
-/* Roles among themselves are not held back: what they do was asked by somebody who was. */
-static int check_rate(struct request *q, enum op_rate rate)
+/* --- how often. First by what this process has counted; then, where limits are shared, by what all of them have. */
+
+const char *access_class_name(enum rate_class class)
 {
-	if (rate == RATE_EXEMPT || q->caller.roles & CALLER_SERVICE)
-		return 0;
-	enum rate_class class = rate == RATE_SESSION_CREATE ? RATE_SESSIONS : RATE_ORDINARY;
-	bool is_user = q->caller.sub[0];
-	rate_take(q->api->rate, class, is_user ? q->caller.sub : q->caller.address, is_user, &q->rate);
-	if (q->rate.allowed)
-		return 0;
+	static const char *const names[RATE_CLASSES] = { "default", "session-create", "bad-token" };
+	return names[class];
+}
+
+static int refuse_rate(struct request *q, enum rate_class class)
+{
 	metric_add(q->api->limited[class], 1);
-	reply_error(q, &(struct error_page){ .err = ERR_RATE_LIMITED, .retry_after_s = q->rate.retry_s });
+	reply_error(q, &(struct error_page){ .err = ERR_RATE_LIMITED, .retry_after_s = q->rate.retry_s,
+					     .message = class == RATE_BAD_TOKENS ? "too many bad tokens came from this address; wait as Retry-After says" : NULL });
 	return -ERR_RATE_LIMITED;
+}
+
+static void on_shared(const struct rate_word *w, void *arg)
+{
+	struct request *q = arg;
+	struct rate_answer all;
+	q->asked = NULL;
+	q->admitted = true;
+	list_remove(&q->node);
+	if (w) {
+		rate_answer_of(q->api->rate, q->asked_class, w->allowed, w->full_in_us, &all);
+		if (!w->allowed || (q->asked_class != RATE_BAD_TOKENS && all.remaining < q->rate.remaining))
+			q->rate = all;
+	}
+	if (w && !w->allowed)
+		refuse_rate(q, q->asked_class);
+	else
+		rest_again(q);
+}
+
+/* True: it waits, and comes by again. */
+static bool ask_others(struct request *q, enum rate_class class, bool is_user)
+{
+	struct rate_want want = { .class = access_class_name(class), .who = is_user ? q->caller.sub : q->caller.address, .is_user = is_user };
+	if (!q->api->env.shared_rate || !rate_cost(q->api->rate, class, &want.step_us, &want.depth_us))
+		return false;
+	q->asked_class = class;
+	q->asked = rate_redis_take(q->api->env.shared_rate, &want, on_shared, q);
+	if (!q->asked)
+		return false;
+	list_append(&q->api->open, &q->node);
+	return true;
 }
 
 /* Who guesses is slowed down, by address: behind the check, so that a good token from there still passes. What was once good
  * is no guess. */
+static bool is_guess(enum token_fault fault)
+{
+	return fault != TOKEN_OK && fault != TOKEN_EXPIRED && fault != TOKEN_NOT_YET;
+}
+
 static int check_guessing(struct request *q, enum token_fault fault)
 {
 	struct rate_answer bad;
-	if (fault == TOKEN_EXPIRED || fault == TOKEN_NOT_YET)
-		return 0;
 	rate_take(q->api->rate, RATE_BAD_TOKENS, q->caller.address, false, &bad);
 	if (bad.allowed)
 		return 0;
-	metric_add(q->api->limited[RATE_BAD_TOKENS], 1);
 	metric_add(q->api->auth_failures[fault], 1);
 	q->rate = bad;
-	reply_error(q, &(struct error_page){ .err = ERR_RATE_LIMITED, .retry_after_s = bad.retry_s,
-					     .message = "too many bad tokens came from this address; wait as Retry-After says" });
-	return -ERR_RATE_LIMITED;
+	return refuse_rate(q, RATE_BAD_TOKENS);
+}
+
+/* Roles among themselves are not held back: what they do was asked by somebody who was. */
+static int check_rate(struct request *q, enum op_rate rate, enum token_fault guess)
+{
+	if (q->admitted)
+		return 0;
+	enum rate_class class = rate == RATE_SESSION_CREATE ? RATE_SESSIONS : RATE_ORDINARY;
+	bool is_user = q->caller.sub[0], counts = rate != RATE_EXEMPT && !(q->caller.roles & CALLER_SERVICE);
+	if (counts) {
+		rate_take(q->api->rate, class, is_user ? q->caller.sub : q->caller.address, is_user, &q->rate);
+		if (!q->rate.allowed)
+			return refuse_rate(q, class);
+	}
+	if (guess != TOKEN_OK && check_guessing(q, guess) < 0)
+		return -ERR_RATE_LIMITED;
+	if (guess != TOKEN_OK ? ask_others(q, RATE_BAD_TOKENS, false) : counts && ask_others(q, class, is_user))
+		return -ERR_BUSY;
+	return 0;
 }
 
 /* The token behind "Bearer ", whatever the case of the scheme; NULL when it is another scheme. */
@@ -99,11 +151,9 @@ int access_check(struct request *q, enum op_scope scope, enum op_rate rate)
 			fault = token_verify(q->api->env.keys, token, strlen(token), &q->caller);
 	}
 	/* who sends bad tokens is held back as whoever sends none: by his address */
-	int rc = check_rate(q, rate);
+	int rc = check_rate(q, rate, header && scope != OP_PUBLIC && is_guess(fault) ? fault : TOKEN_OK);
 	if (rc < 0 || scope == OP_PUBLIC)
 		return rc;
-	if (fault != TOKEN_OK && header && check_guessing(q, fault) < 0)
-		return -ERR_RATE_LIMITED;
 	if (fault != TOKEN_OK)
 		return refuse_token(q, fault, header);
 	if (scope != OP_USER && !caller_is_admin(&q->caller))

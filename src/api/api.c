@@ -168,7 +168,6 @@ int api_listen(struct api *a, int fd, const struct role *role)
 
 static void make_metrics(struct api *a)
 {
-	static const char *const classes[RATE_CLASSES] = { "default", "session-create", "bad-token" };
 	a->requests =
 	    metric_family("rdp_requests_total", METRIC_COUNTER, "service,endpoint,method,status", "Requests answered.");
 	a->seconds = metric_family("rdp_request_duration_seconds", METRIC_HISTOGRAM, "service,endpoint,method",
@@ -181,7 +180,7 @@ static void make_metrics(struct api *a)
 	a->auth_failures[TOKEN_FAULTS] = metric_with(f, "scope");
 	f = metric_family("rdp_rate_limited_total", METRIC_COUNTER, "class", "Requests refused by a rate limit.");
 	for (size_t i = 0; i < RATE_CLASSES; i++)
-		a->limited[i] = metric_with(f, classes[i]);
+		a->limited[i] = metric_with(f, access_class_name((enum rate_class)i));
 }
 
 void api_reload(struct api *a, const struct config *c, struct token_keys *keys)
@@ -285,6 +284,7 @@ void api_free(struct api *a)
 	while ((n = list_take_first(&a->open))) {
 		struct request *q = CONTAINER_OF(n, struct request, node);
 		bus_cancel(a->env.bus, q->call);
+		rate_redis_forget(TAKE_PTR(q->asked));
 		idempotency_forget(q);
 		reply_error_text(q, ERR_UNAVAILABLE,
 				 "the service is shutting down; look at the object's state before trying again");

@@ -11,6 +11,7 @@
 struct api;
 struct http_tls; /* net/tls.h */
 struct token_keys;
+struct rate_redis; /* cache/rate_redis.h */
 
 struct api_env {
 	struct loop *loop;
@@ -18,6 +19,7 @@ struct api_env {
 	const struct config *config;
 	struct token_keys *keys;
 	struct store *store; /* keeps the answers to Idempotency-Keys and the audit log; NULL: those are refused, and none is kept */
+	struct rate_redis *shared_rate; /* limits shared with other processes; NULL: none are */
 	const struct role *const *roles; /* that live in this process, NULL-ended */
 	const struct role *const *all_roles; /* every role there is, NULL-ended */
 };

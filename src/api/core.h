@@ -7,6 +7,7 @@
 #include "api/router.h"
 #include "auth/rate.h"
 #include "auth/token.h"
+#include "cache/rate_redis.h"
 #include "net/http.h"
 
 #define API_METHODS (HTTP_OTHER + 1)
@@ -94,15 +95,21 @@ struct request {
 	struct keyed *keyed; /* it came with an Idempotency-Key, and is not answered */
 	enum http_method method;
 	struct rate_answer rate;
+	struct rate_ask *asked; /* what the processes that share limits have to say is waited for */
+	enum rate_class asked_class;
+	bool admitted; /* no limit holds it back any more */
 	struct caller caller;
 	char id_room[API_REQUEST_ID];
 };
 
 /* --- rest.c */
 void rest_on_request(struct http_req *r, void *arg);
+void rest_again(struct request *q); /* from its path on, as it came */
 
-/* --- access.c: who asks, and whether he may. 0, or a negated error after the request was answered. */
+/* --- access.c: who asks, and whether he may. 0, or a negated error: either the request was answered, or it waits for what others
+ * have counted of this caller, and comes by here once more. */
 int access_check(struct request *q, enum op_scope scope, enum op_rate rate);
+const char *access_class_name(enum rate_class class); /* static: "default" */
 /* The token that access_check found good. */
 const char *access_token(struct request *q);
 

@@ -232,10 +232,19 @@ static void route(struct request *q, const struct path *path)
 		reply_error_text(q, ERR_NO_METHOD, NULL);
 }
 
+void rest_again(struct request *q)
+{
+	struct path path;
+	const char *why = path_split(&path, http_req_path(q->http));
+	if (why)
+		reply_error_text(q, ERR_MALFORMED, why);
+	else
+		route(q, &path);
+}
+
 void rest_on_request(struct http_req *r, void *arg)
 {
 	struct request *q = http_req_state(r);
-	struct path path;
 	q->api = arg;
 	q->http = r;
 	q->listener = &q->api->listeners[http_req_tag(r)];
@@ -248,9 +257,5 @@ void rest_on_request(struct http_req *r, void *arg)
 				 "this host name is not served here; ALLOWED_HOSTS lists those that are");
 		return;
 	}
-	const char *why = path_split(&path, http_req_path(r));
-	if (why)
-		reply_error_text(q, ERR_MALFORMED, why);
-	else
-		route(q, &path);
+	rest_again(q);
 }

@@ -73,10 +73,27 @@ static unsigned seconds_up(int64_t us)
 	return us <= 0 ? 0 : (unsigned)((us + 999999) / 1000000);
 }
 
-void rate_take(struct rate *r, enum rate_class class, const char *who, bool is_user, struct rate_answer *ret)
+bool rate_cost(const struct rate *r, enum rate_class class, int64_t *ret_step_us, int64_t *ret_depth_us)
+{
+	*ret_step_us = r->class[class].step_us;
+	*ret_depth_us = r->class[class].depth_us;
+	return *ret_step_us;
+}
+
+void rate_answer_of(const struct rate *r, enum rate_class class, bool allowed, int64_t full_in_us, struct rate_answer *ret)
 {
 	int64_t step = r->class[class].step_us, depth = r->class[class].depth_us;
-	if (!step) {
+	*ret = (struct rate_answer){ .allowed = allowed, .limit = r->class[class].burst };
+	if (!allowed)
+		ret->retry_s = MAX(seconds_up(full_in_us + step - depth), 1u);
+	ret->remaining = full_in_us < depth ? (unsigned)((depth - full_in_us) / step) : 0;
+	ret->reset_s = seconds_up(full_in_us);
+}
+
+void rate_take(struct rate *r, enum rate_class class, const char *who, bool is_user, struct rate_answer *ret)
+{
+	int64_t step, depth;
+	if (!rate_cost(r, class, &step, &depth)) {
 		*ret = (struct rate_answer){ .allowed = true };
 		return;
 	}
@@ -85,14 +102,7 @@ void rate_take(struct rate *r, enum rate_class class, const char *who, bool is_u
 	struct bucket *b = bucket_of(r, is_user ? hash : ~hash);
 	int64_t now = clock_mono_us(), full_at = MAX(b->full_at_us[class], now);
 	full_at = MIN(full_at, now + depth); /* the limits were lowered */
-	*ret = (struct rate_answer){ .limit = r->class[class].burst };
-	if (full_at + step - now > depth) {
-		ret->retry_s = MAX(seconds_up(full_at + step - now - depth), 1u);
-	} else {
-		ret->allowed = true;
-		full_at += step;
-	}
-	b->full_at_us[class] = full_at;
-	ret->remaining = (unsigned)((depth - (full_at - now)) / step);
-	ret->reset_s = seconds_up(full_at - now);
+	bool allowed = full_at + step - now <= depth;
+	b->full_at_us[class] = full_at + (allowed ? step : 0);
+	rate_answer_of(r, class, allowed, b->full_at_us[class] - now, ret);
 }

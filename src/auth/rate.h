@@ -28,4 +28,10 @@ struct rate_answer {
 /* Take one. `is_user` keeps users and addresses apart. */
 void rate_take(struct rate *r, enum rate_class class, const char *who, bool is_user, struct rate_answer *ret);
 
+/* For whoever keeps the same bucket elsewhere. What one request costs and what a full bucket is worth, in microseconds; false: this
+ * class has no limit. */
+bool rate_cost(const struct rate *r, enum rate_class class, int64_t *ret_step_us, int64_t *ret_depth_us);
+/* The answer of a bucket that let one through, or did not, and is full in full_in_us. */
+void rate_answer_of(const struct rate *r, enum rate_class class, bool allowed, int64_t full_in_us, struct rate_answer *ret);
+
 #endif
