@@ -1,6 +1,7 @@
 #include "app/checks.h"
 
 #include "app/keys.h"
+#include "app/redis.h"
 #include "app/roles.h"
 #include "auth/token.h"
 #include "host/profiles.h"
@@ -129,4 +130,5 @@ void checks_run(const struct config *c, const struct role *const *roles, struct 
 	check_desktops(c, faults);
 	checks_values(c, faults);
 	checks_tls(c, faults);
+	redis_check(c, faults);
 }

@@ -1,5 +1,6 @@
 #include "app/checks_ready.h"
 
+#include "app/redis.h"
 #include "lucid/str.h"
 
 static void check_store(void *arg, api_check_done done, void *token)
@@ -7,11 +8,6 @@ static void check_store(void *arg, api_check_done done, void *token)
 	const char *why = "";
 	bool up = store_healthy(arg, &why);
 	done(token, up ? API_HEALTHY : API_UNHEALTHY, up ? "" : why);
-}
-
-static void check_redis(UNUSED void *arg, api_check_done done, void *token)
-{
-	done(token, API_DISABLED, "everything that Redis would share is kept in this process");
 }
 
 /* --- xrdp: asked of the supervisor, as the agent role would */
@@ -43,10 +39,10 @@ static void check_xrdp(void *arg, api_check_done done, void *token)
 	bus_call(arg, &(struct call_args){ .op = op_find("host.info"), .deadline_ms = 4500 }, on_info, a);
 }
 
-void checks_ready_add(struct api *a, struct store *store, struct bus *b, const struct role *const *roles)
+void checks_ready_add(struct api *a, struct store *store, struct redis *redis, struct bus *b, const struct role *const *roles)
 {
 	api_add_check(a, "store", true, check_store, store);
-	api_add_check(a, "redis", false, check_redis, NULL);
+	redis_add_check(redis, a);
 	for (; *roles; roles++)
 		if (str_eq((*roles)->name, "xrdp-integration"))
 			api_add_check(a, "xrdp", false, check_xrdp, b);

@@ -4,6 +4,8 @@
 
 #include "api/api.h"
 
-void checks_ready_add(struct api *a, struct store *store, struct bus *b, const struct role *const *roles);
+struct redis;
+
+void checks_ready_add(struct api *a, struct store *store, struct redis *redis, struct bus *b, const struct role *const *roles);
 
 #endif

@@ -14,7 +14,6 @@ static const char *const compressions[] = { "none", "zstd", NULL };
 
 /* What the settings that are refused for now belong to. */
 static const char mongodb[] = "the MongoDB store";
-static const char redis[] = "Redis";
 static const char ops_plane[] = "the ops plane";
 static const char recording[] = "recording";
 static const char sessions[] = "the session API";
@@ -78,9 +77,9 @@ const struct option options[] = {
 	NO_TEXT("MONGODB_URL", "MONGODB_URI", OPT_SECRET, "", "MongoDB in place of the embedded store; the database from the URL, else lucid_rdp.", mongodb),
 	NO_INT("MONGODB_MAX_POOL_SIZE", 1, 1000, NULL, "50", "Connections to MongoDB at most.", mongodb),
 	NO_INT("MONGODB_MIN_POOL_SIZE", 0, 1000, NULL, "10", "Connections to MongoDB at least.", mongodb),
-	NO_TEXT("REDIS_URL", NULL, OPT_SECRET, "", "Redis for cache, events and shared limits, in place of this process's memory.", redis),
-	NO_TEXT("RATE_LIMIT_STORAGE_URL", NULL, OPT_SECRET, "", "Redis for the rate limits alone.", redis),
-	NO_INT("REDIS_MAX_CONNECTIONS", 1, 1000, NULL, "50", "Connections to Redis at most.", redis),
+	TEXT("REDIS_URL", NULL, OPT_SECRET, 2048, "", "Redis for events between processes and limits that they share: redis://[[user]:password@]host[:port][/database] or unix:/path[?db=0]."),
+	TEXT("RATE_LIMIT_STORAGE_URL", NULL, OPT_SECRET, 2048, "", "Redis for the rate limits alone, in place of REDIS_URL's."),
+	INT("REDIS_MAX_CONNECTIONS", NULL, 0, 1, 1000, "connections", "50", "Connections to Redis at most; two are needed, and one more where RATE_LIMIT_STORAGE_URL names another."),
 	INT("STORE_QUEUE_LIMIT", NULL, 0, 16, 1000000, "operations", "4096", "Writes that may wait; past it 503 at once."),
 	INT("STORE_TIMEOUT_MS", NULL, 0, 100, 600000, "ms", "5000", "Longest time of one store operation, waiting included."),
 

@@ -9,6 +9,7 @@
 #include "app/checks_ready.h"
 #include "app/keys.h"
 #include "app/peers.h"
+#include "app/redis.h"
 #include "app/roles.h"
 #include "auth/token.h"
 #include "bus/pair.h"
@@ -32,6 +33,7 @@ struct server {
 	struct store *store;
 	struct api *api;
 	struct peers *peers;
+	struct redis *redis; /* NULL: none is set */
 	struct running_role roles[8];
 	size_t nroles, draining;
 	struct loop_signal *signals[3];
@@ -279,7 +281,7 @@ static int make_roles(struct server *s)
 static int make_api(struct server *s)
 {
 	struct api_env env = { .loop = s->loop, .bus = s->bus, .config = s->env->config, .keys = s->keys, .store = s->store,
-			       .roles = s->env->roles, .all_roles = all_roles };
+			       .shared_rate = redis_rates(s->redis), .roles = s->env->roles, .all_roles = all_roles };
 	char why[256];
 	s->api = api_new(&env);
 	if (s->env->tls->cert && api_tls(s->api, &s->env->tls->pem, why, sizeof why) < 0) {
@@ -287,7 +289,7 @@ static int make_api(struct server *s)
 		return -ERR_INVALID;
 	}
 	tls_files_done(s->env->tls);
-	checks_ready_add(s->api, s->store, s->bus, s->env->roles);
+	checks_ready_add(s->api, s->store, s->redis, s->bus, s->env->roles);
 	peers_add_checks(s->peers, s->api);
 	for (size_t i = 0; i < s->env->nlisteners; i++) {
 		int rc = api_listen(s->api, s->env->listeners[i].fd, s->env->listeners[i].role);
@@ -321,6 +323,7 @@ static void unmake(struct server *s)
 	store_close(s->store);
 	peers_free(s->peers);
 	api_free(s->api);
+	redis_free(s->redis);
 	/* whoever still waited for an answer has lost its connection by now; what the bus holds goes with the process */
 	log_attach(NULL);
 	if (s->pair) {
@@ -353,6 +356,7 @@ int server_run(const struct server_env *env, int pair_fd)
 	make_outside(&s, pair_fd);
 	s.peers = peers_new(s.loop, s.bus, env->config, s.keys, env->roles, &env->tls->pem);
 	s.store = open_store(&s);
+	s.redis = redis_new(s.loop, s.bus, env->config, env->roles);
 	if (make_roles(&s) < 0 || make_api(&s) < 0)
 		return EXIT_FINAL;
 	loop_run(s.loop);
