@@ -39,5 +39,11 @@ const struct node_info *nodes_find(struct nodes *n, const char *name);
 void nodes_each(struct nodes *n, bool (*fn)(const struct node_info *node, void *arg), void *arg);
 /* True once the collection was read for the first time. */
 bool nodes_known(const struct nodes *n);
+/* Whether the store is shared with other hosts. If not, this host is the only node. */
+bool nodes_shared(const struct nodes *n);
+/* Look at the collection now: something of it was changed here. Others look when they hear the event "node.changed". */
+void nodes_look(struct nodes *n);
+/* NULL, or why this host's agent may not act under its node name: another has it. A sentence. Takes NULL. */
+const char *nodes_refused(const struct nodes *n);
 
 #endif

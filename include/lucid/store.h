@@ -38,6 +38,7 @@ enum store_collection {
 	COL_NODES,    /* nodes */
 	COL_AUDIT,    /* audit_log */
 	COL_IDEMPOTENCY, /* idempotency_keys */
+	COL_LEASES,   /* leases: who does what one process alone may do */
 	COL_COUNT
 };
 

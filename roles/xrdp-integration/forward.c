@@ -155,6 +155,8 @@ struct route {
 	const struct forward *row;
 	const struct op *host;
 	struct bus *bus;
+	const struct nodes *nodes;
+	bool of_node; /* of instances, which belong to this node: not for an agent that is refused its name */
 };
 struct under_way {
 	struct call *call;
@@ -181,6 +183,11 @@ static void answered(const struct reply *r, void *arg)
 static void forward(struct call *c, void *ctx)
 {
 	const struct route *route = ctx;
+	const char *refused = route->of_node ? nodes_refused(route->nodes) : NULL;
+	if (refused) {
+		call_fail(c, ERR_UNAVAILABLE, "%s", refused);
+		return;
+	}
 	_cleanup_(doc_unrefp) json_t *doc = route->row->make(c);
 	if (!doc)
 		return;
@@ -193,11 +200,16 @@ static void forward(struct call *c, void *ctx)
 	bus_call(route->bus, &args, answered, w);
 }
 
-struct route *forward_serve(struct bus *b)
+static bool of_node(const char *op)
+{
+	return str_starts(op, "xrdp.instances.") || str_eq(op, "xrdp.ports.check");
+}
+
+struct route *forward_serve(struct bus *b, const struct nodes *n)
 {
 	struct route *routes = xcalloc(forwards_n, sizeof(*routes));
 	for (size_t i = 0; i < forwards_n; i++) {
-		routes[i] = (struct route){ &forwards[i], op_find(forwards[i].host), b };
+		routes[i] = (struct route){ &forwards[i], op_find(forwards[i].host), b, n, of_node(forwards[i].op) };
 		bus_serve(b, op_find(forwards[i].op), forward, &routes[i]);
 	}
 	return routes;

@@ -6,6 +6,7 @@
 #define XRDP_INTEGRATION_FORWARD_H
 
 #include "lucid/bus.h"
+#include "lucid/nodes.h"
 
 /* Makes the host row's document; NULL: answered already (with a fault). */
 typedef json_t *(*forward_make)(struct call *c);
@@ -22,6 +23,6 @@ extern const size_t forwards_n;
 /* Bind every row of the table on this bus. What is returned goes along with each call; free it after the bus has no calls
  * under way any more. */
 struct route;
-struct route *forward_serve(struct bus *b);
+struct route *forward_serve(struct bus *b, const struct nodes *n);
 
 #endif

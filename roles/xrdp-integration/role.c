@@ -15,7 +15,7 @@ struct agent {
 static int init(const struct role_env *env, void **ret)
 {
 	struct agent *a = XNEW(struct agent);
-	a->routes = forward_serve(env->bus);
+	a->routes = forward_serve(env->bus, env->nodes);
 	a->figures = figures_new(env->bus);
 	*ret = a;
 	return 0;

@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "app/as_owner.h"
 #include "app/checks_ready.h"
+#include "app/cluster.h"
 #include "app/keys.h"
 #include "app/peers.h"
 #include "app/redis.h"
@@ -34,6 +35,7 @@ struct server {
 	struct api *api;
 	struct peers *peers;
 	struct redis *redis; /* NULL: none is set */
+	struct cluster *cluster;
 	struct running_role roles[8];
 	size_t nroles, draining;
 	struct loop_signal *signals[3];
@@ -85,6 +87,7 @@ static void drain(struct server *s)
 	int64_t grace_ms = config_int(s->env->config, "SHUTDOWN_GRACE") * 1000;
 	log_info("server", "leaving: no new requests, up to %lld s for those under way", (long long)grace_ms / 1000);
 	loop_timer_set(s->grace, grace_ms + 1000);
+	cluster_leave(s->cluster);
 	api_drain(s->api, grace_ms, on_api_drained, s);
 }
 
@@ -241,6 +244,7 @@ static void on_store_open(int err, const char *why, void *arg)
 	if (s->started || s->leaving)
 		return;
 	s->started = true;
+	cluster_begin(s->cluster);
 	for (size_t i = 0; i < s->nroles; i++)
 		if (s->roles[i].role->start)
 			s->roles[i].role->start(s->roles[i].state);
@@ -264,7 +268,8 @@ static struct store *open_store(struct server *s)
 static int make_roles(struct server *s)
 {
 	struct role_env env = { .loop = s->loop, .bus = s->bus, .store = s->store, .config = s->env->config,
-				.node = config_str(s->env->config, "NODE_NAME") };
+				.node = config_str(s->env->config, "NODE_NAME"), .nodes = cluster_nodes(s->cluster),
+				.leases = cluster_leases(s->cluster) };
 	for (const struct role *const *r = s->env->roles; *r; r++) {
 		struct running_role *to = &s->roles[s->nroles];
 		int rc = (*r)->init(&env, &to->state);
@@ -291,6 +296,7 @@ static int make_api(struct server *s)
 	tls_files_done(s->env->tls);
 	checks_ready_add(s->api, s->store, s->redis, s->bus, s->env->roles);
 	peers_add_checks(s->peers, s->api);
+	cluster_add_checks(s->cluster, s->api);
 	for (size_t i = 0; i < s->env->nlisteners; i++) {
 		int rc = api_listen(s->api, s->env->listeners[i].fd, s->env->listeners[i].role);
 		if (rc < 0)
@@ -321,6 +327,7 @@ static void unmake(struct server *s)
 	for (size_t i = s->nroles; i-- > 0;)
 		s->roles[i].role->free(s->roles[i].state);
 	store_close(s->store);
+	cluster_free(s->cluster);
 	peers_free(s->peers);
 	api_free(s->api);
 	redis_free(s->redis);
@@ -357,6 +364,7 @@ int server_run(const struct server_env *env, int pair_fd)
 	s.peers = peers_new(s.loop, s.bus, env->config, s.keys, env->roles, &env->tls->pem);
 	s.store = open_store(&s);
 	s.redis = redis_new(s.loop, s.bus, env->config, env->roles);
+	s.cluster = cluster_new(s.loop, s.bus, s.store, env->config, s.peers, env->roles);
 	if (make_roles(&s) < 0 || make_api(&s) < 0)
 		return EXIT_FINAL;
 	loop_run(s.loop);

@@ -322,7 +322,9 @@ uint64_t bus_call(struct bus *b, const struct call_args *a, call_done on_done, v
 	bool elsewhere = a->node && !str_eq(a->node, b->node);
 	const struct binding *to = elsewhere ? NULL : binding(b, a->op);
 	if (!to || !to->op)
-		c->via = elsewhere ? map_get(b->nodes, a->node) : map_get(b->routes, a->op->role);
+		c->via = elsewhere ? NULL : map_get(b->routes, a->op->role);
+	if (!c->via && a->node && (!to || !to->op)) /* our own node's agent may be another process, too */
+		c->via = map_get(b->nodes, a->node);
 	c->via_index = via_index(c->via);
 	if (to && to->op)
 		to->handler(c, to->ctx);

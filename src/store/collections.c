@@ -32,13 +32,17 @@ static const struct store_field audit[] = {
 static const struct store_field idempotency[] = {
 	{ "expires_at", STORE_INTEGER },
 };
+static const struct store_field leases[] = {
+	{ "holder", STORE_TEXT },
+};
 
 const struct store_collection_def store_collections[COL_COUNT] = {
 	[COL_SERVERS] = { "rdp_servers", servers, ARRAY_LEN(servers) },
 	[COL_SESSIONS] = { "rdp_sessions", sessions, ARRAY_LEN(sessions) },
 	[COL_PORTS] = { "rdp_ports", ports, ARRAY_LEN(ports) },
 	[COL_NAMES] = { "rdp_names", names, ARRAY_LEN(names) },
-	[COL_NODES] = { "nodes", nodes, ARRAY_LEN(nodes) },
+	[COL_NODES] = { "nodes", nodes, ARRAY_LEN(nodes), .uncached = true },
 	[COL_AUDIT] = { "audit_log", audit, ARRAY_LEN(audit), .uncached = true },
 	[COL_IDEMPOTENCY] = { "idempotency_keys", idempotency, ARRAY_LEN(idempotency) },
+	[COL_LEASES] = { "leases", leases, ARRAY_LEN(leases), .uncached = true },
 };

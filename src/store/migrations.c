@@ -43,7 +43,10 @@ static const char collections_sql[] =
 	/* written to find out whether writing works again */
 	"CREATE TABLE store_probe(one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL) STRICT;";
 
+static const char leases_sql[] = COLLECTION("leases", "f_holder TEXT");
+
 const struct store_migration store_migrations[] = {
 	{ 1, "collections of servers, sessions, ports, names, nodes, audit log and idempotency keys", collections_sql },
+	{ 2, "a collection of leases", leases_sql },
 };
 const size_t store_migrations_n = ARRAY_LEN(store_migrations);

@@ -51,7 +51,7 @@ static void bed_open(struct bed *t)
 	t->bus = bus_new(t->loop);
 	for (size_t i = 0; i < contract_host.n; i++)
 		bus_serve(t->bus, &contract_host.ops[i], host, t);
-	t->routes = forward_serve(t->bus);
+	t->routes = forward_serve(t->bus, NULL);
 }
 
 static void bed_close(struct bed *t)
