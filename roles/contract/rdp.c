@@ -146,6 +146,7 @@ static const char *const port_states[] = { "available", "allocated", "reserved",
 static const struct shape_field ports_query[] = {
 	PAGING,
 	{ "status", SH_STRING, .values = port_states },
+	{ "node", SH_STRING, .min = 1, .max = 64, .format = "node", .help = "host; absent: the one asked, where it is one" },
 };
 static const struct shape query_ports = SHAPE(NULL, ports_query);
 static const struct shape_field port_fields[] = {

@@ -18,6 +18,7 @@ struct creation {
 };
 
 static void attempt(struct creation *w);
+static void try_port(struct creation *w);
 
 static void over(struct creation *w)
 {
@@ -74,7 +75,7 @@ static void give_up(struct creation *w, size_t claims)
 }
 
 /* Somebody else holds that port: remember it and take another. */
-static void next_port(struct creation *w)
+static void next_port(struct creation *w, enum port_state why)
 {
 	struct place *p = w->s->place;
 	int taken = w->s->port, port = 0;
@@ -84,13 +85,33 @@ static void next_port(struct creation *w)
 		call_fail(w->call, ERR_NO_PORT, NULL);
 	if (!port) {
 		give_up(w, 0);
-		ports_set(p->ports, taken, PORT_RESERVED);
+		ports_set(p->ports, taken, why);
 		return;
 	}
-	ports_set(p->ports, taken, PORT_RESERVED);
+	ports_set(p->ports, taken, why);
 	w->s->port = port;
 	doc_set_int(w->doc, "port", port);
-	attempt(w);
+	try_port(w);
+}
+
+static void port_checked(const struct reply *r, void *arg)
+{
+	struct creation *w = arg;
+	if (!r->err && json_array_size(json_object_get(r->doc, "blocked")))
+		next_port(w, PORT_BLOCKED);
+	else
+		attempt(w); /* an agent that is away cannot say; the start will tell */
+}
+
+/* On a node whose ports cannot be tried from here its agent is asked first. */
+static void try_port(struct creation *w)
+{
+	struct manager *m = w->m;
+	if (place_is_here(w->s->place))
+		attempt(w);
+	else
+		agent_call(m, w->s->place->name, m->agent.ports, NULL, NULL, json_pack("{s:[i]}", "ports", w->s->port), w->call,
+			   port_checked, w);
 }
 
 static void stored(enum store_result result, size_t index, int err, void *arg)
@@ -99,7 +120,7 @@ static void stored(enum store_result result, size_t index, int err, void *arg)
 	if (result == STORE_OK) {
 		born(w);
 	} else if (result == STORE_EXISTS && index == 0) {
-		next_port(w);
+		next_port(w, PORT_RESERVED);
 	} else if (result == STORE_EXISTS && index == 1) {
 		call_fail(w->call, ERR_CONFLICT, "%s has a server of that name already; choose another name", w->s->owner->id);
 		give_up(w, 1);
@@ -145,7 +166,7 @@ void op_create(struct call *c, void *ctx)
 		return;
 	struct faults f = { 0 };
 	server_check_admin(call_caller(c), body, &f);
-	server_check(m, body, &f);
+	server_check(m, body, doc_str(body, "node", NULL), &f);
 	const char *user = doc_str(body, "user_id", call_caller(c)->sub);
 	if (!*user)
 		faults_add(&f, "user_id", "say whose it is: this caller is nobody");
@@ -154,10 +175,9 @@ void op_create(struct call *c, void *ctx)
 		return;
 	}
 	bool run = doc_bool(body, "auto_start", true);
-	if (node_place(m, c, doc_str(body, "node", NULL), run) || quota_definition(m, c, user) ||
-	    (run && quota_live(m, c)))
+	struct place *p = place_choose(m, c, doc_str(body, "node", NULL), run);
+	if (!p || quota_definition(m, c, user) || (run && quota_live(m, c)))
 		return;
-	struct place *p = place_of(m, m->env.node);
 	int asked = (int)doc_int(body, "port", 0), port = first_port(p, c, asked);
 	if (!port)
 		return;
@@ -179,5 +199,5 @@ void op_create(struct call *c, void *ctx)
 		return;
 	}
 	w->s->unborn = true;
-	attempt(w);
+	try_port(w);
 }

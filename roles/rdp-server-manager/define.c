@@ -32,7 +32,7 @@ json_t *server_define(struct manager *m, const char *id, const char *user, const
 	json_object_set(doc, "description", json_object_get(given, "description"));
 	doc_set_str(doc, "user_id", user);
 	doc_set_str(doc, "node", node);
-	doc_set_str(doc, "host", m->host);
+	doc_set_str(doc, "host", place_host(m, node));
 	doc_set_int(doc, "port", port);
 	doc_set_str(doc, "status", server_status_to_string(run ? SERVER_CREATING : SERVER_STOPPED));
 	static const char *const unknown_yet[] = { "status_reason", "backend", "isolation" };
@@ -69,10 +69,10 @@ static void check_profile(struct manager *m, const json_t *doc, struct faults *f
 	strbuf_done(&known);
 }
 
-void server_check(struct manager *m, const json_t *doc, struct faults *f)
+void server_check(struct manager *m, const json_t *doc, const char *node, struct faults *f)
 {
 	int64_t cores, memory_mb;
-	node_capacity(m, &cores, &memory_mb);
+	place_capacity(m, node, &cores, &memory_mb);
 	const json_t *display = json_object_get(doc, "display"), *limits = json_object_get(doc, "limits");
 	int64_t depth = doc_int(display, "color_depth", 24);
 	if (depth != 8 && depth != 15 && depth != 16 && depth != 24 && depth != 32)

@@ -27,7 +27,7 @@ json_t *pagination(int64_t total, size_t limit, size_t offset)
 struct listing {
 	struct manager *m;
 	struct call *call;
-	size_t limit, offset;
+	size_t limit, offset, asked; /* asked: answers that are owed, and the asking itself */
 	int64_t total;
 	json_t *servers;
 	char sort[32], q[300];
@@ -55,13 +55,34 @@ static void counted(const struct reply *r, void *arg)
 			json_object_set(server, "sessions", live);
 	}
 	map_free(by_id, NULL);
-	answer(w);
+	if (--w->asked == 0)
+		answer(w);
+}
+
+/* Each node that one of them may run on, once: all of a node's instances come in one answer. */
+static void ask_nodes(struct listing *w)
+{
+	struct map *seen = map_new(PLACES_MAX);
+	json_t *server;
+	size_t i;
+	w->asked = 1;
+	json_array_foreach(w->servers, i, server)
+	{
+		const char *node = w->m->one_host ? w->m->env.node : doc_str(server, "node", "");
+		if (str_eq(doc_str(server, "status", ""), "stopped") || map_get(seen, node))
+			continue;
+		map_put(seen, node, w, NULL);
+		w->asked++;
+		agent_call(w->m, node, w->m->agent.list, NULL, NULL, NULL, w->call, counted, w);
+	}
+	map_free(seen, NULL);
+	if (--w->asked == 0)
+		answer(w);
 }
 
 static void listed(enum store_result result, struct blob *const *docs, size_t n, int64_t total, int err, void *arg)
 {
 	struct listing *w = arg;
-	bool live = false;
 	if (result != STORE_OK) {
 		store_fail(w->call, err, ERR_SERVER_LIST);
 		free(w);
@@ -73,14 +94,10 @@ static void listed(enum store_result result, struct blob *const *docs, size_t n,
 		json_t *doc = doc_parse(docs[i]->data, docs[i]->len, NULL, 0);
 		if (!doc)
 			continue;
-		live |= !str_eq(doc_str(doc, "status", ""), "stopped");
 		doc_set(doc, "sessions", json_pack("{s:i, s:i, s:i}", "active", 0, "disconnected", 0, "orphaned", 0));
 		json_array_append_new(w->servers, doc);
 	}
-	if (live)
-		agent_call(w->m, w->m->env.node, w->m->agent.list, NULL, NULL, NULL, w->call, counted, w);
-	else
-		answer(w);
+	ask_nodes(w);
 }
 
 static void filter(struct store_query *q, const char *path, enum store_cmp cmp, const char *value)

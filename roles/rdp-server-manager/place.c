@@ -26,3 +26,138 @@ void place_free(void *place)
 	ports_free(p->ports);
 	free(p);
 }
+
+bool place_is_here(const struct place *p)
+{
+	return str_eq(p->name, p->m->env.node) && bus_is_local(p->m->env.bus, ROLE_XRDP);
+}
+
+const char *place_host(struct manager *m, const char *node)
+{
+	const struct node_info *info = m->one_host ? NULL : nodes_find(m->env.nodes, node);
+	if (info)
+		return info->host;
+	return m->one_host || str_eq(node, m->env.node) ? m->host : node;
+}
+
+struct most {
+	int64_t cores, memory_mb;
+};
+
+static bool add_capacity(const struct node_info *node, void *arg)
+{
+	struct most *most = arg;
+	most->cores = MAX(most->cores, node->cores);
+	most->memory_mb = MAX(most->memory_mb, node->memory_mb);
+	return true;
+}
+
+void place_capacity(struct manager *m, const char *node, int64_t *ret_cores, int64_t *ret_memory_mb)
+{
+	struct most most = { 0 };
+	const struct node_info *info = node ? nodes_find(m->env.nodes, m->one_host ? m->env.node : node) : NULL;
+	if (info)
+		add_capacity(info, &most);
+	else
+		nodes_each(m->env.nodes, add_capacity, &most);
+	*ret_cores = most.cores ? most.cores : INT32_MAX;
+	*ret_memory_mb = most.memory_mb ? most.memory_mb : INT32_MAX;
+}
+
+/* --- choosing one */
+
+#define CORE_MB 2048 /* a free core is worth as much as so much free memory */
+
+static bool too_busy(const struct manager *m, const struct node_info *node)
+{
+	int64_t max_cpu = config_int(m->env.config, "MAX_CPU_USAGE"), max_memory = config_int(m->env.config, "MAX_MEMORY_USAGE");
+	return (max_cpu < 100 && node->cpu_percent > max_cpu) || (max_memory < 100 && node->memory_percent > max_memory);
+}
+
+/* What each of its servers, and one more, would have of what is free there. */
+static int64_t room_of(struct manager *m, const struct node_info *node)
+{
+	const struct place *p = place_of(m, node->name);
+	int64_t cores_mb = node->cores * CORE_MB * (100 - node->cpu_percent) / 100;
+	int64_t memory_mb = node->memory_mb * (100 - node->memory_percent) / 100;
+	return MAX(MIN(cores_mb, memory_mb), 1) * 1024 / ((int64_t)p->servers + 1);
+}
+
+struct choice {
+	struct manager *m;
+	bool will_run;
+	const struct node_info *best, *busy; /* busy: too much so, the first of those */
+	int64_t room;
+	size_t ready;
+};
+
+static bool weigh(const struct node_info *node, void *arg)
+{
+	struct choice *ch = arg;
+	if (node->status != NODE_READY)
+		return true;
+	ch->ready++;
+	if (ch->will_run && too_busy(ch->m, node)) {
+		ch->busy = ch->busy ? ch->busy : node;
+		return true;
+	}
+	int64_t room = room_of(ch->m, node);
+	if (!ports_count(place_of(ch->m, node->name)->ports, PORT_AVAILABLE))
+		room = 0; /* of those where no port is free any will do to say so */
+	if (!ch->best || room > ch->room) {
+		ch->best = node;
+		ch->room = room;
+	}
+	return true;
+}
+
+static void fail_busy(struct call *c, const struct node_info *node, size_t ready)
+{
+	call_fail(c, ERR_QUOTA,
+		  "%snode %s is at %d %% of its cores and %d %% of its memory, above MAX_CPU_USAGE or MAX_MEMORY_USAGE; "
+		  "create it with auto_start false, or try again later",
+		  ready > 1 ? "every node is too busy: " : "", node->name, node->cpu_percent, node->memory_percent);
+}
+
+/* The one that is wanted; NULL: the call was answered. */
+static const struct node_info *take_wanted(struct manager *m, struct call *c, const char *wanted, bool will_run)
+{
+	const struct node_info *node = nodes_find(m->env.nodes, wanted);
+	if (!node)
+		call_fail_details(c, ERR_INVALID,
+				  json_pack("[{s:s, s:s}]", "field", "node", "message", "there is no such node; see GET /nodes"),
+				  NULL);
+	else if (node->status == NODE_DRAINING)
+		call_fail(c, ERR_CONFLICT, "node %s is draining and takes no new servers", wanted);
+	else if (node->status == NODE_UNREACHABLE)
+		call_fail(c, ERR_UNAVAILABLE, "node %s is unreachable; start lucid-rdp on it, or choose another node", wanted);
+	else if (will_run && too_busy(m, node))
+		fail_busy(c, node, 1);
+	else
+		return node;
+	return NULL;
+}
+
+struct place *place_choose(struct manager *m, struct call *c, const char *wanted, bool will_run)
+{
+	struct choice ch = { .m = m, .will_run = will_run };
+	const struct node_info *node = NULL;
+	/* on a host of its own there is but one, also before it has first been heard of */
+	bool alone = m->one_host && (!wanted || str_eq(wanted, m->env.node));
+	if (alone && !nodes_find(m->env.nodes, m->env.node))
+		return place_of(m, m->env.node);
+	if (!nodes_known(m->env.nodes)) {
+		call_fail(c, ERR_UNAVAILABLE, "the nodes have not been read from the store yet; try again in a moment");
+		return NULL;
+	}
+	if (wanted || alone) {
+		node = take_wanted(m, c, wanted ? wanted : m->env.node, will_run);
+		return node ? place_of(m, node->name) : NULL;
+	}
+	nodes_each(m->env.nodes, weigh, &ch);
+	if (!ch.best && ch.busy)
+		fail_busy(c, ch.busy, ch.ready);
+	else if (!ch.best)
+		call_fail(c, ERR_UNAVAILABLE, "no node takes new servers: each is draining or unreachable; see GET /nodes");
+	return ch.best ? place_of(m, ch.best->name) : NULL;
+}

@@ -127,15 +127,37 @@ static void choose_range(struct page *w)
 	}
 }
 
+/* The node asked about; else this host, where it is one; else any. */
+static struct place *asked_place(struct manager *m, struct call *c)
+{
+	const char *node = doc_str(call_query(c), "node", m->env.node);
+	struct map_pos pos = { 0 };
+	struct place *first = NULL;
+	if (doc_get(call_query(c), "node") || m->one_host || nodes_find(m->env.nodes, node))
+		return place_of(m, node);
+	map_next(m->places, &pos, NULL, (void **)&first);
+	return first ? first : place_of(m, node);
+}
+
+static bool known(struct manager *m, struct call *c)
+{
+	const char *node = doc_str(call_query(c), "node", NULL);
+	if (!node || nodes_find(m->env.nodes, node))
+		return true;
+	call_fail_details(c, ERR_INVALID,
+			  json_pack("[{s:s, s:s}]", "field", "node", "message", "there is no such node; see GET /nodes"), NULL);
+	return false;
+}
+
 void op_ports(struct call *c, void *ctx)
 {
 	struct manager *m = ctx;
 	size_t limit, offset;
-	if (!manager_ready(m, c, op_ports) || !paging(c, &limit, &offset))
+	if (!manager_ready(m, c, op_ports) || !paging(c, &limit, &offset) || !known(m, c))
 		return;
 	struct page *w = XNEW(struct page);
 	w->m = m;
-	w->place = place_of(m, m->env.node);
+	w->place = asked_place(m, c);
 	w->call = c;
 	w->limit = limit;
 	w->offset = offset;

@@ -198,7 +198,7 @@ static void connection_got(const struct reply *r, void *arg)
 	const json_t *security = json_object_get(w->doc, "security");
 	json_t *out = json_object();
 	json_object_set(out, "server_id", json_object_get(w->doc, "server_id"));
-	doc_set_str(out, "host", w->m->host);
+	doc_set_str(out, "host", place_host(w->m, doc_str(w->doc, "node", "")));
 	json_object_set(out, "port", json_object_get(w->doc, "port"));
 	json_object_set(out, "security_layer", json_object_get(security, "layer"));
 	json_object_set(out, "min_tls", json_object_get(security, "min_tls"));
@@ -222,7 +222,7 @@ void op_connection(struct call *c, void *m)
 static void rdp_file(struct reading *w)
 {
 	struct strbuf text = { 0 };
-	rdp_file_text(&text, w->doc, w->m->host, account_of(w));
+	rdp_file_text(&text, w->doc, place_host(w->m, doc_str(w->doc, "node", "")), account_of(w));
 	call_ok_blob(w->call, blob_new(text.s, text.len), "application/x-rdp");
 	strbuf_done(&text);
 	reading_free(w);

@@ -63,8 +63,9 @@ static int init(const struct role_env *env, void **ret)
 	m->servers = map_new(SERVERS_MAX);
 	m->owners = map_new(SERVERS_MAX);
 	m->places = map_new(PLACES_MAX);
-	m->one_host = !*config_str(env->config, "MONGODB_URL");
-	place_of(m, env->node);
+	m->one_host = !nodes_shared(env->nodes);
+	if (m->one_host)
+		place_of(m, env->node);
 	m->max_live = config_int(env->config, "MAX_CONCURRENT_SERVERS");
 	m->max_per_user = config_int(env->config, "MAX_SERVERS_PER_USER");
 	m->host = config_str(env->config, "NODE_PUBLIC_HOST");
@@ -85,7 +86,6 @@ static void start(void *role)
 {
 	struct manager *m = role;
 	manager_load(m);
-	node_start(m);
 }
 
 static int reload(void *role, const struct config *next, bool apply, UNUSED char *why, UNUSED size_t size)
@@ -132,7 +132,6 @@ static void free_role(void *role)
 	loop_timer_free(m->drain_timer);
 	loop_timer_free(m->load_timer);
 	loop_timer_free(m->look_timer);
-	node_stop(m);
 	if (m->under_way || m->loading || m->looking || m->sweeping)
 		return; /* answers may still come while the store closes: what they point to stays until the end */
 	map_free(m->servers, free_server);

@@ -12,6 +12,7 @@
 #include "lucid/id.h"
 #include "lucid/list.h"
 #include "lucid/map.h"
+#include "lucid/nodes.h"
 #include "lucid/role.h"
 #include "roles/contract/contract.h"
 #include "roles/rdp-server-manager/ports.h"
@@ -24,7 +25,6 @@
 #define PLACES_MAX 65536       /* nodes; few in truth */
 #define WAIT_MS 30000	      /* ?wait at most */
 #define DRAIN_MS 5000	      /* what is under way may take this long when the program stops */
-#define NODE_STALE_MS 120000  /* an older heartbeat: unreachable */
 
 enum server_status {
 	SERVER_CREATING,
@@ -97,16 +97,10 @@ struct manager {
 	void (*drained)(void *arg);
 	void *drained_arg;
 	struct subscription *events;
-	struct loop_timer *load_timer, *look_timer, *heartbeat_timer, *drain_timer;
+	struct loop_timer *load_timer, *look_timer, *drain_timer;
 	bool loading, looking, sweeping, first_look_done, agent_lost;
 	int64_t swept_ms;
 	json_t *profiles; /* window managers that the agent knows, as it lists them; NULL until it was asked */
-	/* this host as a node (node.c) */
-	json_t *node; /* its document, NULL until it was read */
-	bool node_busy;
-	unsigned beats;
-	int64_t cpu_busy, cpu_all;
-	int cpu_percent, memory_percent;
 	struct {
 		struct metric *total[SERVER_STATUS_COUNT], *created, *deleted, *ports;
 	} metrics;
@@ -131,6 +125,15 @@ bool may_see(const struct caller *c, const char *owner);
 /* The place of that name, made when it is new. On a store of one host's own it is always this host's. */
 struct place *place_of(struct manager *m, const char *node);
 void place_free(void *place);
+/* Where a new server goes: the node that is wanted, or the one with the most room. NULL: the call was answered, for there is no
+ * such node, or it is draining, unreachable, or too busy for what is about to run. */
+struct place *place_choose(struct manager *m, struct call *c, const char *wanted, bool will_run);
+/* What clients of servers on that node connect to. Borrowed until the turn ends. */
+const char *place_host(struct manager *m, const char *node);
+/* What a node has; NULL: what the biggest one has. Great numbers where nothing is known. */
+void place_capacity(struct manager *m, const char *node, int64_t *ret_cores, int64_t *ret_memory_mb);
+/* Whether the agent of that node is in this process, so that its ports can be tried here. */
+bool place_is_here(const struct place *p);
 
 /* --- quotas (records.c): 0, or -ERR_QUOTA after the call (may be NULL) was answered */
 int quota_definition(struct manager *m, struct call *c, const char *user);
@@ -140,8 +143,8 @@ int quota_live(struct manager *m, struct call *c);
 /* A whole document from a checked body: read-only members, defaults. The caller's. */
 json_t *server_define(struct manager *m, const char *id, const char *user, const char *node, int port, const json_t *body,
 		      int64_t now_ms);
-/* Checks beyond the shape: colours, cores, memory. Faults are added. */
-void server_check(struct manager *m, const json_t *doc, struct faults *f);
+/* Checks beyond the shape: colours, cores and memory of that node (NULL: of any). Faults are added. */
+void server_check(struct manager *m, const json_t *doc, const char *node, struct faults *f);
 /* Members that only an admin may write. */
 void server_check_admin(const struct caller *c, const json_t *body, struct faults *f);
 /* A checked merge patch applied: a new document without raised version; what was taken away has its default again. */
@@ -246,16 +249,11 @@ void run_observe(struct task *t); /* watch.c */
 void observed(struct task *t, const json_t *instance);
 void run_move_port(struct task *t, void (*then)(struct task *t)); /* move.c */
 
-/* --- whole (load.c, watch.c, sweep.c, node.c) */
+/* --- whole (load.c, watch.c, sweep.c) */
 void manager_load(struct manager *m);
 void manager_look(struct manager *m); /* compare with the agent's instances */
 void manager_sweep(struct manager *m);
 void manager_event(const struct event *e, void *m);
-void node_start(struct manager *m);
-void node_stop(struct manager *m);
-void node_capacity(const struct manager *m, int64_t *ret_cores, int64_t *ret_memory_mb);
-/* 0, or the call was answered: unknown, draining, or too busy for what is about to run. */
-int node_place(struct manager *m, struct call *c, const char *wanted, bool will_run);
 json_t *pagination(int64_t total, size_t limit, size_t offset);
 /* limit and offset of a list's query; false when the call was answered (both paging forms at once). */
 bool paging(struct call *c, size_t *ret_limit, size_t *ret_offset);

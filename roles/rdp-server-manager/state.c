@@ -166,7 +166,7 @@ static void take_over(struct server *s, json_t *consume)
 {
 	doc_set_int(consume, "version", ++s->version);
 	doc_set_time(consume, "updated_at", clock_wall_ms());
-	doc_set_str(consume, "host", s->m->host);
+	doc_set_str(consume, "host", place_host(s->m, s->place->name));
 	json_decref(s->doc);
 	s->doc = consume;
 }

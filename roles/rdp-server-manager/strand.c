@@ -300,7 +300,7 @@ struct server *server_of(struct manager *m, struct call *c, call_handler again)
 
 void manager_idle(struct manager *m)
 {
-	bool busy = m->under_way || m->loading || m->looking || m->sweeping || m->node_busy;
+	bool busy = m->under_way || m->loading || m->looking || m->sweeping;
 	if (m->draining && !busy && m->drained) {
 		void (*done)(void *) = m->drained;
 		m->drained = NULL;

@@ -19,8 +19,7 @@ static bool binds(int port)
 
 bool port_is_strangers(struct place *p, int port)
 {
-	struct manager *m = p->m;
-	if (!str_eq(p->name, m->env.node) || !bus_is_local(m->env.bus, ROLE_XRDP) || binds(port))
+	if (!place_is_here(p) || binds(port))
 		return false;
 	ports_set(p->ports, port, PORT_BLOCKED);
 	return true;

@@ -159,7 +159,7 @@ static bool allowed(struct task *t, const json_t *doc)
 	}
 	server_check_admin(call_caller(t->call), t->body, &f);
 	_cleanup_(doc_unrefp) json_t *now = changed(doc, t->body);
-	server_check(s->m, now, &f);
+	server_check(s->m, now, s->place->name, &f);
 	if (faults_any(&f)) {
 		call_fail_details(TAKE_PTR(t->call), ERR_INVALID, faults_take(&f), NULL);
 		task_end(t);

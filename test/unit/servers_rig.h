@@ -14,6 +14,8 @@
 
 #include "app/options.h"
 #include "bus/transport.h"
+#include "cluster/leases.h"
+#include "cluster/presence.h"
 #include "lucid/clock.h"
 #include "lucid/role.h"
 #include "lucid/str.h"
@@ -33,6 +35,9 @@ struct rig {
 	struct bus *bus;
 	struct store *store;
 	struct config *config;
+	struct leases *leases;
+	struct nodes *nodes;
+	struct presence *presence; /* the agent's */
 	void *role;
 	char dir[64], path[96];
 	size_t queue_limit;
@@ -220,10 +225,34 @@ static void rig_rest(struct rig *t)
 	for (int i = 0; i < 1000; i++) {
 		rig_run_ms(t, 5);
 		struct manager *m = rig_manager(t);
-		if (m->loaded && !m->under_way && !m->sweeping && !m->looking && !m->node_busy && !bus_calls_open(t->bus))
+		if (m->loaded && !m->under_way && !m->sweeping && !m->looking && !bus_calls_open(t->bus) && nodes_find(t->nodes, "node-1"))
 			return;
 	}
 	fail_msg("it does not come to rest");
+}
+
+static struct transport *no_way(void *arg, const char *node, const char *url)
+{
+	return NULL;
+}
+
+static void no_end(void *arg, const char *node)
+{
+}
+
+static void rig_cluster(struct rig *t)
+{
+	char id_path[112];
+	snprintf(id_path, sizeof id_path, "%s/agent-id", t->dir);
+	t->leases = leases_new(&(struct leases_env){ .loop = t->loop, .store = t->store, .holder = "node-1/1" });
+	t->nodes = nodes_new(&(struct nodes_env){ .loop = t->loop, .bus = t->bus, .store = t->store, .node = "node-1",
+						   .agent_here = true, .tells = true, .ways = { no_way, no_end, NULL } });
+	t->presence = presence_new(&(struct presence_env){ .loop = t->loop, .bus = t->bus, .store = t->store, .nodes = t->nodes,
+							   .config = t->config, .node = "node-1", .host = "rdp.example.org",
+							   .url = "", .id_path = id_path });
+	leases_begin(t->leases);
+	nodes_begin(t->nodes);
+	presence_begin(t->presence);
 }
 
 static void rig_start(struct rig *t)
@@ -245,7 +274,9 @@ static void rig_start(struct rig *t)
 		bus_serve(t->bus, op_find(rows[i].op), rows[i].fn, t);
 	t->sub = bus_subscribe(t->bus, "server.*", heard, t);
 	t->events[0] = 0;
-	struct role_env env = { .loop = t->loop, .bus = t->bus, .store = t->store, .config = t->config, .node = "node-1" };
+	rig_cluster(t);
+	struct role_env env = { .loop = t->loop, .bus = t->bus, .store = t->store, .config = t->config, .node = "node-1",
+				.nodes = t->nodes, .leases = t->leases };
 	assert_int_equal(role_rdp_server_manager.init(&env, &t->role), 0);
 	role_rdp_server_manager.start(t->role);
 }
@@ -264,6 +295,9 @@ static void rig_stop(struct rig *t)
 	assert_true(done);
 	role_rdp_server_manager.free(t->role); /* in the program's order: nothing of it may be under way any more */
 	store_close(t->store);
+	presence_free(t->presence);
+	nodes_free(t->nodes);
+	leases_free(t->leases);
 	rig_run_ms(t, 5);
 	bus_unsubscribe(t->sub);
 	bus_free(t->bus);
@@ -313,6 +347,9 @@ static void rig_close(struct rig *t)
 		snprintf(path, sizeof path, "%s%s", t->path, ends[i]);
 		unlink(path);
 	}
+	char id_path[112];
+	snprintf(id_path, sizeof id_path, "%s/agent-id", t->dir);
+	unlink(id_path);
 	rmdir(t->dir);
 	metrics_reset();
 }
