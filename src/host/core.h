@@ -13,6 +13,7 @@ struct profiles;
 struct spares;
 struct see;
 struct service_run;
+struct units;
 struct instance;
 struct job;
 
@@ -82,6 +83,7 @@ struct host {
 	struct instance_hooks hooks;
 	struct see *see; /* the seeing half's own */
 	struct service_run *service_run; /* hostcfg_steps.c: what is being done to the host's own xrdp */
+	struct units *units; /* systemd's; made when first needed */
 	struct job *version_job;
 	char cert_fingerprint[65];
 	char xrdp_version[32];

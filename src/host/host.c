@@ -18,6 +18,7 @@
 #include "host/run.h"
 #include "host/see.h"
 #include "host/settings.h"
+#include "host/units.h"
 #include "host/watch.h"
 #include "lucid/account.h"
 #include "lucid/log.h"
@@ -195,6 +196,7 @@ void host_free(struct host *h)
 		return;
 	supervise_stop(h);
 	service_free(h);
+	units_free(h->units);
 	job_cancel(h->version_job);
 	spares_free(h->spares);
 	see_free(h);

@@ -9,13 +9,18 @@
 #include "lucid/str.h"
 
 /* An xrdp.ini that changed needs a new listener; connections are children of the old one and stay. A sesman.ini is read again
- * on SIGHUP; desktops stay. */
+ * on SIGHUP; desktops stay. Systemd has no such thing as a new listener alone: there all is started anew, connections end, and
+ * it is only done for what connections do not read themselves. */
 static const enum service_step steps_xrdp[] = { STEP_STOP_XRDP, STEP_START_XRDP, STEP_XRDP_ANSWERS, STEP_END };
+static const enum service_step steps_units[] = { STEP_STOP_XRDP, STEP_STOP_SESMAN, STEP_START_SESMAN, STEP_START_XRDP, STEP_SESMAN_LISTENS,
+						 STEP_XRDP_ANSWERS, STEP_END };
+static const enum service_step steps_none[] = { STEP_XRDP_ANSWERS, STEP_END };
 static const enum service_step steps_sesman[] = { STEP_RELOAD_SESMAN, STEP_SESMAN_LISTENS, STEP_XRDP_ANSWERS, STEP_END };
 
 struct applying {
 	struct host *host;
 	enum hostcfg_file which;
+	const enum service_step *steps;
 	char *before;
 	json_t *out;
 	host_done done;
@@ -31,9 +36,11 @@ static void applying_free(struct applying *a)
 	free(a);
 }
 
-static const enum service_step *steps_of(enum hostcfg_file w)
+static const enum service_step *steps_of(struct host *h, enum hostcfg_file w, const char *before, const char *after)
 {
-	return w == HOSTCFG_SESMAN ? steps_sesman : steps_xrdp;
+	if (w == HOSTCFG_SESMAN)
+		return steps_sesman;
+	return !service_units(h) ? steps_xrdp : hostcfg_needs_start(before, after) ? steps_units : steps_none;
 }
 
 static void on_back(void *arg, const char *fault)
@@ -61,7 +68,7 @@ static void on_applied(void *arg, const char *fault)
 		_cleanup_(xfreep) char *message = xasprintf("%s. The previous file could not be put back; it is the newest backup", fault);
 		host_answer(a->host, a->done, a->arg, ERR_XRDP_SERVICE, message, NULL);
 		applying_free(a);
-	} else if (!service_run(a->host, steps_of(a->which), on_back, a)) {
+	} else if (!service_run(a->host, a->steps, on_back, a)) {
 		on_back(a, "the service is being started or stopped by somebody else");
 	}
 }
@@ -112,6 +119,6 @@ void hostcfg_put_text(struct host *h, const struct hostcfg_write *w, host_done d
 		return;
 	}
 	struct applying *a = XNEW(struct applying);
-	*a = (struct applying){ h, w->which, xstrdup(w->before), out, done, arg, NULL };
-	service_run(h, steps_of(w->which), on_applied, a);
+	*a = (struct applying){ h, w->which, steps_of(h, w->which, w->before, w->text), xstrdup(w->before), out, done, arg, NULL };
+	service_run(h, a->steps, on_applied, a);
 }

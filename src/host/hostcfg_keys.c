@@ -327,3 +327,23 @@ int hostcfg_sesman_displays(const struct inifile *f, int *ret_first)
 	/* none, or 0, is no bound at all */
 	return !most ? 51 : str_int(most, 1, 9999, &count) ? (int)count + 1 : 1000;
 }
+
+bool hostcfg_needs_start(const char *before, const char *after)
+{
+	static const char *const keys[] = { "fork", "port", "address", "use_vsock", "tcp_nodelay", "tcp_keepalive", "tcp_send_buffer_bytes",
+					    "tcp_recv_buffer_bytes" };
+	static const char *const sections[] = { "Logging", "LoggingPerLogger" };
+	_cleanup_(inifile_freep) struct inifile *one = inifile_parse(before), *two = inifile_parse(after);
+	_cleanup_(doc_unrefp) json_t *a = inifile_doc(one), *b = inifile_doc(two);
+	for (size_t k = 0; k < ARRAY_LEN(keys); k++) {
+		const char *was = hostcfg_value(a, "Globals", keys[k]), *is = hostcfg_value(b, "Globals", keys[k]);
+		if (!was != !is || (was && !str_eq(was, is)))
+			return true;
+	}
+	for (size_t k = 0; k < ARRAY_LEN(sections); k++) {
+		const json_t *was = get_nocase(a, sections[k]), *is = get_nocase(b, sections[k]);
+		if (!was != !is || (was && !json_equal((json_t *)(uintptr_t)was, (json_t *)(uintptr_t)is)))
+			return true;
+	}
+	return false;
+}

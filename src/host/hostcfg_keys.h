@@ -45,5 +45,7 @@ int hostcfg_sesman_port(const struct inifile *f);
 int hostcfg_sesman_displays(const struct inifile *f, int *ret_first);
 /* The last value of a key, borrowed from raw (inifile_doc); NULL: absent. Names in either case. */
 const char *hostcfg_value(const json_t *raw, const char *section, const char *key);
+/* Is something different that xrdp reads only when it starts? (The rest of xrdp.ini it reads for each connection.) */
+bool hostcfg_needs_start(const char *before, const char *after);
 
 #endif

@@ -6,11 +6,16 @@
 
 /* What is done to the host's service on request. Reloading keeps desktops and connections: connections are children of the
  * listener and live on when another takes its place, and sesman reads its file again. Restarting sesman makes it forget the
- * desktops it has, as init's restart does. */
+ * desktops it has, as init's restart does.
+ *
+ * Systemd ends a unit with all its processes, connections too, and Debian's units have sesman go with xrdp: there a reload leaves
+ * the listener as it is. Each connection reads xrdp.ini anew. */
 
 struct action {
 	const char *name;
 	enum service_step steps[STEPS_MAX];
+	enum service_step unit_steps[STEPS_MAX]; /* where systemd does it */
+	const char *unit_message; /* of that; NULL: the steps are the same */
 };
 enum { START, STOP, RESTART, RELOAD };
 static const struct action actions[] = {
@@ -19,12 +24,15 @@ static const struct action actions[] = {
 	[RESTART] = { "restart", { STEP_STOP_XRDP, STEP_STOP_SESMAN, STEP_START_SESMAN, STEP_START_XRDP, STEP_SESMAN_LISTENS,
 				   STEP_XRDP_ANSWERS, STEP_END } },
 	[RELOAD] = { "reload", { STEP_RELOAD_SESMAN, STEP_SESMAN_LISTENS, STEP_STOP_XRDP, STEP_START_XRDP, STEP_XRDP_ANSWERS,
-				 STEP_END } },
+				 STEP_END },
+		     { STEP_RELOAD_SESMAN, STEP_SESMAN_LISTENS, STEP_XRDP_ANSWERS, STEP_END },
+		     "done; each new connection reads xrdp.ini, but xrdp's port and logging take a restart where systemd runs it" },
 };
 
 struct asked {
 	struct host *host;
 	const struct action *action;
+	const char *message;
 	host_done done;
 	void *arg;
 };
@@ -56,7 +64,7 @@ static void on_done(void *arg, const char *fault)
 	if (fault)
 		host_answer(a->host, a->done, a->arg, ERR_XRDP_SERVICE, fault, NULL);
 	else
-		host_answer(a->host, a->done, a->arg, ERR_OK, NULL, outcome(a->host, a->action, "done"));
+		host_answer(a->host, a->done, a->arg, ERR_OK, NULL, outcome(a->host, a->action, a->message));
 }
 
 static void act(struct host *h, size_t which, host_done done, void *arg)
@@ -77,9 +85,10 @@ static void act(struct host *h, size_t which, host_done done, void *arg)
 		host_answer(h, done, arg, ERR_CONFLICT, "the host's xrdp does not run; start it", NULL);
 		return;
 	}
+	bool units = action->unit_message && service_units(h);
 	struct asked *a = XNEW(struct asked);
-	*a = (struct asked){ h, action, done, arg };
-	if (service_run(h, action->steps, on_done, a))
+	*a = (struct asked){ h, action, units ? action->unit_message : "done", done, arg };
+	if (service_run(h, units ? action->unit_steps : action->steps, on_done, a))
 		return;
 	free(a);
 	host_answer(h, done, arg, ERR_CONFLICT, "the host's xrdp is being started or stopped; try again when that is over", NULL);

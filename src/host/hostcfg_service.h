@@ -1,8 +1,10 @@
 /*
- * hostcfg_service: the host's own xrdp and sesman, started and stopped as Debian's init script does it: sockets' directory made
- * as its socksetup does, sesman as root, xrdp as user xrdp, each a daemon with its pid file in /run/xrdp. Floor F3, supervisor
- * only, loop thread; nothing waits. Instances of ours are never touched: a process is signalled only if the host's pid file
- * names it, it is that program and it lives in our own mount namespace.
+ * hostcfg_service: the host's own xrdp and sesman. Floor F3, supervisor only, loop thread; nothing waits.
+ *
+ * Where systemd runs and has units of them, it is asked (units.h). Elsewhere they are started and stopped as Debian's init script
+ * does it: sockets' directory made as its socksetup does, sesman as root, xrdp as user xrdp, each a daemon with its pid file in
+ * /run/xrdp. Instances of ours are never touched: a process is signalled only if the host's pid file names it, it is that program
+ * and it lives in our own mount namespace.
  *
  * One thing at a time is done to the host's service; whoever comes second is told so.
  */
@@ -19,6 +21,8 @@ enum service_state { SERVICE_RUNNING, SERVICE_STOPPED, SERVICE_FAILED, SERVICE_N
 /* As pid file and /proc tell; `why` says what was seen. Running: *ret is the process. (service.c) */
 enum service_state service_look(const struct host *h, enum service_part which, struct proc_stat *ret, char *why, size_t size);
 const char *service_unit(const struct host *h, enum service_part which); /* of systemd, or NULL */
+/* Systemd's, made when first asked for; NULL: this system is not systemd's, or it has no units of xrdp. */
+struct units *service_units(struct host *h);
 
 enum service_step {
 	STEP_END,

@@ -14,6 +14,7 @@
 #include "host/ns.h"
 #include "host/ports.h"
 #include "host/ready.h"
+#include "host/units.h"
 #include "host/watch.h"
 #include "lucid/clock.h"
 #include "lucid/log.h"
@@ -29,6 +30,8 @@
 #define ANSWER_MS 8000
 #define LISTEN_MS 4000
 #define RELOAD_MS 300 /* until a signal was acted on */
+#define UNIT_MS 12000 /* for a job of systemd's … */
+#define UNITS_MS 27000 /* … and for all of them */
 
 struct service_run {
 	struct host *host;
@@ -39,6 +42,9 @@ struct service_run {
 	struct loop_timer *timer;
 	struct job *job;
 	struct ready *ready;
+	struct units *units; /* systemd does it; NULL: we do */
+	struct unit_ask *ask;
+	int64_t run_began_ms;
 	int64_t began_ms; /* the present step */
 	bool begun, killed;
 	pid_t pid; /* being stopped */
@@ -56,10 +62,7 @@ int service_cannot(const struct host *h, const char **ret_why)
 		*ret_why = NULL;
 		return ERR_NO_XRDP;
 	}
-	*ret_why = !h->is_root ? "this program does not run as root, and only root may start and stop the host's xrdp" :
-		   access("/run/systemd/system", F_OK) == 0 && service_unit(h, SERVICE_XRDP) ?
-				 "the host's xrdp belongs to systemd here: use systemctl start, stop or restart xrdp" :
-				 NULL;
+	*ret_why = h->is_root ? NULL : "this program does not run as root, and only root may start and stop the host's xrdp";
 	return *ret_why ? ERR_XRDP_SERVICE : 0;
 }
 
@@ -69,6 +72,7 @@ static void finish(struct service_run *r)
 	loop_timer_free(r->timer);
 	job_cancel(r->job);
 	ready_cancel(r->ready);
+	units_cancel(r->ask);
 	r->done(r->arg, r->fault[0] ? r->fault : NULL);
 	free(r);
 }
@@ -105,12 +109,12 @@ static int64_t spent(const struct service_run *r)
 	return clock_mono_ms() - r->began_ms;
 }
 
-/* The host's process of that part, if it runs and is nobody else's. */
+/* The host's process of that part, if it runs and is nobody else's. What systemd runs may be hidden from us in other ways. */
 static bool find(const struct service_run *r, enum service_part p, struct proc_stat *ret)
 {
 	char why[256];
 	return service_look(r->host, p, ret, why, sizeof why) == SERVICE_RUNNING &&
-	       ns_inode_of(ret->pid) == ns_inode_of(getpid());
+	       (r->units || ns_inode_of(ret->pid) == ns_inode_of(getpid()));
 }
 
 static void signal_pid(pid_t pid, uint64_t start, int signo)
@@ -118,6 +122,32 @@ static void signal_pid(pid_t pid, uint64_t start, int signo)
 	_cleanup_(closep) int fd = pidfd_open(pid, 0);
 	if (fd >= 0 && proc_alive(pid, start))
 		pidfd_send_signal(fd, signo, NULL, 0);
+}
+
+/* --- by systemd */
+
+static void on_unit(void *arg, const char *fault)
+{
+	struct service_run *r = arg;
+	r->ask = NULL;
+	if (fault)
+		fail(r, "%s", fault);
+	else if (r->step[r->at] == STEP_RELOAD_SESMAN)
+		loop_timer_set(r->timer, RELOAD_MS);
+	else
+		next(r);
+}
+
+static void unit_step(struct service_run *r, enum service_part p, enum unit_verb verb)
+{
+	static const char *const units[] = { [SERVICE_XRDP] = "xrdp.service", [SERVICE_SESMAN] = "xrdp-sesman.service" };
+	int64_t left = UNITS_MS - (clock_mono_ms() - r->run_began_ms);
+	if (r->begun) { /* a signal has had its time */
+		next(r);
+		return;
+	}
+	r->begun = true;
+	r->ask = units_do(r->units, units[p], verb, (unsigned)MIN(MAX(left, 1000), UNIT_MS), on_unit, r);
 }
 
 /* --- stop */
@@ -317,21 +347,34 @@ static void sesman_listens(struct service_run *r)
 
 static void on_timer(void *arg)
 {
+	static const struct {
+		enum service_part part;
+		enum unit_verb verb;
+	} by_units[] = {
+		[STEP_STOP_XRDP] = { SERVICE_XRDP, UNIT_STOP },		[STEP_STOP_SESMAN] = { SERVICE_SESMAN, UNIT_STOP },
+		[STEP_RELOAD_SESMAN] = { SERVICE_SESMAN, UNIT_HANGUP }, [STEP_START_SESMAN] = { SERVICE_SESMAN, UNIT_START },
+		[STEP_START_XRDP] = { SERVICE_XRDP, UNIT_START },
+	};
 	struct service_run *r = arg;
-	switch (r->step[r->at]) {
+	enum service_step step = r->step[r->at];
+	if (r->units && step != STEP_END && step < ARRAY_LEN(by_units)) {
+		unit_step(r, by_units[step].part, by_units[step].verb);
+		return;
+	}
+	switch (step) {
 	case STEP_END:
 		finish(r);
 		return;
 	case STEP_STOP_XRDP:
 	case STEP_STOP_SESMAN:
-		stop(r, r->step[r->at] == STEP_STOP_XRDP ? SERVICE_XRDP : SERVICE_SESMAN);
+		stop(r, step == STEP_STOP_XRDP ? SERVICE_XRDP : SERVICE_SESMAN);
 		return;
 	case STEP_RELOAD_SESMAN:
 		reload(r);
 		return;
 	case STEP_START_SESMAN:
 	case STEP_START_XRDP:
-		start(r, r->step[r->at] == STEP_START_XRDP ? SERVICE_XRDP : SERVICE_SESMAN);
+		start(r, step == STEP_START_XRDP ? SERVICE_XRDP : SERVICE_SESMAN);
 		return;
 	case STEP_SESMAN_LISTENS:
 		sesman_listens(r);
@@ -348,6 +391,8 @@ bool service_run(struct host *h, const enum service_step *steps, service_done do
 		return false;
 	struct service_run *r = h->service_run = XNEW(struct service_run);
 	r->host = h;
+	r->units = service_units(h);
+	r->run_began_ms = clock_mono_ms();
 	for (size_t k = 0; steps[k] != STEP_END; k++)
 		r->step[k] = steps[k];
 	r->done = done;

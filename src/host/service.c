@@ -5,10 +5,11 @@
 #include "host/hostcfg_service.h"
 #include "host/proc.h"
 #include "host/see_state.h"
+#include "host/units.h"
 #include "lucid/str.h"
 
-/* The host's own xrdp and sesman, as their pid files and /proc tell: where no system manager runs nothing else does, and where
- * one runs it is the same. One of ours never counts: it lives in a namespace of its own. */
+/* The host's own xrdp and sesman: as systemd tells where it has them, else as their pid files and /proc tell. One of ours never
+ * counts: it lives in a namespace of its own. */
 
 struct part {
 	const char *name, *program, *pid_file, *unit;
@@ -98,15 +99,12 @@ static json_t *part_doc(const struct part *p, enum service_state *ret_state, cha
 	return doc;
 }
 
-void host_service(struct host *h, UNUSED const json_t *in, host_done done, void *arg)
+static void tell(struct host *h, json_t *consume_xrdp, json_t *consume_sesman, const char *const why[2], host_done done, void *arg)
 {
-	const struct part xrdp = part_of(h, SERVICE_XRDP), sesman = part_of(h, SERVICE_SESMAN);
-	char why[2][256];
-	enum service_state state, sesman_state;
-	json_t *out = part_doc(&xrdp, &state, why[0], sizeof why[0]);
-	json_t *second = part_doc(&sesman, &sesman_state, why[1], sizeof why[1]);
+	json_t *out = consume_xrdp;
+	bool running = str_eq(doc_str(out, "status", ""), states[RUNNING]);
 	/* one without the other is of no use to anybody */
-	if (state == RUNNING && sesman_state != RUNNING)
+	if (running && !str_eq(doc_str(consume_sesman, "status", ""), states[RUNNING]))
 		doc_set_str(out, "status", states[FAILED]);
 	_cleanup_(xfreep) char *raw = xasprintf("%s; %s", why[0], why[1]);
 	bool failed = str_eq(doc_str(out, "status", ""), states[FAILED]);
@@ -114,7 +112,87 @@ void host_service(struct host *h, UNUSED const json_t *in, host_done done, void 
 	doc_set(out, "memory", json_incref(json_object_get(out, "memory_bytes")));
 	json_object_del(out, "memory_bytes");
 	doc_set_str(out, "raw_output", raw);
-	doc_set_str(out, "error", failed ? (state == RUNNING ? why[1] : why[0]) : NULL);
-	json_decref(second);
+	doc_set_str(out, "error", failed ? (running ? why[1] : why[0]) : NULL);
+	json_decref(consume_sesman);
 	host_answer(h, done, arg, 0, NULL, out);
+}
+
+/* --- as systemd tells */
+
+#define LOOK_MS 3000 /* for both parts, of the call's five seconds */
+
+struct look {
+	struct host *host;
+	enum service_part part; /* the one that is looked at */
+	json_t *doc[2];
+	char why[2][256];
+	host_done done;
+	void *arg;
+};
+
+struct units *service_units(struct host *h)
+{
+	if (!h->units && units_booted() && service_unit(h, SERVICE_XRDP))
+		h->units = units_new(h->loop, NULL);
+	return h->units;
+}
+
+/* "activating" and "deactivating" are on their way from or to stopped; what lives without a main process does not work. */
+static enum service_state unit_state(const struct unit_state *s)
+{
+	static const char *const up[] = { "active", "reloading" };
+	for (size_t k = 0; k < ARRAY_LEN(up); k++)
+		if (str_eq(s->active, up[k]))
+			return s->pid ? RUNNING : FAILED;
+	return str_eq(s->active, "failed") ? FAILED : STOPPED;
+}
+
+static void see_part(struct look *l, const struct unit_state *s, const char *fault)
+{
+	const struct part p = part_of(l->host, l->part);
+	char *why = l->why[l->part];
+	enum service_state state;
+	/* systemd is silent, or knows no such unit: pid files tell as much as can be told */
+	json_t *doc = part_doc(&p, &state, why, sizeof l->why[0]);
+	if (s && s->loaded && state != NOT_INSTALLED) {
+		state = unit_state(s);
+		snprintf(why, sizeof l->why[0], "%s: %s (%s)", p.unit, s->active, s->sub);
+		doc_set_str(doc, "status", states[state]);
+		doc_set(doc, "pid", state == RUNNING ? json_integer(s->pid) : NULL);
+		doc_set_time(doc, "since", state == RUNNING ? s->since_ms : 0);
+		if (state != RUNNING || s->memory_bytes >= 0)
+			doc_set(doc, "memory_bytes", state == RUNNING ? json_integer(s->memory_bytes) : NULL);
+	} else if (fault) {
+		size_t len = strlen(why);
+		snprintf(why + len, sizeof l->why[0] - len, " (%s)", fault);
+	}
+	l->doc[l->part++] = doc;
+}
+
+static void look_on(struct look *l);
+static void on_seen(void *arg, const struct unit_state *s, const char *fault)
+{
+	see_part(arg, s, fault);
+	look_on(arg);
+}
+
+static void look_on(struct look *l)
+{
+	struct units *u = service_units(l->host);
+	while (l->part <= SERVICE_SESMAN) {
+		if (u) {
+			units_look(u, part_of(l->host, l->part).unit, LOOK_MS / 2, on_seen, l);
+			return;
+		}
+		see_part(l, NULL, NULL);
+	}
+	tell(l->host, l->doc[SERVICE_XRDP], l->doc[SERVICE_SESMAN], (const char *const[]){ l->why[0], l->why[1] }, l->done, l->arg);
+	free(l);
+}
+
+void host_service(struct host *h, UNUSED const json_t *in, host_done done, void *arg)
+{
+	struct look *l = XNEW(struct look);
+	*l = (struct look){ .host = h, .part = SERVICE_XRDP, .done = done, .arg = arg };
+	look_on(l);
 }

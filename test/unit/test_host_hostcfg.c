@@ -206,6 +206,26 @@ static void test_section_that_is_there_twice(void **state)
 	assert_string_equal(t, "[Globals]\nport=1\n; why\n[Xorg]\nlib=b\n");
 }
 
+/* What connections read themselves needs no start; what only the listener reads does. */
+static void test_what_needs_a_start(void **state)
+{
+	static const char before[] = "[Globals]\nport=1\nmax_bpp=24\n[Logging]\nLogLevel=INFO\n[Xorg]\nlib=x\n";
+	static const struct {
+		const char *after;
+		bool needs;
+	} rows[] = {
+		{ before, false },
+		{ "; new\n[globals]\nPort = 1\n[Logging]\nLogLevel=INFO\n[Other]\nport=2\n", false },
+		{ "[Globals]\nport=2\n[Logging]\nLogLevel=INFO\n", true },
+		{ "[Globals]\n[Logging]\nLogLevel=INFO\n", true },
+		{ "[Globals]\nport=1\ntcp_nodelay=true\n[Logging]\nLogLevel=INFO\n", true },
+		{ "[Globals]\nport=1\n[Logging]\nLogLevel=DEBUG\n", true },
+		{ "[Globals]\nport=1\n", true },
+	};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++)
+		assert_int_equal(hostcfg_needs_start(before, rows[k].after), rows[k].needs);
+}
+
 /* What the package brings passes, and survives a change of every value to itself. */
 static void test_debians_own_files(void **state)
 {
@@ -241,6 +261,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_refused),
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_sesman_numbers),
+		cmocka_unit_test(test_what_needs_a_start),
 		cmocka_unit_test(test_section_that_is_there_twice),
 		cmocka_unit_test(test_debians_own_files),
 	};
