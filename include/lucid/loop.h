@@ -53,5 +53,7 @@ void loop_unpost(struct loop *l, struct loop_task *t);
 
 /* Worst and latest time a turn took beyond what it had to wait, in microseconds; the worst is reset by reading. */
 int64_t loop_lag_us(struct loop *l, int64_t *ret_worst_us);
+/* Any thread: when the loop last came by, as clock_mono_us; twice a second while it turns. */
+int64_t loop_beat_us(const struct loop *l);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "lucid/clock.h"
+#include "sys/watchdog.h"
 
 /* Readiness: one round of all checks at a time, side by side; who asks meanwhile waits for the same round, who asks within
  * a second of its end gets its result. A check that does not answer in time is unhealthy, and is not asked again before it
@@ -204,11 +205,11 @@ void health_ready_page(struct request *q)
 
 /* --- what touches nothing */
 
-static void reply_doc(struct request *q, json_t *consume)
+static void reply_doc(struct request *q, int status, json_t *consume)
 {
 	struct blob *b = doc_blob(consume);
 	json_decref(consume);
-	reply_blob(q, 200, "application/json", b);
+	reply_blob(q, status, "application/json", b);
 	blob_unref(b);
 }
 
@@ -222,17 +223,21 @@ void health_page(struct request *q)
 	doc_set_str(doc, "version", LUCID_VERSION);
 	doc_set(doc, "roles", roles);
 	doc_set_time(doc, "timestamp", clock_wall_ms());
-	reply_doc(q, doc);
+	reply_doc(q, 200, doc);
 }
 
-/* The loop answers, so it is not stuck. */
+/* The loop answers, so it is not stuck now; but who waited for that is told why, as is who asks before it is in time again. */
 void health_live_page(struct request *q)
 {
 	json_t *doc = json_object();
-	doc_set_bool(doc, "alive", true);
+	int64_t late_ms = watchdog_late_ms();
+	bool stuck = late_ms > WATCHDOG_STUCK_MS;
+	doc_set_bool(doc, "alive", !stuck);
+	if (stuck)
+		doc_set_int(doc, "late_ms", late_ms);
 	doc_set_time(doc, "timestamp", clock_wall_ms());
 	doc_set_int(doc, "uptime_seconds", (clock_mono_us() - q->api->started_us) / 1000000);
-	reply_doc(q, doc);
+	reply_doc(q, stuck ? 503 : 200, doc);
 }
 
 void root_page(struct request *q)
@@ -241,5 +246,5 @@ void root_page(struct request *q)
 	doc_set_str(doc, "service", q->listener->service);
 	doc_set_str(doc, "status", "running");
 	doc_set_str(doc, "version", LUCID_VERSION);
-	reply_doc(q, doc);
+	reply_doc(q, 200, doc);
 }

@@ -289,7 +289,7 @@ static void add_pages(json_t *paths)
 		bool unready;
 	} rows[] = {
 		{ "/health", "health", "That it runs", json_media, false },
-		{ "/health/live", "health.live", "That the loop turns", json_media, false },
+		{ "/health/live", "health.live", "That the loop turns, and did not stand just now", json_media, true },
 		{ "/health/ready", "health.ready", "Whether what it needs is there", json_media, true },
 		{ "/metrics", "metrics", "Prometheus text, or OpenMetrics when asked for", "text/plain", false },
 		{ "/openapi.json", "openapi", "This document", json_media, false },

@@ -1,10 +1,13 @@
 #include "api/core.h"
 
 #include <strings.h>
+#include <unistd.h>
 
 #include "bus/rest.h"
+#include "lucid/fault.h"
 #include "lucid/id.h"
 #include "lucid/log.h"
+#include "sys/watchdog.h"
 
 _Static_assert(sizeof(struct request) <= HTTP_REQ_STATE,
 	       "the request's state must fit the room that http keeps for it");
@@ -220,6 +223,9 @@ static void route(struct request *q, const struct path *path)
 		return;
 	}
 	q->endpoint = e;
+	watchdog_doing(e->path);
+	if (fault_delay_ms("api.stand"))
+		usleep((useconds_t)fault_delay_ms("api.stand") * 1000);
 	enum http_method m = q->method == HTTP_HEAD ? HTTP_GET : q->method;
 	q->op = e->ops[m];
 	if (m == HTTP_OPTIONS)
@@ -240,6 +246,7 @@ void rest_again(struct request *q)
 		reply_error_text(q, ERR_MALFORMED, why);
 	else
 		route(q, &path);
+	watchdog_doing(NULL);
 }
 
 void rest_on_request(struct http_req *r, void *arg)

@@ -19,6 +19,7 @@
 #include "supervisor/supervisor.h"
 #include "sys/log.h"
 #include "sys/notify.h"
+#include "sys/watchdog.h"
 
 struct running_role {
 	const struct role *role;
@@ -367,7 +368,9 @@ int server_run(const struct server_env *env, int pair_fd)
 	s.cluster = cluster_new(s.loop, s.bus, s.store, env->config, s.peers, env->roles);
 	if (make_roles(&s) < 0 || make_api(&s) < 0)
 		return EXIT_FINAL;
+	watchdog_start(s.loop);
 	loop_run(s.loop);
+	watchdog_stop();
 	unmake(&s);
 	return s.code;
 }

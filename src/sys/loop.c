@@ -19,6 +19,7 @@ struct loop {
 	struct event wake;
 	struct event *beat;
 	int64_t beat_due_us, lag_us, worst_us;
+	int64_t beat_us; /* atomic: of the last beat */
 };
 
 #define BEAT_MS 500
@@ -67,6 +68,7 @@ static void on_beat(UNUSED evutil_socket_t fd, UNUSED short what, void *arg)
 	l->lag_us = MAX(now - l->beat_due_us, 0);
 	l->worst_us = MAX(l->worst_us, l->lag_us);
 	l->beat_due_us = now + BEAT_MS * 1000;
+	__atomic_store_n(&l->beat_us, now, __ATOMIC_RELAXED);
 	event_add(l->beat, &(struct timeval){ .tv_usec = BEAT_MS * 1000 });
 }
 
@@ -89,7 +91,8 @@ struct loop *loop_new(void)
 	event_assign(&l->wake, l->base, l->wake_fd, EV_READ | EV_PERSIST, on_wake, l);
 	event_add(&l->wake, NULL);
 	l->beat = event_new(l->base, -1, 0, on_beat, l);
-	l->beat_due_us = clock_mono_us() + BEAT_MS * 1000;
+	l->beat_us = clock_mono_us();
+	l->beat_due_us = l->beat_us + BEAT_MS * 1000;
 	event_add(l->beat, &(struct timeval){ .tv_usec = BEAT_MS * 1000 });
 	return l;
 }
@@ -302,4 +305,9 @@ int64_t loop_lag_us(struct loop *l, int64_t *ret_worst_us)
 		l->worst_us = 0;
 	}
 	return l->lag_us;
+}
+
+int64_t loop_beat_us(const struct loop *l)
+{
+	return __atomic_load_n(&l->beat_us, __ATOMIC_RELAXED);
 }

@@ -3,6 +3,7 @@ acknowledged is lost, and it heals by itself."""
 import contextlib
 import os
 import pathlib
+import socket
 import tempfile
 import time
 
@@ -100,3 +101,25 @@ def test_a_clock_that_is_off(make_daemon):
     assert Api(d.url(), token_for("anna", ttl=600)).call("GET", SERVERS).status_code == 401
     assert Api(d.url(), token_for("anna", ttl=7200)).call("GET", SERVERS).status_code == 200
     assert d.admin.call("GET", "/health").status_code == 200
+
+
+def test_a_loop_that_stands(faulty):
+    """A request holds the loop for longer than the watchdog suffers: it says so meanwhile, with what it was at; who asked whether it is
+    alive is told that it was not; then all is well again."""
+    d, order = faulty
+    order("api.stand delay 8000")
+    with contextlib.closing(socket.create_connection(("127.0.0.1", d.ports["rdp-server-manager"]), timeout=30)) as standing:
+        standing.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(0.3)
+        order()  # what stands has read its delay
+        with contextlib.closing(socket.create_connection(("127.0.0.1", d.ports["rdp-server-manager"]), timeout=30)) as asking:
+            asking.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            until("the watchdog's word", lambda: "the loop has not turned" in d.log(), 20)
+            line, = [x for x in d.log().splitlines() if "the loop has not turned" in x]
+            assert '"level":"ERROR"' in line and "it was at /openapi.json" in line
+            head = asking.recv(65536).decode()
+        assert head.startswith("HTTP/1.1 503 ") and '"alive":false' in head, head
+    page = until("it to be alive again", lambda: (lambda r: r.status_code == 200 and r.json())(d.api(None).call("GET", "/health/live")))
+    assert page["alive"] is True
+    until("the end of it in the log", lambda: "the loop turns again" in d.log())
+    until("the figure", lambda: "rdp_loop_stuck_total 1\n" in d.api(None).call("GET", "/metrics").text)
