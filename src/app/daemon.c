@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/roles.h"
@@ -46,24 +47,43 @@ static bool make_dirs(const struct config *c, const struct run_user *u)
 	return true;
 }
 
+static int open_log(const char *path, const struct run_user *u)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd < 0)
+		log_error("daemon", "LOG_TARGET: cannot open %s: %s", path, strerror(errno));
+	else if (geteuid() == 0 && fchown(fd, u->uid, u->gid) < 0)
+		log_warn("daemon", "LOG_TARGET: %s stays root's: %s", path, strerror(errno));
+	return fd;
+}
+
+/* With the two that take what it had before; all are opened while root may, as the server cannot. */
+static bool open_logs(const char *path, int ret[1 + LOG_OLD], const struct run_user *u)
+{
+	struct stat st;
+	bool ok = true, file = true;
+	for (int i = 0; i <= LOG_OLD && ok && file; i++) {
+		_cleanup_(xfreep) char *name = i ? xasprintf("%s.%d", path, i) : xstrdup(path);
+		ret[i] = open_log(name, u);
+		ok = ret[i] >= 0;
+		file = ok && fstat(ret[0], &st) == 0 && S_ISREG(st.st_mode); /* a pipe has no before */
+	}
+	return ok;
+}
+
 static bool set_up_log(const struct config *c, const struct run_user *u)
 {
 	const char *target = config_str(c, "LOG_TARGET");
 	enum log_level level = LOG_INFO_;
 	log_level_from_string(config_str(c, "LOG_LEVEL"), &level);
-	int fd = STDERR_FILENO;
-	if (*target == '/') {
-		fd = open(target, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
-		if (fd < 0) {
-			log_error("daemon", "LOG_TARGET: cannot open %s: %s", target, strerror(errno));
-			return false;
-		}
-		if (geteuid() == 0 && fchown(fd, u->uid, u->gid) < 0)
-			log_warn("daemon", "LOG_TARGET: %s stays root's: %s", target, strerror(errno));
-	}
+	int fds[1 + LOG_OLD] = { STDERR_FILENO, -1, -1 };
+	if (*target == '/' && !open_logs(target, fds, u))
+		return false;
 	const char *format = config_str(c, "LOG_FORMAT");
-	bool text = str_eq(format, "text") || (!*format && isatty(fd));
-	log_setup(level, text ? LOG_TEXT : LOG_JSON, fd);
+	bool text = str_eq(format, "text") || (!*format && isatty(fds[0]));
+	log_setup(level, text ? LOG_TEXT : LOG_JSON, fds[0]);
+	if (fds[LOG_OLD] >= 0)
+		log_setup_old(fds + 1);
 	return true;
 }
 

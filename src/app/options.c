@@ -176,6 +176,6 @@ const struct option options[] = {
 	INT("BACKUP_KEEP_DAYS", NULL, 0, 1, YEARS_10, "days", "7", "How long backups are kept; the newest one always is."),
 	ENUM_("LOG_LEVEL", NULL, OPT_LIVE, levels, "INFO", "Lowest level that is logged."),
 	ENUM_("LOG_FORMAT", NULL, 0, formats, "", "Form of log lines; default json, text on a terminal."),
-	TEXT("LOG_TARGET", NULL, 0, 4096, "auto", "auto, stderr, or the path of a file."),
+	TEXT("LOG_TARGET", NULL, 0, 4096, "auto", "auto, stderr, or the path of a file, of which three of 10 MB are kept."),
 };
 const size_t options_n = ARRAY_LEN(options);

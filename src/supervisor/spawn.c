@@ -20,8 +20,8 @@ static int compare(const void *a, const void *b)
  * business. */
 static void close_others(const int *keep_fds, int pair_fd)
 {
-	int keep[256] = { pair_fd, log_fd() };
-	size_t n = 2;
+	int keep[256] = { pair_fd };
+	size_t n = 1 + log_fds(keep + 1);
 	for (; *keep_fds >= 0 && n < ARRAY_LEN(keep); keep_fds++)
 		keep[n++] = *keep_fds;
 	qsort(keep, n, sizeof keep[0], compare);

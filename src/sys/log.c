@@ -19,6 +19,9 @@ static struct {
 	enum log_format format;
 	int fd;
 	bool regular;
+	int old[LOG_OLD];
+	size_t nold;
+	off_t room; /* that may still be written before the size is looked at */
 	struct strbuf buf;
 	struct loop *loop;
 	pthread_t loop_thread;
@@ -30,10 +33,39 @@ static struct {
 
 static const char *const names[] = { "DEBUG", "INFO", "WARNING", "ERROR" };
 
+static bool copy_all(int from, int to)
+{
+	char buf[65536];
+	ssize_t n;
+	if (ftruncate(to, 0) < 0)
+		return false;
+	for (off_t at = 0; (n = pread(from, buf, sizeof buf, at)) > 0; at += n)
+		if (write(to, buf, (size_t)n) != n) /* it appends */
+			return false;
+	return n == 0;
+}
+
+/* What cannot be copied is kept where it is, and tried again after as much again. */
+static void rotate_locked(void)
+{
+	struct stat st;
+	bool ok = fstat(g.fd, &st) == 0;
+	g.room = ok && st.st_size < LOG_FILE_BYTES ? LOG_FILE_BYTES - st.st_size : 0;
+	if (!ok || (size_t)g.room >= g.buf.len || !st.st_size)
+		return;
+	g.room = LOG_FILE_BYTES;
+	for (size_t i = g.nold; ok && i-- > 0;)
+		ok = copy_all(i ? g.old[i - 1] : g.fd, g.old[i]);
+	if (ok && ftruncate(g.fd, 0) < 0)
+		g.room = 0;
+}
+
 /* Write what the reader takes without waiting: all of it to a file, at most a pipe's guaranteed room otherwise. */
 static void flush_locked(void)
 {
 	size_t done = 0;
+	if (g.nold && (off_t)g.buf.len > g.room)
+		rotate_locked();
 	while (done < g.buf.len) {
 		size_t n = g.buf.len - done;
 		if (!g.regular) {
@@ -46,6 +78,7 @@ static void flush_locked(void)
 		if (w <= 0)
 			break;
 		done += (size_t)w;
+		g.room -= w;
 	}
 	size_t left = g.buf.len - done;
 	if (left && done)
@@ -77,11 +110,21 @@ void log_setup(enum log_level level, enum log_format format, int fd)
 	g.format = format;
 	g.fd = fd;
 	g.regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	g.nold = 0;
 }
 
-int log_fd(void)
+void log_setup_old(const int fds[LOG_OLD])
 {
-	return g.fd;
+	memcpy(g.old, fds, sizeof g.old);
+	g.nold = LOG_OLD;
+	g.room = 0;
+}
+
+size_t log_fds(int ret[1 + LOG_OLD])
+{
+	ret[0] = g.fd;
+	memcpy(ret + 1, g.old, g.nold * sizeof *ret);
+	return 1 + g.nold;
 }
 
 void log_set_level(enum log_level level)

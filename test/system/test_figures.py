@@ -207,3 +207,25 @@ def test_a_log_file_has_the_lines_of_both_processes(make_daemon, tmp_path, form)
     d.kill(was)
     until("a new server", lambda: d.server_pid() not in (None, was), 5)
     until("its lines", lambda: len(lines("roles ready")) == 2, 10)
+
+
+def test_a_log_file_does_not_grow_for_ever(make_daemon, tmp_path):
+    """It lies in a folder of root's, where who writes it may make nothing."""
+    os.chmod(tmp_path, 0o755)
+    target, before = tmp_path / "the.log", tmp_path / "the.log.1"
+    target.write_bytes(b"x" * ((10 << 20) - 3000) + b"\n")
+    d = make_daemon(LOG_TARGET=str(target))
+    api = d.admin
+
+    def ask_until(what, check):
+        until(what, lambda: (api.call("GET", SERVERS), check())[1])
+    ask_until("the first change", lambda: before.stat().st_size > (10 << 20) - 4000)
+    assert target.stat().st_size < 1 << 20 and before.read_bytes().startswith(b"xxx")
+    pid = d.server_pid()
+    d.kill(pid)
+    until("a new server", lambda: d.server_pid() not in (None, pid) and d.ready())
+    with open(target, "ab") as f:
+        f.write(b"y" * ((10 << 20) - target.stat().st_size - 2000) + b"\n")
+    ask_until("the second change", lambda: before.read_bytes()[-3000:].count(b"y") and target.stat().st_size < 1 << 20)
+    assert (tmp_path / "the.log.2").read_bytes().startswith(b"xxx")
+    assert os.stat(before).st_uid == proc.uids(d.server_pid())[0]
