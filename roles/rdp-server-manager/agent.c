@@ -1,10 +1,46 @@
+#include "lucid/str.h"
 #include "roles/rdp-server-manager/servers.h"
 
 /* What the manager asks of a host. It asks as the role itself: whether the caller may was settled before. */
+
+/* A node whose beat has stopped is not waited for: whoever asks hears of it at the end of the turn. */
+struct absent {
+	struct loop_task task;
+	call_done done;
+	void *arg;
+	char node[128];
+};
+
+static void tell_absent(struct loop_task *task)
+{
+	_cleanup_(xfreep) struct absent *w = CONTAINER_OF(task, struct absent, task);
+	_cleanup_(xfreep) char *why = xasprintf("node %s is unreachable: its heartbeat has stopped", w->node);
+	w->done(&(struct reply){ .err = ERR_UNAVAILABLE, .message = why }, w->arg);
+}
+
+static bool is_absent(struct manager *m, const char *node, call_done done, void *arg)
+{
+	const struct node_info *info = m->one_host || !node ? NULL : nodes_find(m->env.nodes, node);
+	if (!info || info->status != NODE_UNREACHABLE)
+		return false;
+	struct absent *w = XNEW(struct absent);
+	w->done = done;
+	w->arg = arg;
+	str_copy(w->node, sizeof w->node, node);
+	loop_task_init(&w->task, tell_absent);
+	loop_defer(m->env.loop, &w->task);
+	return true;
+}
+
 void agent_call(struct manager *m, const char *node, const struct op *op, const char *server_id, json_t *query, json_t *body,
 		struct call *c, call_done done, void *arg)
 {
 	struct call_args a = { 0 };
+	if (is_absent(m, node, done, arg)) {
+		json_decref(query);
+		json_decref(body);
+		return;
+	}
 	if (c)
 		call_onward(c, &a);
 	struct call_args args = { .op = op, .node = m->one_host ? NULL : node, .query = query, .body = body,

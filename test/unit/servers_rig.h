@@ -38,6 +38,8 @@ struct rig {
 	struct leases *leases;
 	struct nodes *nodes;
 	struct presence *presence; /* the agent's */
+	bool shared; /* the store is, with other hosts */
+	struct transport *way; /* to their agents */
 	void *role;
 	char dir[64], path[96];
 	size_t queue_limit;
@@ -193,6 +195,17 @@ static void agent_profiles(struct call *c, void *arg)
 	call_ok(c, json_pack("{s:[{s:s, s:b}]}", "desktops", "name", "openbox", "installed", 1));
 }
 
+static const struct {
+	const char *op;
+	call_handler fn;
+} agent_rows[] = {
+	{ "xrdp.instances.start", agent_start },       { "xrdp.instances.list", agent_list },
+	{ "xrdp.instances.get", agent_get },	       { "xrdp.instances.stop", agent_stop },
+	{ "xrdp.instances.desktops", agent_desktops }, { "xrdp.instances.config", agent_config },
+	{ "xrdp.instances.logs", agent_logs },	       { "xrdp.ports.check", agent_ports },
+	{ "xrdp.desktops", agent_profiles },
+};
+
 static void heard(const struct event *e, void *arg)
 {
 	struct rig *t = arg;
@@ -231,9 +244,9 @@ static void rig_rest(struct rig *t)
 	fail_msg("it does not come to rest");
 }
 
-static struct transport *no_way(void *arg, const char *node, const char *url)
+static struct transport *way(void *arg, const char *node, const char *url)
 {
-	return NULL;
+	return ((struct rig *)arg)->way;
 }
 
 static void no_end(void *arg, const char *node)
@@ -244,12 +257,14 @@ static void rig_cluster(struct rig *t)
 {
 	char id_path[112];
 	snprintf(id_path, sizeof id_path, "%s/agent-id", t->dir);
-	t->leases = leases_new(&(struct leases_env){ .loop = t->loop, .store = t->store, .holder = "node-1/1" });
+	t->leases = leases_new(&(struct leases_env){ .loop = t->loop, .store = t->store, .holder = "node-1/1",
+						.shared = t->shared });
 	t->nodes = nodes_new(&(struct nodes_env){ .loop = t->loop, .bus = t->bus, .store = t->store, .node = "node-1",
-						   .agent_here = true, .tells = true, .ways = { no_way, no_end, NULL } });
+						   .shared = t->shared, .agent_here = true, .tells = true, .list_ms = 20, .lost_ms = 2000,
+						    .ways = { way, no_end, t } });
 	t->presence = presence_new(&(struct presence_env){ .loop = t->loop, .bus = t->bus, .store = t->store, .nodes = t->nodes,
 							   .config = t->config, .node = "node-1", .host = "rdp.example.org",
-							   .url = "", .id_path = id_path });
+							   .url = "", .id_path = id_path, .shared = t->shared, .beat_ms = 100 });
 	leases_begin(t->leases);
 	nodes_begin(t->nodes);
 	presence_begin(t->presence);
@@ -259,19 +274,11 @@ static void rig_start(struct rig *t)
 {
 	t->loop = loop_new();
 	t->bus = bus_new(t->loop);
+	bus_set_node(t->bus, "node-1");
 	struct store_options o = { .path = t->path, .queue_limit = t->queue_limit ? t->queue_limit : 4096, .timeout_ms = 5000 };
 	t->store = store_open_embedded(t->loop, &o, NULL, NULL);
-	static const struct {
-		const char *op;
-		call_handler fn;
-	} rows[] = { { "xrdp.instances.start", agent_start }, { "xrdp.instances.list", agent_list },
-		     { "xrdp.instances.get", agent_get },     { "xrdp.instances.stop", agent_stop },
-		     { "xrdp.instances.desktops", agent_desktops }, { "xrdp.instances.config", agent_config },
-		     { "xrdp.instances.logs", agent_logs },
-		     { "xrdp.ports.check", agent_ports },
-		     { "xrdp.desktops", agent_profiles } };
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		bus_serve(t->bus, op_find(rows[i].op), rows[i].fn, t);
+	for (size_t i = 0; i < ARRAY_LEN(agent_rows); i++)
+		bus_serve(t->bus, op_find(agent_rows[i].op), agent_rows[i].fn, t);
 	t->sub = bus_subscribe(t->bus, "server.*", heard, t);
 	t->events[0] = 0;
 	rig_cluster(t);

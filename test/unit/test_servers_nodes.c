@@ -1,0 +1,228 @@
+/* rdp-server-manager: servers on several nodes. The second host's agent is another agent of the rig, behind a transport. */
+#include "servers_rig.h"
+
+static struct rig t, far; /* of `far` only the agent is used */
+static struct presence *beat;
+static char far_id[112];
+
+static void far_send(UNUSED struct transport *way, struct call *c)
+{
+	for (size_t i = 0; i < ARRAY_LEN(agent_rows); i++) {
+		if (call_op(c) == op_find(agent_rows[i].op)) {
+			agent_rows[i].fn(c, &far);
+			return;
+		}
+	}
+	call_fail(c, ERR_UNAVAILABLE, NULL);
+}
+
+static struct transport far_way = { .name = "rest", .send = far_send };
+
+static bool far_is(enum node_status status)
+{
+	const struct node_info *info = nodes_find(t.nodes, "node-2");
+	return info && info->status == status;
+}
+
+#define UNTIL(what)                                                                                                    \
+	do {                                                                                                           \
+		for (int turns_ = 0; turns_ < 4000 && !(what); turns_++)                                               \
+			rig_run_ms(&t, 3);                                                                             \
+		assert_true(what);                                                                                     \
+	} while (0)
+
+static void far_begin(void)
+{
+	snprintf(far_id, sizeof far_id, "%s/far-id", t.dir);
+	beat = presence_new(&(struct presence_env){ .loop = t.loop, .bus = t.bus, .store = t.store, .nodes = t.nodes, .config = t.config,
+						    .node = "node-2", .host = "two.example.org", .url = "http://two:1",
+						    .id_path = far_id, .shared = true, .beat_ms = 100 });
+	presence_begin(beat);
+	UNTIL(far_is(NODE_READY));
+}
+
+static int up(UNUSED void **state)
+{
+	memset(&t, 0, sizeof t);
+	memset(&far, 0, sizeof far);
+	t.shared = true;
+	t.way = &far_way;
+	far.instances = json_object();
+	far.desktops = json_object();
+	rig_open(&t, NULL);
+	far_begin();
+	return 0;
+}
+
+static int down(UNUSED void **state)
+{
+	presence_stop(beat);
+	rig_run_ms(&t, 50);
+	presence_free(beat);
+	unlink(far_id);
+	rig_close(&t);
+	json_decref(far.instances);
+	json_decref(far.desktops);
+	json_decref(far.last_spec);
+	return 0;
+}
+
+/* Its id; on the node of the answer. */
+static const char *make(const char *body, char id[ID_UUID_SIZE])
+{
+	static char node[64];
+	struct answer a = { 0 };
+	rig_call(&t, &a, &admin, "rdp.servers.create", NULL, "{'wait':'running'}", body);
+	if (a.err)
+		fail_msg("create: %s", a.message);
+	assert_true(str_copy(id, ID_UUID_SIZE, doc_str(a.doc, "server_id", "")));
+	assert_true(str_copy(node, sizeof node, doc_str(a.doc, "node", "")));
+	answer_clear(&a);
+	return node;
+}
+
+static void test_named_node(UNUSED void **state)
+{
+	char id[ID_UUID_SIZE];
+	struct answer a = { 0 };
+	assert_string_equal(make("{'name':'there','node':'node-2'}", id), "node-2");
+	assert_int_equal(far.starts, 1);
+	assert_int_equal(t.starts, 0);
+	assert_non_null(json_object_get(far.instances, id));
+	rig_call(&t, &a, &admin, "rdp.servers.get", id, NULL, NULL);
+	assert_string_equal(doc_str(a.doc, "host", ""), "two.example.org");
+	assert_string_equal(doc_str(a.doc, "status", ""), "running");
+	rig_call(&t, &a, &admin, "rdp.servers.connection", id, NULL, NULL);
+	assert_string_equal(doc_str(a.doc, "host", ""), "two.example.org");
+	rig_call(&t, &a, &admin, "rdp.servers.list", NULL, NULL, NULL); /* live counts are that node's */
+	assert_int_equal(doc_int(doc_get(json_array_get(doc_get(a.doc, "servers"), 0), "sessions"), "active", 0), 1);
+	rig_call(&t, &a, &admin, "rdp.servers.stop", id, "{'wait':true}", NULL);
+	assert_int_equal(a.err, ERR_OK);
+	assert_int_equal(far.stops, 1);
+	rig_call(&t, &a, &admin, "rdp.servers.delete", id, NULL, NULL);
+	assert_int_equal(a.status, 204);
+	assert_int_equal(far.removes, 1);
+	assert_int_equal(t.stops, 0);
+	answer_clear(&a);
+}
+
+/* The ports of one node say nothing about another's. */
+static void test_same_port_twice(UNUSED void **state)
+{
+	char one[ID_UUID_SIZE], two[ID_UUID_SIZE];
+	struct answer a = { 0 };
+	make("{'name':'one','node':'node-1','port':20004}", one);
+	make("{'name':'two','node':'node-2','port':20004}", two);
+	assert_int_equal(rig_count(&t, COL_PORTS), 2);
+	rig_call(&t, &a, &admin, "rdp.servers.create", NULL, NULL, "{'name':'three','node':'node-2','port':20004}");
+	assert_int_equal(a.err, ERR_CONFLICT);
+	rig_call(&t, &a, &admin, "rdp.ports.list", NULL, "{'node':'node-2','status':'allocated'}", NULL);
+	assert_string_equal(doc_str(a.doc, "node", ""), "node-2");
+	assert_int_equal(json_array_size(doc_get(a.doc, "ports")), 1);
+	assert_string_equal(doc_str(json_array_get(doc_get(a.doc, "ports"), 0), "server_id", ""), two);
+	rig_call(&t, &a, &admin, "rdp.ports.list", NULL, NULL, NULL);
+	assert_string_equal(doc_str(a.doc, "node", ""), "node-1");
+	rig_call(&t, &a, &admin, "rdp.ports.list", NULL, "{'node':'nowhere'}", NULL);
+	assert_true(names_field(&a, "node"));
+	answer_clear(&a);
+}
+
+/* Whether a port is free there, that node's agent says, before it is promised to anybody. */
+static void test_stranger_there(UNUSED void **state)
+{
+	char id[ID_UUID_SIZE];
+	struct answer a = { 0 };
+	far.stranger = 20000;
+	rig_call(&t, &a, &admin, "rdp.servers.create", NULL, NULL, "{'name':'no','node':'node-2','port':20000,'auto_start':false}");
+	assert_int_equal(a.err, ERR_CONFLICT);
+	rig_call(&t, &a, &admin, "rdp.servers.create", NULL, NULL, "{'name':'yes','node':'node-2','auto_start':false}");
+	assert_int_equal(a.status, 201);
+	assert_int_equal(doc_int(a.doc, "port", 0), 20001);
+	make("{'name':'here','node':'node-1','port':20000}", id);
+	rig_call(&t, &a, &admin, "rdp.ports.list", NULL, "{'node':'node-2','status':'blocked'}", NULL);
+	assert_int_equal(doc_int(json_array_get(doc_get(a.doc, "ports"), 0), "port", 0), 20000);
+	answer_clear(&a);
+}
+
+/* Nodes that have as much room fill up side by side. */
+static void test_most_room(UNUSED void **state)
+{
+	char id[ID_UUID_SIZE], body[64];
+	struct answer a = { 0 };
+	size_t far_has = 0;
+	for (int i = 0; i < 8; i++) {
+		snprintf(body, sizeof body, "{'name':'n%d'}", i);
+		far_has += str_eq(make(body, id), "node-2");
+	}
+	assert_true(far_has >= 3 && far_has <= 5); /* figures may differ by a little between two beats */
+	rig_call(&t, &a, &admin, "rdp.nodes.list", NULL, NULL, NULL);
+	json_t *nodes = doc_get(a.doc, "nodes");
+	assert_int_equal(json_array_size(nodes), 2);
+	assert_int_equal(doc_int(json_array_get(nodes, 1), "servers", -1), far_has);
+	assert_int_equal(doc_int(json_array_get(nodes, 0), "servers", -1), 8 - far_has);
+	static const char *const inner[] = { "agent", "beat", "given_labels", "name" };
+	for (size_t i = 0; i < ARRAY_LEN(inner); i++)
+		assert_null(json_object_get(json_array_get(nodes, 0), inner[i]));
+	answer_clear(&a);
+}
+
+static void test_draining(UNUSED void **state)
+{
+	char id[ID_UUID_SIZE], body[64];
+	struct answer a = { 0 };
+	rig_call(&t, &a, &admin, "rdp.nodes.put", "node-2", NULL, "{'draining':true}");
+	assert_string_equal(doc_str(a.doc, "status", ""), "draining");
+	UNTIL(far_is(NODE_DRAINING));
+	for (int i = 0; i < 4; i++) {
+		snprintf(body, sizeof body, "{'name':'n%d'}", i);
+		assert_string_equal(make(body, id), "node-1");
+	}
+	rig_call(&t, &a, &admin, "rdp.servers.create", NULL, NULL, "{'name':'no','node':'node-2'}");
+	assert_int_equal(a.err, ERR_CONFLICT);
+	rig_call(&t, &a, &admin, "rdp.nodes.put", "node-2", NULL, "{'draining':false}");
+	UNTIL(far_is(NODE_READY));
+	assert_string_equal(make("{'name':'again'}", id), "node-2"); /* the other has four */
+	answer_clear(&a);
+}
+
+static void test_unreachable(UNUSED void **state)
+{
+	char id[ID_UUID_SIZE], other[ID_UUID_SIZE];
+	struct answer a = { 0 };
+	make("{'name':'there','node':'node-2'}", id);
+	presence_stop(beat);
+	UNTIL(far_is(NODE_UNREACHABLE));
+	rig_call(&t, &a, &admin, "rdp.nodes.get", "node-2", NULL, NULL);
+	assert_string_equal(doc_str(a.doc, "status", ""), "unreachable");
+	static const char *const ops[] = { "rdp.servers.stop", "rdp.servers.restart", "rdp.servers.delete", "rdp.servers.config" };
+	for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
+		rig_call(&t, &a, &admin, ops[i], id, NULL, NULL);
+		assert_int_equal(a.err, ERR_UNAVAILABLE);
+		assert_non_null(strstr(a.message, "node-2"));
+	}
+	rig_call(&t, &a, &admin, "rdp.servers.status", id, NULL, NULL);
+	assert_string_equal(doc_str(a.doc, "agent", ""), "away");
+	rig_call(&t, &a, &admin, "rdp.servers.list", NULL, NULL, NULL);
+	assert_int_equal(json_array_size(doc_get(a.doc, "servers")), 1);
+	rig_call(&t, &a, &admin, "rdp.servers.create", NULL, NULL, "{'name':'no','node':'node-2'}");
+	assert_int_equal(a.err, ERR_UNAVAILABLE);
+	assert_string_equal(make("{'name':'else'}", other), "node-1");
+	assert_int_equal(t.starts, 1); /* nothing of it is started elsewhere */
+	/* it is back, and its server is looked after again */
+	presence_free(beat);
+	far_begin();
+	rig_call(&t, &a, &admin, "rdp.servers.stop", id, "{'wait':true}", NULL);
+	assert_int_equal(a.err, ERR_OK);
+	assert_string_equal(rig_status(&t, id), "stopped");
+	answer_clear(&a);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, up, down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_named_node), TEST(test_same_port_twice), TEST(test_stranger_there),
+		TEST(test_most_room),  TEST(test_draining),	   TEST(test_unreachable),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
