@@ -116,7 +116,7 @@ typedef void (*store_list_done)(enum store_result result, struct blob *const *do
 				void *arg);
 void store_list(struct store *s, enum store_collection col, const struct store_query *q, store_list_done done, void *arg);
 
-/* Up, or why not; for readiness. The text is static or lives as long as the store. */
+/* Up, or why not; for readiness. When it is up, the text is empty or what is to be known all the same. It is static or lives as long as the store. */
 bool store_healthy(const struct store *s, const char **ret_why);
 
 #endif

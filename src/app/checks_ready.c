@@ -7,7 +7,7 @@ static void check_store(void *arg, api_check_done done, void *token)
 {
 	const char *why = "";
 	bool up = store_healthy(arg, &why);
-	done(token, up ? API_HEALTHY : API_UNHEALTHY, up ? "" : why);
+	done(token, up ? API_HEALTHY : API_UNHEALTHY, why);
 }
 
 /* --- xrdp: asked of the supervisor, as the agent role would */

@@ -97,6 +97,8 @@ struct store *store_new(struct loop *l, const struct store_options *o, const str
 void store_driver_done(struct store *s, struct list *requests, unsigned batches);
 /* Any thread: up (err 0), or away with a sentence that says what to do. `opening`: this is how an opening went. */
 void store_driver_report(struct store *s, int err, const char *why, bool opening);
+/* Any thread, before the report of an opening that went well: what is to be known of it all the same. Static text. */
+void store_driver_note(struct store *s, const char *note);
 
 /* request.c. A request that is not valid comes with result STORE_FAILED and err set. */
 struct store_request *store_request_write(const struct store_op *ops, size_t n);

@@ -23,6 +23,7 @@ struct sqlite_db {
 		uint64_t used;
 	} lists[SQLITE_LIST_STATEMENTS];
 	uint64_t uses;
+	bool half_checked; /* when it was opened */
 };
 
 /* sqlite_open.c: an exclusive lock on the file beside the store; one try. 0 with ret_fd, or -ERR_BUSY (someone has it), or

@@ -363,6 +363,9 @@ static void open_file(struct store_driver *d)
 	d->tried = true;
 	d->next_try_ms = clock_mono_ms() + RETRY_MS;
 	d->log_grown = r == 0;
+	if (r >= 0 && d->db.half_checked)
+		store_driver_note(d->store, "the file is too big to be looked through at the start, and was only in part; lucid-rdp backup looks through "
+					    "the whole of its copy");
 	store_driver_report(d->store, r > 0 ? 0 : r == SQLITE_DAMAGED ? -ERR_UNAVAILABLE : r, why, true);
 	if (r > 0)
 		store_driver_report(d->store, -ERR_UNAVAILABLE, why, false);

@@ -56,6 +56,8 @@ struct store {
 	unsigned batches;
 	bool posted;
 	struct report report;
+	const char *note; /* static; under the lock, like the report */
+	const char *told_note;
 	struct loop_task take_done;
 };
 
@@ -248,7 +250,7 @@ static void take_report(struct store *s, const struct report *p)
 	bool changed = p->err != s->err || !s->why || (p->err && strcmp(s->why, p->why) != 0);
 	s->up = !p->err;
 	s->err = p->err;
-	s->why = p->err ? keep_why(s, p->why) : "the store is up";
+	s->why = p->err ? keep_why(s, p->why) : s->told_note ? s->told_note : "";
 	if (changed && p->err && (!p->opening || p->opened))
 		log_error("store", "%s", s->why);
 	else if (changed && s->told && !p->err && !p->opening)
@@ -271,10 +273,14 @@ static void on_done(struct loop_task *t)
 	while ((n = list_take_first(&s->done)))
 		list_append(&batch, n);
 	struct report report = s->report;
+	const char *note = s->note;
 	s->report.pending = false;
 	metric_add(s->m.batches, s->batches);
 	s->batches = 0;
 	pthread_mutex_unlock(&s->lock);
+	if (note && note != s->told_note)
+		log_warn("store", "%s", note);
+	s->told_note = note;
 	if (report.pending)
 		take_report(s, &report);
 	while ((n = list_take_first(&batch)))
@@ -314,6 +320,13 @@ void store_driver_report(struct store *s, int err, const char *why, bool opening
 	s->report.err = err;
 	snprintf(s->report.why, sizeof s->report.why, "%s", why ? why : "");
 	post_and_unlock(s);
+}
+
+void store_driver_note(struct store *s, const char *note)
+{
+	pthread_mutex_lock(&s->lock);
+	s->note = note;
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* --- what callers see */

@@ -123,3 +123,19 @@ def test_a_loop_that_stands(faulty):
     assert page["alive"] is True
     until("the end of it in the log", lambda: "the loop turns again" in d.log())
     until("the figure", lambda: "rdp_loop_stuck_total 1\n" in d.api(None).call("GET", "/metrics").text)
+
+
+def test_a_store_too_big_to_be_looked_through(faulty):
+    """Ordered here, as a file that takes more than 3 s would be a big one: it is used, and said."""
+    d, order = faulty
+    assert create(d, "one").status_code == 201
+    assert d.api(None).get("/health/ready")["checks"]["store"]["message"] == ""
+    order("store.check always")
+    pid = d.server_pid()
+    d.kill(pid)
+    until("a new server", lambda: d.server_pid() not in (None, pid) and d.ready())
+    store = d.api(None).get("/health/ready")["checks"]["store"]
+    assert store["status"] == "healthy" and "only in part" in store["message"] and "lucid-rdp backup" in store["message"]
+    line, = [x for x in d.log().splitlines() if "only in part" in x]
+    assert '"level":"WARNING"' in line
+    assert create(d, "two").status_code == 201
