@@ -19,7 +19,7 @@
 #define RETRY_MIN_MS 50
 #define RETRY_MAX_MS 2000
 #define LIST_MAX 64
-#define STABLE_MS 2000 /* up for this long: the next loss begins with the shortest wait again */
+#define STABLE_MS 500 /* up for this long: the next loss begins with the shortest wait again */
 
 enum state { AWAY, RESOLVING, DIALLING, LOGGING_IN, UP };
 
