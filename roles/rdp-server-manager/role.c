@@ -76,6 +76,7 @@ static int init(const struct role_env *env, void **ret)
 	m->load_timer = loop_timer_new(env->loop, load, m);
 	m->look_timer = loop_timer_new(env->loop, look, m);
 	m->events = bus_subscribe(env->bus, "xrdp.instance.*", manager_event, m);
+	m->gaps = bus_subscribe(env->bus, BUS_GAP, manager_gap, m);
 	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
 		bus_serve(env->bus, op_find(handlers[i].op), handlers[i].handler, m);
 	*ret = m;
@@ -129,6 +130,7 @@ static void free_role(void *role)
 {
 	struct manager *m = role;
 	bus_unsubscribe(m->events);
+	bus_unsubscribe(m->gaps);
 	loop_timer_free(m->drain_timer);
 	loop_timer_free(m->load_timer);
 	loop_timer_free(m->look_timer);

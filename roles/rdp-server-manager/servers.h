@@ -96,9 +96,9 @@ struct manager {
 	size_t under_way; /* tasks, creations, writes owed: what a drain waits for, with the flags below */
 	void (*drained)(void *arg);
 	void *drained_arg;
-	struct subscription *events;
+	struct subscription *events, *gaps;
 	struct loop_timer *load_timer, *look_timer, *drain_timer;
-	bool loading, looking, sweeping, first_look_done, agent_lost;
+	bool loading, looking, look_again, sweeping, first_look_done, agent_lost;
 	int64_t swept_ms;
 	json_t *profiles; /* window managers that the agent knows, as it lists them; NULL until it was asked */
 	struct {
@@ -254,6 +254,7 @@ void manager_load(struct manager *m);
 void manager_look(struct manager *m); /* compare with the agent's instances */
 void manager_sweep(struct manager *m);
 void manager_event(const struct event *e, void *m);
+void manager_gap(const struct event *e, void *manager); /* events may have been missed */
 json_t *pagination(int64_t total, size_t limit, size_t offset);
 /* limit and offset of a list's query; false when the call was answered (both paging forms at once). */
 bool paging(struct call *c, size_t *ret_limit, size_t *ret_offset);

@@ -2,6 +2,8 @@
 
 #include "lucid/clock.h"
 
+#define GAP_MS 100
+
 /* Status follows what really happens: an event of the agent, or a look at all its instances now and then, puts an
  * observation on the server's strand, which asks the agent once more and then acts on the answer alone. */
 
@@ -112,6 +114,18 @@ void manager_event(const struct event *e, void *ctx)
 	struct server *s = m->loaded && !m->draining ? server_find(m, e->object_id) : NULL;
 	if (s)
 		observe(s);
+}
+
+/* What an event would have told is seen by looking. A moment later, so that many gaps are one look; a look that has begun may have
+ * been too early. */
+void manager_gap(UNUSED const struct event *e, void *ctx)
+{
+	struct manager *m = ctx;
+	if (!m->loaded || m->draining || m->look_again)
+		return;
+	m->look_again = true;
+	if (!m->looking)
+		loop_timer_set(m->look_timer, GAP_MS);
 }
 
 /* --- all of them */
@@ -237,7 +251,7 @@ static void listed(const struct reply *r, void *arg)
 		next = MIN(next, 3000); /* servers may wait for it */
 	}
 	if (!m->draining)
-		loop_timer_set(m->look_timer, next);
+		loop_timer_set(m->look_timer, m->look_again ? GAP_MS : next);
 	manager_idle(m);
 }
 
@@ -257,6 +271,7 @@ void manager_look(struct manager *m)
 	if (m->looking || m->draining)
 		return;
 	m->looking = true;
+	m->look_again = false;
 	struct look *w = XNEW(struct look);
 	*w = (struct look){ m, clock_mono_us() };
 	agent_call(m, m->env.node, m->agent.list, NULL, NULL, NULL, NULL, listed, w);
