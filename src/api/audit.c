@@ -18,9 +18,9 @@ static void kick(struct audit *a);
 enum { OK, REFUSED, FAILED };
 static const char *const outcomes[] = { "ok", "refused", "failed" };
 
-static int outcome_of(int err)
+static int outcome_of(const struct audit_fact *f)
 {
-	return !err ? OK : err_status(err) < 500 ? REFUSED : FAILED;
+	return !f->err ? OK : f->gate || err_status(f->err) < 500 ? REFUSED : FAILED;
 }
 
 static const char *text_or_null(const char *s)
@@ -36,7 +36,7 @@ static json_t *make_entry(const struct audit_fact *f)
 	doc_set_str(o, "actor", text_or_null(f->actor));
 	doc_set_str(o, "action", f->action);
 	doc_set_str(o, "object", text_or_null(f->object));
-	doc_set_str(o, "outcome", outcomes[outcome_of(f->err)]);
+	doc_set_str(o, "outcome", outcomes[outcome_of(f)]);
 	doc_set_str(o, "code", f->err ? err_code(f->err) : NULL);
 	doc_set_str(o, "from", text_or_null(f->from));
 	doc_set_str(o, "request_id", text_or_null(f->request_id));
@@ -52,7 +52,7 @@ static void say(const struct audit_fact *f, bool kept)
 		snprintf(count, sizeof count, "%lld", (long long)f->count);
 	const struct log_field fields[] = {
 		{ "actor", text_or_null(f->actor) }, { "action", f->action }, { "object", text_or_null(f->object) },
-		{ "outcome", outcomes[outcome_of(f->err)] }, { "code", f->err ? err_code(f->err) : NULL },
+		{ "outcome", outcomes[outcome_of(f)] }, { "code", f->err ? err_code(f->err) : NULL },
 		{ "from", text_or_null(f->from) }, { "count", *count ? count : NULL }, { "kept", kept ? NULL : "false" }, { NULL, NULL },
 	};
 	log_write(kept ? LOG_INFO_ : LOG_WARN_, "audit", text_or_null(f->request_id), fields, "audit");
@@ -89,7 +89,7 @@ static void drop_first(struct audit *a)
 void audit_add(struct audit *a, const struct audit_fact *f)
 {
 	bool kept = put(a, f);
-	metric_add(a->entries[outcome_of(f->err)], 1);
+	metric_add(a->entries[outcome_of(f)], 1);
 	say(f, kept);
 	if (kept)
 		return;

@@ -8,7 +8,9 @@
  * written, which is in the log stream too; `audit.start` without an `audit.stop` before it marks the place.
  *
  * Refusals that cost their sender nothing (401, 403, 429) are folded: the first of a kind (actor, address, action, code) has an
- * entry at once, the others of the next ten seconds one together, with `count`; kinds are bounded, too.
+ * entry at once, the others of the next ten seconds one together, with `count`; kinds are bounded, too. So is what the gate refuses
+ * before it is a request (400, 408, 413, 431 …): action `http.refused`, no actor, from the address of the connection, whatever it says of
+ * others it speaks for. At most AUDIT_GATE_KINDS addresses have entries of their own in ten seconds, the others are counted in one.
  *
  * Each process keeps the log of what its own listeners were asked, in its own store. Several processes on one store would
  * take turns: an entry's number is its id, so the second to write a number is told so, reads the head and goes on from there.
@@ -22,6 +24,7 @@
 
 #define AUDIT_QUEUE 8192
 #define AUDIT_OBJECT_MAX 200
+#define AUDIT_GATE_KINDS 32
 
 struct audit;
 struct audit *audit_new(struct loop *l, struct store *s, int64_t retention_days);
@@ -32,6 +35,7 @@ struct audit_fact {
 	const char *actor, *action, *object, *from, *request_id;
 	int err; /* 0: done */
 	int64_t count; /* 0: one */
+	bool gate; /* it never became a request: refused, whatever the code's status */
 };
 void audit_note(struct audit *a, const struct audit_fact *f);
 

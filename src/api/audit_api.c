@@ -52,6 +52,16 @@ void audit_request(const struct request *q, int err, const char *location)
 				  });
 }
 
+void audit_refusal(struct api *a, int err, int status, const char *why, const char *peer, const char *id)
+{
+	char object[AUDIT_OBJECT_MAX + 1];
+	if (!a->audit)
+		return;
+	snprintf(object, sizeof object, "%d, %s", status, why); /* a sentence of ours, of what came there is nothing in it */
+	audit_note(a->audit, &(struct audit_fact){ .action = "http.refused", .object = object, .from = peer, .request_id = id, .err = err,
+						   .gate = true });
+}
+
 /* --- the list */
 
 struct listing {

@@ -15,12 +15,14 @@ struct fold {
 	const char *action;
 	int err;
 	int64_t count;
+	bool gate;
 };
 
 struct audit_folds {
 	struct audit *audit;
 	struct map *kinds;
-	struct fold others; /* of more kinds than that */
+	struct fold others, gates; /* of more kinds than that */
+	size_t ngates;
 	struct loop_timer *end;
 };
 
@@ -36,7 +38,7 @@ static void add(struct audit_folds *f, const struct fold *k)
 {
 	if (k->count)
 		audit_add(f->audit, &(struct audit_fact){ .actor = k->actor, .action = k->action, .from = k->from, .err = k->err,
-							  .count = k->count });
+							  .count = k->count, .gate = k->gate });
 }
 
 void audit_folds_end(struct audit_folds *f)
@@ -49,7 +51,9 @@ void audit_folds_end(struct audit_folds *f)
 		fold_free(map_remove(f->kinds, key));
 	}
 	add(f, &f->others);
-	f->others.count = 0;
+	add(f, &f->gates);
+	f->others.count = f->gates.count = 0;
+	f->ngates = 0;
 }
 
 static void on_end(void *arg)
@@ -63,6 +67,7 @@ struct audit_folds *audit_folds_new(struct audit *a)
 	f->audit = a;
 	f->kinds = map_new(KINDS);
 	f->others = (struct fold){ .action = "several", .err = ERR_UNAUTHENTICATED };
+	f->gates = (struct fold){ .action = "http.refused", .err = ERR_MALFORMED, .gate = true };
 	f->end = loop_timer_new(a->loop, on_end, f);
 	return f;
 }
@@ -74,14 +79,15 @@ void audit_folds_free(struct audit_folds *f)
 	free(f);
 }
 
-static bool costs_nothing(int err)
+static bool costs_nothing(const struct audit_fact *f)
 {
-	return err == ERR_UNAUTHENTICATED || err == ERR_FORBIDDEN || err == ERR_RATE_LIMITED;
+	int err = f->err;
+	return f->gate || err == ERR_UNAUTHENTICATED || err == ERR_FORBIDDEN || err == ERR_RATE_LIMITED;
 }
 
 bool audit_fold(struct audit_folds *f, const struct audit_fact *fact)
 {
-	if (!costs_nothing(fact->err))
+	if (!costs_nothing(fact))
 		return false;
 	const char *actor = fact->actor ? fact->actor : "", *from = fact->from ? fact->from : "";
 	_cleanup_(xfreep) char *key = xasprintf("%d %s %s %s", fact->err, fact->action, from, actor);
@@ -92,12 +98,17 @@ bool audit_fold(struct audit_folds *f, const struct audit_fact *fact)
 	}
 	if (!loop_timer_pending(f->end))
 		loop_timer_set(f->end, WINDOW_MS);
+	if (fact->gate && f->ngates == AUDIT_GATE_KINDS) {
+		f->gates.count++;
+		return true;
+	}
 	if (map_count(f->kinds) == KINDS) {
 		f->others.count++;
 		return true;
 	}
 	k = XNEW(struct fold);
-	*k = (struct fold){ xstrdup(actor), xstrdup(from), fact->action, fact->err, 0 };
+	*k = (struct fold){ xstrdup(actor), xstrdup(from), fact->action, fact->err, 0, fact->gate };
+	f->ngates += fact->gate;
 	map_put(f->kinds, key, k, NULL);
 	return false;
 }

@@ -132,7 +132,7 @@ void reply_options(struct request *q);
 /* Begin an answer that goes on, as http_stream_begin; q stays, without what came in its head. */
 bool reply_stream(struct request *q, const char *type, void (*on_gone)(void *arg), void *arg);
 /* The error page alone, for what the gate refuses. */
-struct blob *reply_refusal(int status, const char *why, char ret_id[HTTP_ID_SIZE], void *api);
+struct blob *reply_refusal(int status, const char *why, const char *peer, char ret_id[HTTP_ID_SIZE], void *api);
 /* An answer to an Idempotency-Key: kept as it is sent, and perhaps sent again. */
 struct kept {
 	int status;
@@ -187,6 +187,7 @@ void root_page(struct request *q);
 
 /* --- audit_api.c: every answer comes by here; location of what was made, or NULL */
 void audit_request(const struct request *q, int err, const char *location);
+void audit_refusal(struct api *a, int err, int status, const char *why, const char *peer, const char *id); /* of what the gate refuses */
 void audit_list(struct call *c, void *api);
 
 /* --- openapi.c */

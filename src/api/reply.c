@@ -175,7 +175,7 @@ static int err_of_refusal(int status)
 	return ERR_MALFORMED;
 }
 
-struct blob *reply_refusal(int status, const char *why, char ret_id[HTTP_ID_SIZE], void *api)
+struct blob *reply_refusal(int status, const char *why, const char *peer, char ret_id[HTTP_ID_SIZE], void *api)
 {
 	struct api *a = api;
 	struct strbuf b = { 0 };
@@ -186,6 +186,7 @@ struct blob *reply_refusal(int status, const char *why, char ret_id[HTTP_ID_SIZE
 	ret_id[9 + n] = 0;
 	const char *service = a->nlisteners == 1 ? a->listeners[0].service : "lucid-rdp";
 	error_body(&b, err_of_refusal(status), why, service, ret_id, NULL);
+	audit_refusal(a, err_of_refusal(status), status, why, peer, ret_id);
 	struct blob *out = blob_new(b.s, b.len);
 	strbuf_done(&b);
 	return out;

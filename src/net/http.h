@@ -31,8 +31,8 @@ struct http_tls; /* net/tls.h */
 typedef void (*http_handler)(struct http_req *r, void *arg);
 /* What the gate refuses is answered with the body that this makes (JSON error page); text is static. NULL: no body. */
 #define HTTP_ID_SIZE 65
-/* ret_id gets the X-Request-ID of the answer. */
-typedef struct blob *(*http_refusal)(int status, const char *why, char ret_id[HTTP_ID_SIZE], void *arg);
+/* ret_id gets the X-Request-ID of the answer; peer is who sent it. */
+typedef struct blob *(*http_refusal)(int status, const char *why, const char *peer, char ret_id[HTTP_ID_SIZE], void *arg);
 
 /* For requests that begin from now on. */
 void http_server_body_timeout(struct http_server *s, unsigned seconds);

@@ -136,7 +136,7 @@ void http_gate_refuse(struct http_conn *c, int status, const char *why)
 	struct http_server *s = c->server;
 	char id[HTTP_ID_SIZE] = "";
 	const struct http_header headers[] = { { "Content-Type", "application/json" }, { "X-Request-ID", id } };
-	_cleanup_(blob_unrefp) struct blob *body = s->refusal ? s->refusal(status, why, id, s->arg) : NULL;
+	_cleanup_(blob_unrefp) struct blob *body = s->refusal ? s->refusal(status, why, c->peer, id, s->arg) : NULL;
 	log_debug("http", "refused %s: %d, %s", c->peer, status, why);
 	c->last = true;
 	send_reply(c, status, headers, !body ? 0 : id[0] ? 2 : 1, body ? body->data : NULL, body ? body->len : 0, body);

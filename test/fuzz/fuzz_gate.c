@@ -110,7 +110,7 @@ static void handle(struct http_req *r, void *arg)
 	run.late++;
 }
 
-static struct blob *refusal(int status, const char *why, char id[HTTP_ID_SIZE], void *arg)
+static struct blob *refusal(int status, const char *why, const char *peer, char id[HTTP_ID_SIZE], void *arg)
 {
 	assert(status >= 400 && status <= 505);
 	strcpy(id, "x");

@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import threading
 import time
@@ -80,6 +81,36 @@ def test_every_refused_attempt_is_an_entry(daemon):
             (None, "rdp.servers.get", sid, "LUCID_ERR_0002"), ("anna", "rdp.nodes.put", "testnode", "LUCID_ERR_0003")]
     found = entries(daemon, len(want), outcome="refused", sort="time")
     assert [(e["actor"], e["action"], e["object"], e["code"]) for e in found] == want
+
+
+def test_what_the_gate_refuses_is_an_entry(daemon):
+    """Each kind once, and how many more there were; from many addresses only some of them by name."""
+    port = daemon.ports[lucid.ROLES[0]]
+
+    def send(text, source="127.0.0.1"):
+        with socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(source, 0)) as s:
+            s.sendall(text)
+            return s.recv(4096)
+    secret = "a-path-that-nobody-may-read"
+    first = send(f"GET /{secret} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".encode())
+    assert first.startswith(b"HTTP/1.1 400 ")
+    for _ in range(20):
+        assert b" 400 " in send(b"GET / HTTP/1.1\r\n\r\n")
+    assert b" 413 " in send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n")
+    assert b" 431 " in send(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 40000)
+    for i in range(60):
+        assert b" 400 " in send(b"GET / HTTP/1.1\r\n\r\n", f"127.0.1.{i + 1}")
+
+    def told():
+        found = entries(daemon, action="http.refused", outcome="refused")
+        return found if sum(e.get("count", 1) for e in found) == 83 else None
+    found = until("all to be counted", told, 25)
+    assert len(found) <= 40 and all(e["actor"] is None for e in found), found
+    one = next(e for e in found if e["request_id"] and e["request_id"].encode() in first)
+    assert one["from"] == "127.0.0.1" and one["code"] == "LUCID_ERR_0013" and one["object"].startswith("400, ")
+    assert {e["code"] for e in found} == {"LUCID_ERR_0013", "LUCID_ERR_0008"}
+    assert secret not in json.dumps(found) + daemon.log()
+    verify(daemon)
 
 
 def test_an_echo_is_no_second_entry(daemon):
