@@ -73,7 +73,9 @@ static void on_shared(const struct rate_word *w, void *arg)
 /* True: it waits, and comes by again. */
 static bool ask_others(struct request *q, enum rate_class class, bool is_user)
 {
-	struct rate_want want = { .class = access_class_name(class), .who = is_user ? q->caller.sub : q->caller.address, .is_user = is_user };
+	char group[RATE_GROUP_SIZE];
+	const char *who = is_user ? q->caller.sub : rate_group(q->caller.address, group);
+	struct rate_want want = { .class = access_class_name(class), .who = who, .is_user = is_user };
 	if (!q->api->env.shared_rate || !rate_cost(q->api->rate, class, &want.step_us, &want.depth_us))
 		return false;
 	q->asked_class = class;

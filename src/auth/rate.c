@@ -1,5 +1,9 @@
 #include "auth/rate.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
 #include "lucid/clock.h"
 #include "lucid/map.h"
 
@@ -90,6 +94,23 @@ void rate_answer_of(const struct rate *r, enum rate_class class, bool allowed, i
 	ret->reset_s = seconds_up(full_in_us);
 }
 
+const char *rate_group(const char *address, char dst[RATE_GROUP_SIZE])
+{
+	struct in6_addr a;
+	char scoped[RATE_GROUP_SIZE];
+	snprintf(scoped, sizeof scoped, "%.*s", (int)strcspn(address, "%"), address); /* fe80::1%eth0 */
+	if (inet_pton(AF_INET6, scoped, &a) != 1) {
+		snprintf(dst, RATE_GROUP_SIZE, "%s", address);
+	} else if (IN6_IS_ADDR_V4MAPPED(&a)) {
+		inet_ntop(AF_INET, &a.s6_addr[12], dst, RATE_GROUP_SIZE);
+	} else {
+		memset(&a.s6_addr[8], 0, 8);
+		inet_ntop(AF_INET6, &a, dst, RATE_GROUP_SIZE - 4);
+		strcat(dst, "/64");
+	}
+	return dst;
+}
+
 void rate_take(struct rate *r, enum rate_class class, const char *who, bool is_user, struct rate_answer *ret)
 {
 	int64_t step, depth;
@@ -97,6 +118,9 @@ void rate_take(struct rate *r, enum rate_class class, const char *who, bool is_u
 		*ret = (struct rate_answer){ .allowed = true };
 		return;
 	}
+	char group[RATE_GROUP_SIZE];
+	if (!is_user)
+		who = rate_group(who, group);
 	/* a keyed hash of 64 bits stands for the name: that two callers share one is not worth the room for names */
 	uint64_t hash = map_hash(who, strlen(who));
 	struct bucket *b = bucket_of(r, is_user ? hash : ~hash);

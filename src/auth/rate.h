@@ -1,6 +1,6 @@
 /*
  * rate: how much one caller may ask. Floor F3, loop thread only, never blocks. A token bucket per user, or per address
- * where there is no user, and class: it holds `burst` requests and fills at `per_minute`. The table is bounded; when it is
+ * where there is no user (of IPv6 its /64, as who has one address there has them all), and class: it holds `burst` requests and fills at `per_minute`. The table is bounded; when it is
  * full the bucket that is fullest is forgotten, which loses least.
  */
 #ifndef AUTH_RATE_H
@@ -25,6 +25,10 @@ struct rate_answer {
 	unsigned reset_s;   /* until the bucket is full again */
 	unsigned retry_s;   /* refused: until the next one is let through, at least 1 */
 };
+#define RATE_GROUP_SIZE 64
+/* What stands for an address in buckets: itself, but of IPv6 the /64, and of an IPv4 address written as IPv6 that one. Returns dst. */
+const char *rate_group(const char *address, char dst[RATE_GROUP_SIZE]);
+
 /* Take one. `is_user` keeps users and addresses apart. */
 void rate_take(struct rate *r, enum rate_class class, const char *who, bool is_user, struct rate_answer *ret);
 

@@ -166,6 +166,19 @@ def test_guessing_is_slowed_down(make_daemon):
     assert d.api(None).call("GET", "/health").status_code == 200
 
 
+def test_who_has_a_network_guesses_no_faster(make_daemon):
+    """Addresses of one /64 share what one of them may; told here by a proxy that is trusted."""
+    d = make_daemon(RATE_LIMIT_ENABLED="true", RATE_LIMIT_PER_MINUTE="60000", RATE_LIMIT_BURST_SIZE="60000", TRUSTED_PROXIES="127.0.0.1")
+    bad = lucid.Api(d.url(), "a.b.c")
+
+    def code(address):
+        return bad.call("GET", lucid.SERVERS, headers={"X-Forwarded-For": address}).status_code
+    codes = [code(f"2001:db8:0:7::{i:x}") for i in range(60)]
+    assert codes[:30] == [401] * 30 and codes.count(429) >= 25, codes
+    assert code("2001:db8:0:8::1") == 401
+    assert [code(f"192.0.2.{i}") for i in range(60)] == [401] * 60
+
+
 SECRETS = {"JWT_SECRET": "the-secret-that-signs-0123456789abcdef", "MASTER_KEY": "the-key-of-all-keys-0123456789abcdef",
            "JWT_SECRETS_OLD": "an-old-secret-that-signed-0123456789abcdef"}
 

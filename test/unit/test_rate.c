@@ -96,6 +96,32 @@ static void test_bounded(UNUSED void **state)
 	rate_free(r);
 }
 
+static void test_addresses_of_one_network(UNUSED void **state)
+{
+	static const struct {
+		const char *address, *group;
+	} rows[] = {
+		{ "10.1.2.3", "10.1.2.3" }, { "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64" }, { "2001:db8:1:2::", "2001:db8:1:2::/64" },
+		{ "::1", "::/64" }, { "fe80::1%eth0", "fe80::/64" }, { "::ffff:10.1.2.3", "10.1.2.3" }, { "unix", "unix" }, { "", "" },
+	};
+	char group[RATE_GROUP_SIZE];
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_string_equal(rate_group(rows[i].address, group), rows[i].group);
+	static const enum rate_class classes[] = { RATE_ORDINARY, RATE_SESSIONS };
+	for (size_t i = 0; i < ARRAY_LEN(classes); i++) {
+		struct rate *r = rate_new(usual);
+		struct rate_answer a;
+		take_all(r, classes[i], "2001:db8::1", false);
+		rate_take(r, classes[i], "2001:db8::ffff:1", false, &a);
+		assert_true(a.remaining < 3); /* one may have come in meanwhile */
+		rate_take(r, classes[i], "2001:db8:0:1::1", false, &a);
+		assert_int_equal(a.remaining, usual[classes[i]].burst - 1);
+		rate_take(r, classes[i], "2001:db8::1", true, &a); /* a user of that name is another */
+		assert_int_equal(a.remaining, usual[classes[i]].burst - 1);
+		rate_free(r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -103,6 +129,7 @@ int main(void)
 		cmocka_unit_test(test_refill),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_bounded),
+		cmocka_unit_test(test_addresses_of_one_network),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
