@@ -110,6 +110,7 @@ struct server *server_add(struct manager *m, const json_t *doc)
 	m->by_status[s->status]++;
 	s->port = (int)doc_int(doc, "port", 0);
 	s->auto_start = doc_bool(doc, "auto_start", true);
+	s->absent = absence_said(doc);
 	s->version = s->stored_version = doc_int(doc, "version", 1);
 	s->changed_us = clock_mono_us();
 	s->place = place_of(m, doc_str(doc, "node", ""));
@@ -143,6 +144,7 @@ void server_sync(struct server *s, const json_t *doc)
 		s->port = port;
 	}
 	s->auto_start = doc_bool(doc, "auto_start", true);
+	s->absent = absence_said(doc);
 	s->version = s->stored_version = doc_int(doc, "version", 1);
 }
 

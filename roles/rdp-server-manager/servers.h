@@ -66,6 +66,7 @@ struct server {
 	bool unborn; /* its first write is under way: not to be seen yet */
 	bool gone;   /* deleted; freed when its strand is empty */
 	bool watched; /* an observation waits on the strand already */
+	bool absent, absence_queued; /* absence.c: its document says that its node is unreachable; that is about to change */
 	int64_t version, stored_version;
 	int64_t changed_us; /* monotonic time of the last change of status */
 	json_t *doc;	    /* NULL when idle and written */
@@ -96,7 +97,7 @@ struct manager {
 	size_t under_way; /* tasks, creations, writes owed: what a drain waits for, with the flags below */
 	void (*drained)(void *arg);
 	void *drained_arg;
-	struct subscription *events, *gaps;
+	struct subscription *events, *gaps, *node_events;
 	struct loop_timer *load_timer, *look_timer, *drain_timer;
 	bool loading, looking, look_again, sweeping, first_look_done, agent_lost;
 	int64_t swept_ms;
@@ -255,6 +256,9 @@ void manager_look(struct manager *m); /* compare with the agent's instances */
 void manager_sweep(struct manager *m);
 void manager_event(const struct event *e, void *m);
 void manager_gap(const struct event *e, void *manager); /* events may have been missed */
+void manager_absence(struct manager *m); /* absence.c: let servers say that their node is unreachable, or no more */
+void manager_node_event(const struct event *e, void *m);
+bool absence_said(const json_t *doc);
 json_t *pagination(int64_t total, size_t limit, size_t offset);
 /* limit and offset of a list's query; false when the call was answered (both paging forms at once). */
 bool paging(struct call *c, size_t *ret_limit, size_t *ret_offset);

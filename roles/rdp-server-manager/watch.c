@@ -277,5 +277,6 @@ void manager_look(struct manager *m)
 	agent_call(m, m->env.node, m->agent.list, NULL, NULL, NULL, NULL, listed, w);
 	m->under_way++;
 	agent_call(m, m->env.node, m->agent.profiles, NULL, NULL, NULL, NULL, profiles_listed, m);
+	manager_absence(m);
 	manager_sweep(m);
 }

@@ -43,9 +43,12 @@ static void rig_run_ms(struct cluster_rig *t, int ms)
 /* Until it is so; bounded by ten seconds. */
 #define RIG_UNTIL(t, what)                                                                                             \
 	do {                                                                                                           \
-		for (int turns_ = 0; turns_ < 5000 && !(what); turns_++)                                               \
+		bool so_ = what;                                                                                       \
+		for (int turns_ = 0; turns_ < 5000 && !so_; turns_++) {                                                \
 			rig_run_ms(t, 2);                                                                              \
-		assert_true(what);                                                                                     \
+			so_ = what;                                                                                    \
+		}                                                                                                      \
+		assert_true(so_);                                                                                      \
 	} while (0)
 
 static void rig_up(struct cluster_rig *t)

@@ -26,9 +26,12 @@ static bool far_is(enum node_status status)
 
 #define UNTIL(what)                                                                                                    \
 	do {                                                                                                           \
-		for (int turns_ = 0; turns_ < 4000 && !(what); turns_++)                                               \
+		bool so_ = what;                                                                                       \
+		for (int turns_ = 0; turns_ < 4000 && !so_; turns_++) {                                                \
 			rig_run_ms(&t, 3);                                                                             \
-		assert_true(what);                                                                                     \
+			so_ = what;                                                                                    \
+		}                                                                                                      \
+		assert_true(so_);                                                                                      \
 	} while (0)
 
 static void far_begin(void)
@@ -194,6 +197,7 @@ static void test_unreachable(UNUSED void **state)
 	UNTIL(far_is(NODE_UNREACHABLE));
 	rig_call(&t, &a, &admin, "rdp.nodes.get", "node-2", NULL, NULL);
 	assert_string_equal(doc_str(a.doc, "status", ""), "unreachable");
+	UNTIL(str_eq(rig_status(&t, id), "running node_unreachable"));
 	static const char *const ops[] = { "rdp.servers.stop", "rdp.servers.restart", "rdp.servers.delete", "rdp.servers.config" };
 	for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
 		rig_call(&t, &a, &admin, ops[i], id, NULL, NULL);
@@ -211,6 +215,17 @@ static void test_unreachable(UNUSED void **state)
 	/* it is back, and its server is looked after again */
 	presence_free(beat);
 	far_begin();
+	UNTIL(str_eq(rig_status(&t, id), "running"));
+	/* what ran there went with its host meanwhile */
+	presence_stop(beat);
+	UNTIL(far_is(NODE_UNREACHABLE));
+	UNTIL(str_eq(rig_status(&t, id), "running node_unreachable"));
+	json_object_clear(far.instances);
+	presence_free(beat);
+	far_begin();
+	UNTIL(far.starts == 2);
+	rig_rest(&t);
+	assert_string_equal(rig_status(&t, id), "running");
 	rig_call(&t, &a, &admin, "rdp.servers.stop", id, "{'wait':true}", NULL);
 	assert_int_equal(a.err, ERR_OK);
 	assert_string_equal(rig_status(&t, id), "stopped");
