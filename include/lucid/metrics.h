@@ -26,6 +26,8 @@ void metric_set(struct metric *m, double v); /* gauges */
 void metric_observe(struct metric *m, double seconds); /* histograms; buckets 0.1 ms to 10 s */
 /* The page: text format 0.0.4, or OpenMetrics 1.0. */
 void metrics_page(struct strbuf *out, bool openmetrics);
+/* Every family there is, in no order; `labels` as it was given. */
+void metrics_families(void (*fn)(const char *name, enum metric_type type, const char *labels, const char *help, void *arg), void *arg);
 void metrics_reset(void); /* drop everything; for tests and after a fork */
 
 #endif

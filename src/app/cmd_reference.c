@@ -1,14 +1,19 @@
 #include <stdio.h>
 
 #include "app/commands.h"
+#include "app/defaults.h"
 #include "app/options.h"
+#include "app/roles.h"
+#include "app/server.h"
 #include "lucid/errs.h"
+#include "lucid/metrics.h"
 #include "lucid/op.h"
+#include "sys/log.h"
 
 /* The README's reference pages, printed from the tables that the program itself goes by, so that they cannot say anything
  * else. `make docs` writes them, lint compares. */
 
-static const char help[] = "lucid-rdp reference api|config|errors: prints a reference page as Markdown, from the program's own tables.\n";
+static const char help[] = "lucid-rdp reference api|config|errors|metrics: prints a reference page as Markdown, from the program's own tables.\n";
 
 /* A cell of a table: a bar or a line's end in it would end it. */
 static void cell(const char *text)
@@ -100,12 +105,76 @@ static void page_api(void)
 		}
 }
 
+/* --- figures: each room makes its own when it is made, so all are made once, on settings of nobody's */
+
+#define FIGURES_MAX 512
+struct figure {
+	const char *name, *help;
+	enum metric_type type;
+	char *labels;
+};
+struct figures {
+	struct figure list[FIGURES_MAX];
+	size_t n;
+};
+
+static void add_figure(const char *name, enum metric_type type, const char *labels, const char *text, void *arg)
+{
+	struct figures *f = arg;
+	if (f->n < FIGURES_MAX)
+		f->list[f->n++] = (struct figure){ name, text, type, xstrdup(labels) };
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct figure *)a)->name, ((const struct figure *)b)->name);
+}
+
+/* A folder that cannot be and a Redis that is nowhere: nothing is read, written or reached. */
+static bool make_figures(void)
+{
+	static const char *const set[] = { "ROLE=all", "DATA_DIR=/dev/null/none", "LOG_DIR=/dev/null/none", "RUNTIME_DIR=/dev/null/none",
+					   "NODE_NAME=none", "JWT_SECRET=................................",
+					   "MASTER_KEY=................................", "REDIS_URL=unix:/dev/null/none", NULL };
+	static char *const no_env[] = { NULL };
+	static struct tls_files tls;
+	static struct server_env env = { .tls = &tls };
+	struct strbuf faults = { 0 };
+	char why[256];
+	log_set_level(LOG_ERROR_);
+	env.config = config_load(options, options_n, &(struct config_input){ .env = no_env, .set = set, .no_dotenv = true }, &faults, &faults);
+	bool ok = env.config && roles_select(config_list(env.config, "ROLE"), env.roles, why, sizeof why) &&
+		  defaults_fill(env.config, env.roles, &faults) && server_make_figures(&env);
+	if (faults.len)
+		fputs(faults.s, stderr);
+	strbuf_done(&faults);
+	return ok;
+}
+
+static void page_metrics(void)
+{
+	static const char *const types[] = { "counter", "gauge", "histogram" };
+	static struct figures f;
+	if (!make_figures())
+		exit(1);
+	metrics_families(add_figure, &f);
+	qsort(f.list, f.n, sizeof f.list[0], by_name);
+	printf("# Figures\n\n`GET /metrics` on every port and on `PROMETHEUS_PORT`: Prometheus text, or OpenMetrics when it is asked for. A family "
+	       "without a series is left out there; those of Redis need `REDIS_URL`.\n\n| name | type | labels | |\n| --- | --- | --- | --- |\n");
+	for (size_t i = 0; i < f.n; i++) {
+		printf("| `%s` | %s | %s | ", f.list[i].name, types[f.list[i].type], f.list[i].labels);
+		cell(f.list[i].help);
+		printf(" |\n");
+		free(f.list[i].labels);
+	}
+}
+
 static int take(UNUSED struct cli *c, UNUSED int argc, char **argv, int *i, void *arg)
 {
 	static const struct {
 		const char *name;
 		void (*print)(void);
-	} pages[] = { { "api", page_api }, { "config", page_config }, { "errors", page_errors } };
+	} pages[] = { { "api", page_api }, { "config", page_config }, { "errors", page_errors }, { "metrics", page_metrics } };
 	for (size_t p = 0; p < ARRAY_LEN(pages); p++)
 		if (!strcmp(argv[*i], pages[p].name)) {
 			*(void (**)(void))arg = pages[p].print;

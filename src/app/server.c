@@ -346,9 +346,10 @@ static void unmake(struct server *s)
 	log_flush();
 }
 
-int server_run(const struct server_env *env, int pair_fd)
+static struct server s; /* static: the bus and the loop are held to the last, and not lost */
+
+static bool make(const struct server_env *env, int pair_fd)
 {
-	static struct server s; /* static: the bus and the loop are held to the last, and not lost */
 	s.env = env;
 	s.loop = loop_new();
 	log_attach(s.loop);
@@ -359,14 +360,28 @@ int server_run(const struct server_env *env, int pair_fd)
 	char why[256];
 	if (!(s.keys = keys_make(env->config, why, sizeof why))) {
 		log_error("server", "tokens: %s", why);
-		return EXIT_FINAL;
+		return false;
 	}
 	make_outside(&s, pair_fd);
 	s.peers = peers_new(s.loop, s.bus, env->config, s.keys, env->roles, &env->tls->pem);
 	s.store = open_store(&s);
 	s.redis = redis_new(s.loop, s.bus, env->config, env->roles);
 	s.cluster = cluster_new(s.loop, s.bus, s.store, env->config, s.peers, env->roles);
-	if (make_roles(&s) < 0 || make_api(&s) < 0)
+	return make_roles(&s) == 0 && make_api(&s) == 0;
+}
+
+bool server_make_figures(const struct server_env *env)
+{
+	if (!make(env, -1))
+		return false;
+	watchdog_start(s.loop);
+	watchdog_stop();
+	return true;
+}
+
+int server_run(const struct server_env *env, int pair_fd)
+{
+	if (!make(env, pair_fd))
 		return EXIT_FINAL;
 	watchdog_start(s.loop);
 	loop_run(s.loop);

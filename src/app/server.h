@@ -27,5 +27,8 @@ struct server_env {
 /* Until it is told to leave; returns the exit code (EXIT_FINAL: starting again does not mend it). pair_fd -1: there is no
  * supervisor, and signals are heard here. */
 int server_run(const struct server_env *env, int pair_fd);
+/* Make all of it and let nothing of it turn: after that every figure there is has its family (metrics.h). For the process that prints
+ * the reference page, which ends then. False when it cannot be made. */
+bool server_make_figures(const struct server_env *env);
 
 #endif

@@ -202,6 +202,17 @@ void metrics_page(struct strbuf *out, bool openmetrics)
 		strbuf_puts(out, "# EOF\n");
 }
 
+void metrics_families(void (*fn)(const char *name, enum metric_type type, const char *labels, const char *help, void *arg), void *arg)
+{
+	struct metric_family *f;
+	LIST_FOREACH(f, &families, node) {
+		char labels[METRIC_MAX_LABELS * sizeof f->names[0]] = "";
+		for (size_t i = 0, n = 0; i < f->nlabels; i++)
+			n += (size_t)snprintf(labels + n, sizeof labels - n, "%s%s", n ? "," : "", f->names[i]);
+		fn(f->name, f->type, labels, f->help, arg);
+	}
+}
+
 void metrics_reset(void)
 {
 	struct metric_family *f, *ftmp;

@@ -229,3 +229,14 @@ def test_a_log_file_does_not_grow_for_ever(make_daemon, tmp_path):
     ask_until("the second change", lambda: before.read_bytes()[-3000:].count(b"y") and target.stat().st_size < 1 << 20)
     assert (tmp_path / "the.log.2").read_bytes().startswith(b"xxx")
     assert os.stat(before).st_uid == proc.uids(d.server_pid())[0]
+
+
+def test_the_reference_page_names_every_figure(make_daemon, make_redis):
+    """It is printed without anything running, and leaves nothing where it was."""
+    d = make_daemon(REDIS_URL=make_redis().url)
+    d.admin.create_server("figured", auto_start=False, wait=False)
+    page = d.run("reference", "metrics")
+    assert page.returncode == 0 and not page.stderr
+    named = set(re.findall(r"^\| `(\w+)` \|", page.stdout, re.M))
+    shown = set(re.findall(r"^# TYPE (\w+) ", d.api(None).call("GET", "/metrics").text, re.M))
+    assert shown and shown <= named, shown - named
