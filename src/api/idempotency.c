@@ -256,7 +256,9 @@ static void on_found(enum store_result result, const struct store_doc *found, UN
 	if (!doc) { /* given back this moment */
 		refuse(k, ERR_CONFLICT, AGAIN_S, still_under_way);
 	} else if (doc_int(doc, "expires_at", 0) <= k->now_ms) {
+		/* still by chance, but above the one that it replaces, as every version must be */
 		k->found_version = found->version;
+		k->version = found->version + 1 + (k->version & 0xffffffff);
 		claim(k);
 	} else if (!str_eq(doc_str(doc, "digest", ""), k->names.digest)) {
 		refuse(k, ERR_CONFLICT, 0, another_request);

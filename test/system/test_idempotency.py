@@ -158,7 +158,7 @@ def test_a_claim_without_an_answer(daemon):
 
 
 def test_expiry(make_daemon):
-    daemon = make_daemon(range_size=24)
+    daemon = make_daemon(range_size=34)
     ann = daemon.api("ann")
     for n in range(20):
         create(ann, f"k{n}", {"name": f"s{n}", **IDLE}, expect=201)
@@ -167,13 +167,14 @@ def test_expiry(make_daemon):
         assert db.execute("select count(*) from idempotency_keys").fetchone()[0] == 20
     edit(daemon, expires_at=1)
     daemon.start()
-    # one that is met before the sweep stands for a new request
-    create(daemon.api("ann"), "k0", {"name": "another", **IDLE}, expect=201)
+    # those that are met before the sweep stand for new requests
+    for n in range(10):
+        create(daemon.api("ann"), f"k{n}", {"name": f"another {n}", **IDLE}, expect=201)
 
     def left():
         with sqlite3.connect(keys_file(daemon)) as db:
             return db.execute("select count(*) from idempotency_keys").fetchone()[0]
-    until("the sweep", lambda: left() == 1, 20)
+    until("the sweep", lambda: left() == 10, 20)
 
 
 def edit(daemon, **fields):
