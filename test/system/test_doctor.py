@@ -48,14 +48,10 @@ def test_a_sound_host(make_daemon):
 
 def test_what_is_wrong_is_found(make_daemon, tmp_path):
     d = make_daemon(start=False)
-    with socket.socket() as s:
-        s.bind(("0.0.0.0", d.ports["xrdp-integration"]))
-        s.listen()
+    with socket.create_server(("0.0.0.0", d.ports["xrdp-integration"])):
         found = ask(d, 1)
         assert found["ports"]["state"] == "fail" and str(d.ports["xrdp-integration"]) in found["ports"]["found"]
-    with socket.socket() as s:
-        s.bind(("0.0.0.0", d.range[0]))
-        s.listen()
+    with socket.create_server(("0.0.0.0", d.range[0])):
         assert ask(d)["ports"]["state"] == "warn"
     assert ask(d, 1, RUN_USER="lrdp-nobody-has-this")["user"]["state"] == "fail"
     assert ask(d, 1, RUN_USER="root")["user"]["state"] == "fail"

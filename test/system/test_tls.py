@@ -129,7 +129,7 @@ def secure(make_daemon, own, ca):
 
 def test_requests_over_tls(secure, ca):
     s = secure()
-    api = Api(f"https://localhost:{s.port}", token_for("admin", "admin"))
+    api = Api(f"https://127.0.0.1:{s.port}", token_for("admin", "admin"))
     api.http.verify = ca.cert
     server = api.post(SERVERS, {"name": "over tls", "auto_start": False}, expect=201)
     for role in ROLES:
@@ -211,10 +211,10 @@ def test_callers_must_show_a_certificate(secure, ca, strangers):
     # and its own healthcheck shows the certificate of the program
     r = s.d.run("healthcheck")
     assert r.returncode == 0, r.stderr
-    r = s.d.run("healthcheck", f"https://localhost:{s.port}/health")
+    r = s.d.run("healthcheck", f"https://127.0.0.1:{s.port}/health")
     assert r.returncode == 0, r.stderr
     s.d.settings["TLS_CLIENT_CA_FILE"] = strangers.cert
-    r = s.d.run("healthcheck", f"https://localhost:{s.port}/health")
+    r = s.d.run("healthcheck", f"https://127.0.0.1:{s.port}/health")
     assert r.returncode == 1 and "not trusted" in r.stderr, r.stderr
 
 
@@ -313,7 +313,7 @@ def test_roles_ask_each_other_with_certificates(make_daemon, ca):
     made = {}
     for role, (cert, key) in pairs.items():
         made[role] = make_daemon(start=False, roles=[role], TLS_CERT_FILE=cert, TLS_KEY_FILE=key, TLS_CLIENT_CA_FILE=ca.cert, **KEYS)
-    made[MANAGER].settings["XRDP_INTEGRATION_URL"] = f"https://localhost:{made[AGENT].ports[AGENT]}"
+    made[MANAGER].settings["XRDP_INTEGRATION_URL"] = f"https://127.0.0.1:{made[AGENT].ports[AGENT]}"
     context = ssl.create_default_context(cafile=ca.cert)
     context.load_cert_chain(*pairs[MANAGER])
     port = made[MANAGER].ports[MANAGER]
@@ -321,7 +321,7 @@ def test_roles_ask_each_other_with_certificates(make_daemon, ca):
         d.remove_servers = lambda: None
         d.spawn()
     until("both to be ready", lambda: b'"healthy"' in ready(port, context)[1] and ready(port, context)[0] == 200, 20)
-    api = Api(f"https://localhost:{port}", token_for("admin", "admin"))
+    api = Api(f"https://127.0.0.1:{port}", token_for("admin", "admin"))
     api.http.verify, api.http.cert = ca.cert, pairs[MANAGER]
     server = api.post(SERVERS + "?wait=running", {"name": "apart"}, expect=201, timeout=60)
     made[MANAGER].ids.add(server["server_id"])
@@ -334,7 +334,7 @@ def test_a_role_that_shows_a_strangers_certificate_is_not_asked(make_daemon, ca,
     cert, key = strangers.issue("agent")
     agent = make_daemon(start=False, roles=[AGENT], TLS_CERT_FILE=cert, TLS_KEY_FILE=key, **KEYS)
     agent.spawn()
-    manager = make_daemon(start=False, roles=[MANAGER], XRDP_INTEGRATION_URL=f"https://localhost:{agent.ports[AGENT]}", **KEYS)
+    manager = make_daemon(start=False, roles=[MANAGER], XRDP_INTEGRATION_URL=f"https://127.0.0.1:{agent.ports[AGENT]}", **KEYS)
     manager.spawn()
     until("the manager", lambda: proc.listening(manager.ports[MANAGER]), 20)
     until("the agent", lambda: proc.listening(agent.ports[AGENT]), 20)
@@ -380,7 +380,7 @@ def test_another_certificate_is_shown_to_other_roles(make_daemon, ca, strangers,
     cert, key = ca.issue("agent")
     agent = make_daemon(start=False, roles=[AGENT], TLS_CERT_FILE=cert, TLS_KEY_FILE=key, TLS_CLIENT_CA_FILE=ca.cert, **KEYS)
     manager = make_daemon(start=False, roles=[MANAGER], TLS_CERT_FILE=f"{tmp_path}/cert.pem", TLS_KEY_FILE=f"{tmp_path}/cert.key",
-                          TLS_CLIENT_CA_FILE=shutil.copy(ca.cert, tmp_path), XRDP_INTEGRATION_URL=f"https://localhost:{agent.ports[AGENT]}", **KEYS)
+                          TLS_CLIENT_CA_FILE=shutil.copy(ca.cert, tmp_path), XRDP_INTEGRATION_URL=f"https://127.0.0.1:{agent.ports[AGENT]}", **KEYS)
     context = ssl.create_default_context(cafile=ca.cert)
     context.load_verify_locations(strangers.cert)
     context.load_cert_chain(cert, key)
