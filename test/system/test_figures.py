@@ -233,7 +233,7 @@ def test_a_log_file_does_not_grow_for_ever(make_daemon, tmp_path):
 
 def test_the_reference_page_names_every_figure(make_daemon, make_redis):
     """It is printed without anything running, and leaves nothing where it was."""
-    d = make_daemon(REDIS_URL=make_redis().url)
+    d = make_daemon(REDIS_URL=make_redis().url())
     d.admin.create_server("figured", auto_start=False, wait=False)
     page = d.run("reference", "metrics")
     assert page.returncode == 0 and not page.stderr
