@@ -26,8 +26,16 @@ def groups():
     return {path for path, _, _ in os.walk("/sys/fs/cgroup") if "lucid-doctor" in path}
 
 
-def test_a_sound_host(make_daemon):
-    d = make_daemon(start=False)
+def recent(folder):
+    """The xrdp of this machine, which may be an old one, as if it were up to date."""
+    path = folder / "recent"
+    path.write_text('#!/bin/sh\n[ "$1" = --version ] && exec echo xrdp 0.10.6.1\nexec /usr/sbin/xrdp "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_sound_host(make_daemon, tmp_path):
+    d = make_daemon(start=False, XRDP_BINARY=recent(tmp_path))
     found = ask(d)
     assert list(found) == CHECKS
     assert "not there yet" in found["store"]["found"] and not os.path.exists(f"{d.dir}/data"), "it changes nothing"
@@ -47,7 +55,7 @@ def test_a_sound_host(make_daemon):
 
 
 def test_what_is_wrong_is_found(make_daemon, tmp_path):
-    d = make_daemon(start=False)
+    d = make_daemon(start=False, XRDP_BINARY=recent(tmp_path))
     with socket.create_server(("0.0.0.0", d.ports["xrdp-integration"])):
         found = ask(d, 1)
         assert found["ports"]["state"] == "fail" and str(d.ports["xrdp-integration"]) in found["ports"]["found"]
