@@ -7,16 +7,13 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "lucid/clock.h"
 #include "lucid/errs.h"
 #include "lucid/str.h"
-#include "net/http_link.h"
+#include "net/http_pool.h"
 #include "net/http_wire.h"
 
 #define TIMEOUT_MS 30000
 #define MAX_BODY (1 << 20)
-#define IDLE_MS 20000 /* well below what servers grant, so that we are seldom surprised by their closing */
-#define IDLE_MAX 32   /* connections kept without a call */
 
 struct http_result {
 	enum http_outcome outcome;
@@ -25,13 +22,25 @@ struct http_result {
 	struct http_answer *answer;
 };
 
-struct http_call {
+/* A place that is asked at this moment. */
+struct way {
 	struct list node;
+	struct http_url place;
+	struct list waiting; /* calls without a connection, oldest first */
+	unsigned n_waiting, n_busy;
+};
+
+struct http_call {
+	struct list node; /* of the client's, or of those that wait for the same place */
 	struct http_client *client;
+	struct way *way;
 	struct link *link;
 	http_client_cb cb;
 	void *arg;
 	struct loop_timer *deadline;
+	struct evbuffer *request; /* until it has a connection */
+	bool bodyless;
+	size_t max_body;
 	const char *why; /* it cannot be sent */
 };
 
@@ -39,64 +48,42 @@ struct http_client {
 	struct loop *loop;
 	struct evdns_base *dns; /* made with the first name */
 	struct ssl_ctx_st *tls; /* made with the first https://, or given */
-	unsigned in_flight, max_in_flight, n_idle;
-	struct list calls, idle, busy, doomed;
-	struct loop_task bury;
-	struct loop_timer *sweep;
+	unsigned in_flight, max_in_flight, max_busy, max_waiting;
+	struct list calls, busy, ways;
+	struct http_pool pool;
+	struct loop_task pump;
 };
 
-/* --- links */
+/* --- ways */
 
-static void on_bury(struct loop_task *t)
+static struct way *way_get(struct http_client *c, const struct http_url *place)
 {
-	struct http_client *c = CONTAINER_OF(t, struct http_client, bury);
-	while (!list_empty(&c->doomed))
-		link_free(CONTAINER_OF(c->doomed.next, struct link, node));
+	struct way *w;
+	LIST_FOREACH(w, &c->ways, node)
+		if (http_url_same_place(&w->place, place))
+			return w;
+	w = XNEW(struct way);
+	w->place = *place;
+	w->place.path = "";
+	list_init(&w->waiting);
+	list_append(&c->ways, &w->node);
+	return w;
 }
 
-/* We may be inside an event of it. */
-static void link_doom(struct http_client *c, struct link *k)
+static void way_leave(struct http_call *call)
 {
-	list_remove(&k->node);
-	list_append(&c->doomed, &k->node);
-	k->idle_since_ms = 0;
-	loop_defer(c->loop, &c->bury);
-}
-
-static void link_keep(struct http_client *c, struct link *k)
-{
-	list_remove(&k->node);
-	list_prepend(&c->idle, &k->node);
-	k->idle_since_ms = clock_mono_ms();
-	if (++c->n_idle > IDLE_MAX) {
-		link_doom(c, CONTAINER_OF(c->idle.prev, struct link, node));
-		c->n_idle--;
+	struct http_client *c = call->client;
+	struct way *w = call->way;
+	if (call->request)
+		w->n_waiting--;
+	else
+		w->n_busy--;
+	if (w->n_waiting) {
+		loop_defer(c->loop, &c->pump);
+	} else if (!w->n_busy) {
+		list_remove(&w->node);
+		free(w);
 	}
-	if (!loop_timer_pending(c->sweep))
-		loop_timer_set(c->sweep, IDLE_MS);
-}
-
-static void on_sweep(void *arg)
-{
-	struct http_client *c = arg;
-	int64_t now_ms = clock_mono_ms();
-	while (!list_empty(&c->idle)) {
-		struct link *k = CONTAINER_OF(c->idle.prev, struct link, node);
-		int64_t left_ms = k->idle_since_ms + IDLE_MS - now_ms;
-		if (left_ms > 0) {
-			loop_timer_set(c->sweep, left_ms);
-			return;
-		}
-		link_free(k);
-		c->n_idle--;
-	}
-}
-
-static void drop_idle(struct http_client *c)
-{
-	while (!list_empty(&c->idle))
-		link_doom(c, CONTAINER_OF(c->idle.next, struct link, node));
-	c->n_idle = 0;
 }
 
 /* --- the end of a call */
@@ -104,8 +91,11 @@ static void drop_idle(struct http_client *c)
 static void call_free(struct http_call *call)
 {
 	list_remove(&call->node);
+	way_leave(call);
 	call->client->in_flight--;
 	loop_timer_free(call->deadline);
+	if (call->request)
+		evbuffer_free(call->request);
 	if (call->link)
 		call->link->call = NULL;
 	free(call);
@@ -124,7 +114,7 @@ static void call_fail(struct http_call *call, const char *why)
 	bool sent = call->link && call->link->sent;
 	struct http_result res = { .outcome = sent ? HTTP_UNCERTAIN : HTTP_NEVER_SENT, .why = why };
 	if (call->link)
-		link_doom(call->client, call->link);
+		pool_doom(&call->client->pool, call->link);
 	call_end(call, &res);
 }
 
@@ -132,19 +122,22 @@ static void on_deadline(void *arg)
 {
 	struct http_call *call = arg;
 	bool sent = call->link && call->link->sent;
-	call_fail(call, call->why ? call->why : sent ? "no answer in time" : "no connection in time");
+	if (sent) /* where one is dead the others may be as well */
+		pool_drop(&call->client->pool, &call->way->place);
+	call_fail(call, call->why	? call->why :
+			call->request	? "its connections are all in use" :
+			sent		? "no answer in time" :
+					  "no connection in time");
 }
 
 static void on_link_lost(struct link *k, void *arg)
 {
 	struct http_client *c = arg;
 	struct http_call *call = k->call;
-	if (call) {
+	if (call)
 		call_fail(call, k->why);
-	} else if (k->idle_since_ms) {
-		c->n_idle--;
-		link_doom(c, k);
-	}
+	else if (k->idle_since_ms)
+		pool_doom(&c->pool, k);
 }
 
 static void on_link_answer(struct link *k, void *arg)
@@ -157,9 +150,9 @@ static void on_link_answer(struct link *k, void *arg)
 	/* kept only afterwards: a callback that asks again must not get a connection that is still in this answer */
 	call_end(call, &res);
 	if (link_may_stay(k))
-		link_keep(c, k);
+		pool_keep(&c->pool, k);
 	else
-		link_doom(c, k);
+		pool_doom(&c->pool, k);
 }
 
 /* --- asking */
@@ -169,6 +162,13 @@ static int refuse(const char *why, const char **ret_why)
 	if (ret_why)
 		*ret_why = why;
 	return -ERR_INVALID;
+}
+
+static int full(const char *why, const char **ret_why)
+{
+	if (ret_why)
+		*ret_why = why;
+	return -ERR_BUSY;
 }
 
 /* False: it is a name, and names cannot be resolved here. */
@@ -191,32 +191,28 @@ static void want_tls(struct http_client *c)
 		c->tls = tls_client_new(&(struct http_tls){ 0 }, why, sizeof why);
 }
 
-static struct link *link_get(struct http_client *c, const struct http_url *place, const char **ret_why)
+struct link *http_client_dial(struct http_client *c, const struct http_url *place, const struct link_events *events, void *arg,
+			      const char **ret_why)
 {
-	static const struct link_events events = { on_link_answer, on_link_lost };
-	struct link *k, *tmp;
-	LIST_FOREACH_SAFE(k, tmp, &c->idle, node) {
-		if (!http_url_same_place(&k->place, place))
-			continue;
-		c->n_idle--;
-		k->idle_since_ms = 0;
-		if (!link_is_gone(k)) {
-			list_remove(&k->node);
-			return k;
-		}
-		link_doom(c, k);
-	}
 	if (!want_dns(c, place)) {
 		*ret_why = "names cannot be resolved: /etc/resolv.conf is not usable";
 		return NULL;
 	}
 	if (place->scheme == HTTP_SECURE)
 		want_tls(c);
-	return link_new(c->loop, c->dns, c->tls, place, &events, c);
+	return link_new(c->loop, c->dns, c->tls, place, events, arg);
 }
 
-static void write_request(struct evbuffer *out, const struct http_ask *ask, const struct http_url *u)
+void http_client_drop(struct http_client *c, struct link *k)
 {
+	pool_doom(&c->pool, k);
+}
+
+static struct evbuffer *make_request(const struct http_ask *ask, const struct http_url *u)
+{
+	struct evbuffer *out = evbuffer_new();
+	if (!out)
+		abort(); /* no memory */
 	evbuffer_add_printf(out, "%s %s%s HTTP/1.1\r\nHost: %s\r\n", http_method_name(ask->method), *u->path == '/' ? "" : "/",
 			    u->path, u->host_header);
 	for (size_t i = 0; i < ask->n_headers; i++)
@@ -225,24 +221,41 @@ static void write_request(struct evbuffer *out, const struct http_ask *ask, cons
 		evbuffer_add_printf(out, "Content-Length: %zu\r\n", ask->body_len);
 	evbuffer_add(out, "\r\n", 2);
 	evbuffer_add(out, ask->body, ask->body_len);
+	return out;
 }
 
-static void start(struct http_call *call, const struct http_ask *ask, const struct http_url *u)
+/* It waits no longer. */
+static void start(struct http_call *call)
 {
+	static const struct link_events events = { on_link_answer, on_link_lost, NULL };
 	struct http_client *c = call->client;
-	struct link *k = link_get(c, u, &call->why);
-	loop_timer_set(call->deadline, !k ? 0 : ask->timeout_ms > 0 ? ask->timeout_ms : TIMEOUT_MS);
+	struct way *w = call->way;
+	struct evbuffer *request = TAKE_PTR(call->request);
+	list_remove(&call->node);
+	list_append(&c->calls, &call->node);
+	w->n_waiting--;
+	w->n_busy++;
+	struct link *k = pool_take(&c->pool, &w->place);
 	if (!k)
-		return;
-	call->link = k;
-	k->call = call;
-	list_append(&c->busy, &k->node);
-	struct evbuffer *request = evbuffer_new();
-	if (!request)
-		abort(); /* no memory */
-	write_request(request, ask, u);
-	link_ask(k, request, ask->method == HTTP_HEAD, ask->max_body ? ask->max_body : MAX_BODY);
+		k = http_client_dial(c, &w->place, &events, c, &call->why);
+	if (k) {
+		call->link = k;
+		k->call = call;
+		list_append(&c->busy, &k->node);
+		link_ask(k, request, call->bodyless, call->max_body);
+	} else {
+		loop_timer_set(call->deadline, 0);
+	}
 	evbuffer_free(request);
+}
+
+static void on_pump(struct loop_task *t)
+{
+	struct http_client *c = CONTAINER_OF(t, struct http_client, pump);
+	struct way *w;
+	LIST_FOREACH(w, &c->ways, node)
+		while (w->n_waiting && w->n_busy < c->max_busy)
+			start(CONTAINER_OF(w->waiting.next, struct http_call, node));
 }
 
 int http_client_tls(struct http_client *c, const struct http_tls *t, char *why, size_t size)
@@ -252,7 +265,7 @@ int http_client_tls(struct http_client *c, const struct http_tls *t, char *why, 
 		return -ERR_INVALID;
 	tls_unref(c->tls);
 	c->tls = tls;
-	drop_idle(c); /* those under way end with what they began with */
+	pool_drop(&c->pool, NULL); /* those under way end with what they began with */
 	return 0;
 }
 
@@ -268,19 +281,21 @@ int http_client_ask(struct http_client *c, const struct http_ask *ask, http_clie
 	for (size_t i = 0; i < ask->n_headers; i++)
 		if (!http_header_ok(&ask->headers[i]))
 			return refuse("a header has a control character or no proper name", ret_why);
-	if (c->in_flight >= c->max_in_flight) {
-		if (ret_why)
-			*ret_why = "too many requests are under way";
-		return -ERR_UNAVAILABLE;
-	}
+	if (c->in_flight >= c->max_in_flight)
+		return full("too many requests are under way", ret_why);
+	struct way *w = way_get(c, &u);
+	if (w->n_busy >= c->max_busy && w->n_waiting >= c->max_waiting)
+		return full("its connections are all in use, and too many requests wait for one", ret_why);
 	struct http_call *call = XNEW(struct http_call);
-	call->client = c;
-	call->cb = cb;
-	call->arg = arg;
+	*call = (struct http_call){ .client = c, .way = w, .cb = cb, .arg = arg, .bodyless = ask->method == HTTP_HEAD,
+				    .max_body = ask->max_body ? ask->max_body : MAX_BODY, .request = make_request(ask, &u) };
 	call->deadline = loop_timer_new(c->loop, on_deadline, call);
-	list_append(&c->calls, &call->node);
+	loop_timer_set(call->deadline, ask->timeout_ms > 0 ? ask->timeout_ms : TIMEOUT_MS);
+	list_append(&w->waiting, &call->node);
+	w->n_waiting++;
 	c->in_flight++;
-	start(call, ask, &u);
+	if (w->n_busy < c->max_busy && w->n_waiting == 1)
+		start(call);
 	if (ret_call)
 		*ret_call = call;
 	return 0;
@@ -289,7 +304,7 @@ int http_client_ask(struct http_client *c, const struct http_ask *ask, http_clie
 void http_client_cancel(struct http_call *call)
 {
 	if (call->link)
-		link_doom(call->client, call->link);
+		pool_doom(&call->client->pool, call->link);
 	call_free(call);
 }
 
@@ -298,27 +313,35 @@ struct http_client *http_client_new(struct loop *l, unsigned max_in_flight)
 	struct http_client *c = XNEW(struct http_client);
 	signal(SIGPIPE, SIG_IGN);
 	c->loop = l;
-	c->max_in_flight = max_in_flight;
+	c->max_in_flight = c->max_busy = max_in_flight;
 	list_init(&c->calls);
-	list_init(&c->idle);
 	list_init(&c->busy);
-	list_init(&c->doomed);
-	loop_task_init(&c->bury, on_bury);
-	c->sweep = loop_timer_new(l, on_sweep, c);
+	list_init(&c->ways);
+	pool_init(&c->pool, l);
+	loop_task_init(&c->pump, on_pump);
 	return c;
+}
+
+void http_client_limit_place(struct http_client *c, unsigned connections, unsigned waiting)
+{
+	c->max_busy = connections;
+	c->max_waiting = waiting;
 }
 
 void http_client_free(struct http_client *c)
 {
+	struct way *w;
 	if (!c)
 		return;
 	c->max_in_flight = 0; /* callbacks that ask again are refused */
+	loop_undefer(&c->pump);
+	LIST_FOREACH(w, &c->ways, node)
+		while (!list_empty(&w->waiting))
+			list_append(&c->calls, list_take_first(&w->waiting));
 	while (!list_empty(&c->calls))
 		call_fail(CONTAINER_OF(c->calls.next, struct http_call, node), "this side is closing");
-	drop_idle(c);
-	loop_undefer(&c->bury);
-	on_bury(&c->bury);
-	loop_timer_free(c->sweep);
+	loop_undefer(&c->pump);
+	pool_done(&c->pool);
 	if (c->dns)
 		evdns_base_free(c->dns, 0);
 	tls_unref(c->tls);

@@ -1,7 +1,7 @@
 /*
  * http_client: ask another HTTP server, without waiting. Floor F2, loop thread only, never blocks: literal addresses are
  * dialled at once, names go through evdns (resolv.conf, hosts). Connections are kept and used again, one request at a time on
- * each. http://, https:// and unix: are spoken (http_url.h); user:password@ is refused with ERR_INVALID. With https:// the other
+ * each; what finds all connections to its place in use waits for one, and past a bound is refused at once. http://, https:// and unix: are spoken (http_url.h); user:password@ is refused with ERR_INVALID. With https:// the other
  * side must have a certificate of the host that was asked for, of an authority that is trusted. Redirects are not followed,
  * nothing is tried twice: whether trying again is safe is the caller's to know, and the outcome says what it needs for that.
  */
@@ -31,9 +31,12 @@ struct http_ask {
 	size_t max_body;    /* of the answer; 0: 1 MiB */
 };
 
-/* At most max_in_flight calls at one time. Free ends those under way: their callbacks come with NEVER_SENT or UNCERTAIN. */
+/* At most max_in_flight calls at one time, waiting ones too. Free ends those under way: their callbacks come with NEVER_SENT or UNCERTAIN. */
 struct http_client *http_client_new(struct loop *l, unsigned max_in_flight);
 void http_client_free(struct http_client *c); /* takes NULL; not from a callback */
+/* To one host and port, or socket: at most so many connections with a call on them, and calls that wait for one. As many as
+ * there may be calls, and none that wait, unless this says otherwise. */
+void http_client_limit_place(struct http_client *c, unsigned connections, unsigned waiting);
 /* For https:// from now on: authorities that are trusted besides the system's, and the certificate to show when asked. 0, or
  * -ERR_INVALID with a sentence in why[size]. May be called again; before it there are the system's authorities alone. */
 int http_client_tls(struct http_client *c, const struct http_tls *t, char *why, size_t size);
@@ -41,13 +44,21 @@ int http_client_tls(struct http_client *c, const struct http_tls *t, char *why, 
 /* Called exactly once, never from within http_client_ask; res and all it returns is borrowed until it comes back. */
 typedef void (*http_client_cb)(const struct http_result *res, void *arg);
 
-/* 0, -ERR_INVALID (URL, method or header, ret_why says which) or -ERR_UNAVAILABLE (too many in flight); then there is no
+/* 0, -ERR_INVALID (URL, method or header, ret_why says which) or -ERR_BUSY (a bound of the above is reached); then there is no
  * callback. ret_why and ret_call may be NULL; the call is valid until its callback. */
 int http_client_ask(struct http_client *c, const struct http_ask *ask, http_client_cb cb, void *arg, const char **ret_why,
 		    struct http_call **ret_call);
 /* Give it up: no callback comes. */
 void http_client_cancel(struct http_call *call);
 unsigned http_client_in_flight(const struct http_client *c);
+
+/* A connection of its own, for http_feed.c, with the client's resolver and certificates. NULL with a sentence. */
+struct link;
+struct link_events;
+struct http_url;
+struct link *http_client_dial(struct http_client *c, const struct http_url *place, const struct link_events *events, void *arg,
+			      const char **ret_why);
+void http_client_drop(struct http_client *c, struct link *k); /* freed at the end of the turn */
 
 enum http_outcome http_result_outcome(const struct http_result *r);
 int http_result_status(const struct http_result *r);	    /* 0 unless answered */

@@ -25,11 +25,20 @@ static void lose(struct link *k, const char *why)
 	k->events->lost(k, k->arg);
 }
 
-static void no_delay(struct link *k)
+/* What is written leaves at once; and another side that is gone without a word is noticed, whether we speak or wait. */
+static void set_up(struct link *k)
 {
-	int on = 1;
-	if (k->place.scheme != HTTP_LOCAL)
-		(void)setsockopt(bufferevent_getfd(k->bev), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	static const struct {
+		int level, name, value;
+	} options[] = { { IPPROTO_TCP, TCP_NODELAY, 1 },   { SOL_SOCKET, SO_KEEPALIVE, 1 },  { IPPROTO_TCP, TCP_KEEPIDLE, 10 },
+			{ IPPROTO_TCP, TCP_KEEPINTVL, 5 }, { IPPROTO_TCP, TCP_KEEPCNT, 2 }, { IPPROTO_TCP, TCP_USER_TIMEOUT, 10000 } };
+	for (size_t i = 0; k->place.scheme != HTTP_LOCAL && i < ARRAY_LEN(options); i++)
+		(void)setsockopt(bufferevent_getfd(k->bev), options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
+}
+
+static void on_dial_late(void *arg)
+{
+	lose(arg, "no connection in time");
 }
 
 /* --- out */
@@ -83,7 +92,10 @@ static void on_readable(struct bufferevent *bev, void *arg)
 		return;
 	}
 	http_answer_feed(&k->answer, bufferevent_get_input(bev));
-	judge(k);
+	if (k->answer.part > ANSWER_HEAD && k->answer.part < ANSWER_DONE && k->events->more)
+		k->events->more(k, k->arg);
+	else
+		judge(k);
 }
 
 static void on_ended(struct link *k)
@@ -121,8 +133,9 @@ static void on_event(UNUSED struct bufferevent *bev, short what, void *arg)
 	if (k->lost)
 		return;
 	if (what & BEV_EVENT_CONNECTED) {
-		no_delay(k);
+		set_up(k);
 		k->up = true;
+		loop_timer_clear(k->dialling);
 		send_request(k);
 	} else if (what & BEV_EVENT_EOF) {
 		on_ended(k);
@@ -161,7 +174,7 @@ static void dial(struct link *k, struct evdns_base *dns)
 			: bufferevent_socket_connect_hostname(k->bev, dns, AF_UNSPEC, k->place.host, k->place.port);
 	if (r == 0) {
 		if (bufferevent_getfd(k->bev) >= 0)
-			no_delay(k); /* before the handshake, whose last word goes with the request */
+			set_up(k); /* before the handshake, whose last word goes with the request */
 		return;
 	}
 	snprintf(k->why, sizeof k->why, "the other side does not accept connections: %s", strerror(errno));
@@ -190,6 +203,8 @@ struct link *link_new(struct loop *l, struct evdns_base *dns, struct ssl_ctx_st 
 	evbuffer_add_cb(bufferevent_get_output(k->bev), on_output, k);
 	bufferevent_setcb(k->bev, on_readable, NULL, on_event, k);
 	bufferevent_enable(k->bev, EV_READ | EV_WRITE);
+	k->dialling = loop_timer_new(l, on_dial_late, k);
+	loop_timer_set(k->dialling, LINK_DIAL_MS);
 	dial(k, dns);
 	return k;
 }
@@ -197,6 +212,7 @@ struct link *link_new(struct loop *l, struct evdns_base *dns, struct ssl_ctx_st 
 void link_free(struct link *k)
 {
 	list_remove(&k->node);
+	loop_timer_free(k->dialling);
 	if (k->ssl && k->up)
 		tls_close_notify(k->ssl);
 	shutdown(bufferevent_getfd(k->bev), SHUT_RDWR); /* libevent closes it in a later turn only */

@@ -14,9 +14,13 @@ struct bufferevent;
 struct evdns_base;
 struct link;
 
+#define LINK_DIAL_MS 5000 /* name, connection and handshake together */
+
 struct link_events {
 	void (*answer)(struct link *k, void *arg); /* link_answer has it; link_may_stay says whether another may follow */
-	void (*lost)(struct link *k, void *arg);   /* it is of no use any more; link_why says why */
+	void (*lost)(struct link *k, void *arg);   /* it is of no use any more; `why` says why */
+	/* More of the answer is there: what is taken out of its body does not count towards max_body. NULL: it is gathered. */
+	void (*more)(struct link *k, void *arg);
 };
 
 struct link {
@@ -29,6 +33,7 @@ struct link {
 	struct bufferevent *bev;
 	struct ssl_st *ssl;	/* the bufferevent's */
 	struct evbuffer *request; /* until the connection stands */
+	struct loop_timer *dialling;
 	struct http_answer answer;
 	bool up;   /* connected, and its handshake done */
 	bool busy; /* an answer is awaited */

@@ -340,7 +340,7 @@ static void in_flight_is_bounded(void **state)
 	unsigned mine = 0;
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(http_client_ask(client, &a, on_result, &mine, NULL, NULL), 0);
-	assert_int_equal(http_client_ask(client, &a, on_result, &mine, NULL, NULL), -ERR_UNAVAILABLE);
+	assert_int_equal(http_client_ask(client, &a, on_result, &mine, NULL, NULL), -ERR_BUSY);
 	assert_int_equal(http_client_in_flight(client), 8);
 	assert_int_equal(mine, 0);
 	run_until(8);
