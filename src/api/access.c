@@ -2,6 +2,7 @@
 
 #include <strings.h>
 
+#include "bus/acting.h"
 #include "lucid/metrics.h"
 
 /* What a 401 says beside its sentence (RFC 6750): nothing but the scheme when there was no token at all. */
@@ -138,6 +139,17 @@ const char *access_token(struct request *q)
 	return bearer(http_req_header(q->http, "Authorization", NULL));
 }
 
+/* For whom another role of ours asks. Nobody else may say so, and is not listened to. */
+static int take_acting(struct request *q)
+{
+	bool again = false;
+	const char *text = q->caller.roles & CALLER_SERVICE ? http_req_header(q->http, ACTING_HEADER, &again) : NULL;
+	if (!text || (!again && acting_read(text, &q->caller)))
+		return 0;
+	reply_error_text(q, ERR_MALFORMED, ACTING_HEADER " is not as a role of this version writes it");
+	return -ERR_MALFORMED;
+}
+
 int access_check(struct request *q, enum op_scope scope, enum op_rate rate)
 {
 	bool again = false;
@@ -152,8 +164,11 @@ int access_check(struct request *q, enum op_scope scope, enum op_rate rate)
 		if (token)
 			fault = token_verify(q->api->env.keys, token, strlen(token), &q->caller);
 	}
+	q->service = fault == TOKEN_OK && q->caller.roles & CALLER_SERVICE;
 	/* who sends bad tokens is held back as whoever sends none: by his address */
 	int rc = check_rate(q, rate, header && scope != OP_PUBLIC && is_guess(fault) ? fault : TOKEN_OK);
+	if (rc == 0 && q->service)
+		rc = take_acting(q);
 	if (rc < 0 || scope == OP_PUBLIC)
 		return rc;
 	if (fault != TOKEN_OK)

@@ -94,6 +94,7 @@ struct request {
 	uint64_t call;
 	struct keyed *keyed; /* it came with an Idempotency-Key, and is not answered */
 	enum http_method method;
+	bool service; /* the token is another role's own, whoever it asks for */
 	struct rate_answer rate;
 	struct rate_ask *asked; /* what the processes that share limits have to say is waited for */
 	enum rate_class asked_class;

@@ -11,7 +11,9 @@
 #include "net/http_url.h"
 #include "net/tls.h"
 
-#define CALLS_MAX 1024 /* under way to all of them together */
+#define CALLS_MAX 4096	 /* under way to all of them together */
+#define CONNECTIONS_MAX 64 /* with a call on them, to one of them */
+#define WAITING_MAX 512	 /* calls that wait for one of those; past it they are refused at once */
 #define CHECK_MS 4500
 
 /* A process behind a URL: of roles, of nodes, or of both. */
@@ -29,8 +31,10 @@ struct peer {
 };
 
 struct peers {
+	struct loop *loop;
+	struct bus *bus;
 	struct http_client *client;
-	struct token_keys *keys;
+	struct service_token *token;
 	struct peer list[8];
 	size_t n;
 	struct map *nodes; /* name → place */
@@ -49,6 +53,7 @@ static struct http_client *make_client(struct loop *l, const struct http_tls *tl
 {
 	char why[256];
 	struct http_client *client = http_client_new(l, CALLS_MAX);
+	http_client_limit_place(client, CONNECTIONS_MAX, WAITING_MAX);
 	if (tls->cert && http_client_tls(client, tls, why, sizeof why) < 0)
 		log_error("server", "TLS to other roles: %s", why);
 	return client;
@@ -74,7 +79,7 @@ static struct place *place_get(struct peers *p, const char *url)
 		}
 	at = XNEW(struct place);
 	at->url = TAKE_PTR(base);
-	at->rest = rest_new(p->client, p->keys, at->url);
+	at->rest = rest_new(p->loop, p->client, p->token, at->url);
 	at->users = 1;
 	list_append(&p->places, &at->node);
 	return at;
@@ -123,7 +128,9 @@ struct peers *peers_new(struct loop *l, struct bus *b, const struct config *c, s
 {
 	struct peers *p = XNEW(struct peers);
 	p->client = make_client(l, tls);
-	p->keys = keys;
+	p->loop = l;
+	p->bus = b;
+	p->token = service_token_new(keys);
 	p->nodes = map_new(PEERS_NODES_MAX);
 	list_init(&p->places);
 	for (const struct role *const *r = all_roles; *r; r++) {
@@ -169,9 +176,10 @@ static void on_health(const struct http_result *res, void *arg)
 	char message[160];
 	if (http_result_outcome(res) != HTTP_ANSWERED)
 		a->done(a->token, API_UNHEALTHY, http_result_why(res));
-	else if (http_result_status(res) == 200 && is_there(res, a->peer->role->name))
+	else if (http_result_status(res) == 200 && is_there(res, a->peer->role->name)) {
+		rest_heard(a->peer->place->rest);
 		a->done(a->token, API_HEALTHY, "");
-	else {
+	} else {
 		snprintf(message, sizeof message, "its /health answers %d%s", http_result_status(res),
 			 http_result_status(res) == 200 ? ", without this role; look at its URL" : "");
 		a->done(a->token, API_UNHEALTHY, message);
@@ -211,5 +219,6 @@ void peers_free(struct peers *p)
 	for (size_t i = 0; i < p->n; i++)
 		place_put(p->list[i].place);
 	http_client_free(p->client); /* with the checks that are under way */
+	service_token_free(p->token);
 	free(p);
 }

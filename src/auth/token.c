@@ -41,6 +41,7 @@ struct token_keys {
 	char *issuer, *audience;
 	unsigned lifetime_s;
 	uint64_t uses;
+	unsigned generation;
 	struct cached *cache[CACHE_SETS][CACHE_WAYS];
 };
 
@@ -160,8 +161,14 @@ void token_keys_replace(struct token_keys *k, struct token_keys *consume_next)
 	struct token_keys *old = xmalloc(sizeof *old);
 	*old = *k;
 	*k = *consume_next;
+	k->generation = old->generation + 1;
 	free(consume_next);
 	token_keys_free(old);
+}
+
+unsigned token_keys_generation(const struct token_keys *k)
+{
+	return k->generation;
 }
 
 /* --- the cache */

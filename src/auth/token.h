@@ -34,6 +34,8 @@ struct token_keys *token_keys_new(const struct token_options *o);
 void token_keys_free(struct token_keys *k); /* takes NULL */
 /* From now on k is what `consume_next` was: for a rotation, as others hold k. */
 void token_keys_replace(struct token_keys *k, struct token_keys *consume_next);
+/* How often it was replaced: what was signed before that is to be signed anew. */
+unsigned token_keys_generation(const struct token_keys *k);
 
 enum token_fault { TOKEN_OK, TOKEN_MALFORMED, TOKEN_SIGNATURE, TOKEN_ALGORITHM, TOKEN_EXPIRED, TOKEN_NOT_YET, TOKEN_CLAIMS,
 		   TOKEN_ISSUER, TOKEN_AUDIENCE, TOKEN_FAULTS };

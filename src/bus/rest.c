@@ -1,29 +1,51 @@
 #include "bus/rest.h"
 
 #include <stdio.h>
-#include <strings.h>
 
+#include "bus/acting.h"
+#include "bus/breaker.h"
 #include "bus/call.h"
+#include "bus/rest_answer.h"
+#include "lucid/clock.h"
+#include "lucid/log.h"
+#include "lucid/metrics.h"
 #include "lucid/str.h"
 
-#define TOKEN_LIFE_S 60
-#define ANSWER_MAX (8u << 20)
 #define HEADERS_MAX 8
 #define TIMEOUT_SLACK_MS 1000
+#define TRIES 3
+#define TRY_FIRST_MS 50
+#define TRY_MOST_MS 500
+
+enum outcome { ANSWERED, UNAVAILABLE, UNCERTAIN, REFUSED, DEADLINE, CANCELLED, OUTCOMES };
+static const char *const outcomes[OUTCOMES] = { "answered", "unavailable", "uncertain", "refused", "deadline", "cancelled" };
 
 struct rest {
 	struct transport transport;
+	struct loop *loop;
 	struct http_client *client;
-	struct token_keys *keys;
+	struct service_token *token;
 	char *url;
 	struct list asked;
+	struct breaker breaker;
+	int64_t answered_ms; /* the latest answer */
+	char why[160];	     /* what the latest failure was */
+	struct metric *counts[OUTCOMES], *retries, *state;
 };
 
 struct asked {
 	struct list node;
+	struct rest *rest;
 	struct call *call;
-	struct http_call *http;
+	struct http_call *http; /* NULL: it waits for the next try */
+	struct loop_timer *again;
+	struct backoff wait;
+	int64_t sent_ms;
+	unsigned tries;
+	bool uncertain; /* one of its tries may have arrived */
 };
+
+static void attempt(struct asked *a);
 
 /* --- out */
 
@@ -46,21 +68,6 @@ static char *make_url(const struct rest *r, const struct call *c)
 	return strbuf_take(&b);
 }
 
-static char *make_authorization(const struct rest *r, const struct call *c)
-{
-	const char *roles[4] = { 0 };
-	size_t n = 0;
-	if (c->caller.roles & CALLER_ADMIN)
-		roles[n++] = "admin";
-	if (c->caller.roles & CALLER_SERVICE)
-		roles[n++] = "service";
-	if (c->caller.roles & CALLER_USER)
-		roles[n++] = "user";
-	const char *sub = c->caller.sub[0] ? c->caller.sub : "lucid-rdp";
-	_cleanup_(xfreep) char *token = token_mint(r->keys, sub, roles, c->caller.can_create_sessions, TOKEN_LIFE_S);
-	return xasprintf("Bearer %s", token);
-}
-
 static enum http_method method_of(const struct op *op)
 {
 	for (int m = HTTP_GET; m < HTTP_OTHER; m++)
@@ -71,23 +78,22 @@ static enum http_method method_of(const struct op *op)
 
 static void on_result(const struct http_result *res, void *arg);
 
-static void send_call(struct transport *t, struct call *c)
+/* 0, or as http_client_ask. */
+static int send_it(struct asked *a, const char **ret_why)
 {
-	struct rest *r = CONTAINER_OF(t, struct rest, transport);
-	if (!c->op->verb || c->hops >= REST_MAX_HOPS) {
-		call_fail(c, ERR_UNAVAILABLE, c->op->verb ? "the call came through %d listeners already; two URLs point at each other"
-							    : "this is not offered over REST", REST_MAX_HOPS);
-		return;
-	}
+	struct rest *r = a->rest;
+	struct call *c = a->call;
 	char hops[16], left[24], match[32];
-	_cleanup_(xfreep) char *url = make_url(r, c), *authorization = NULL, *body = NULL;
-	authorization = make_authorization(r, c);
+	_cleanup_(xfreep) char *url = make_url(r, c), *acting = acting_text(&c->caller), *body = NULL;
 	body = c->body ? doc_text(c->body) : NULL;
 	snprintf(hops, sizeof hops, "%u", c->hops + 1);
 	snprintf(left, sizeof left, "%lld", (long long)MAX(call_time_left_ms(c), 1));
 	snprintf(match, sizeof match, "\"%lld\"", (long long)c->if_match);
-	struct http_header headers[HEADERS_MAX] = { { "Authorization", authorization }, { REST_HOPS_HEADER, hops }, { REST_TIME_HEADER, left } };
+	struct http_header headers[HEADERS_MAX] = { { "Authorization", service_token_get(r->token) }, { REST_HOPS_HEADER, hops },
+						    { REST_TIME_HEADER, left } };
 	size_t n = 3;
+	if (acting)
+		headers[n++] = (struct http_header){ ACTING_HEADER, acting };
 	if (c->request_id[0])
 		headers[n++] = (struct http_header){ "X-Request-ID", c->request_id };
 	if (c->trace[0])
@@ -98,18 +104,157 @@ static void send_call(struct transport *t, struct call *c)
 		headers[n++] = (struct http_header){ "Content-Type", "application/json" };
 	/* a little longer than the call's own deadline, which is then what ends it */
 	int64_t timeout_ms = call_time_left_ms(c) + TIMEOUT_SLACK_MS;
-	struct http_ask ask = { method_of(c->op), url, headers, n, body, body ? strlen(body) : 0, timeout_ms, ANSWER_MAX };
-	struct asked *a = XNEW(struct asked);
-	a->call = c;
-	const char *why = NULL;
-	int rc = http_client_ask(r->client, &ask, on_result, a, &why, &a->http);
-	if (rc < 0) {
-		free(a);
-		call_fail(c, rc == -ERR_INVALID ? ERR_INTERNAL : rc, "the role %s cannot be asked: %s", c->op->role, why ? why : "too many calls are under way");
+	struct http_ask ask = { method_of(c->op), url, headers, n, body, body ? strlen(body) : 0, timeout_ms, REST_ANSWER_MAX };
+	a->sent_ms = clock_mono_ms();
+	return http_client_ask(r->client, &ask, on_result, a, ret_why, &a->http);
+}
+
+/* --- the other side's health */
+
+static void show_state(struct rest *r)
+{
+	static const double shown[] = { [BREAKER_CLOSED] = 0, [BREAKER_HALF_OPEN] = 1, [BREAKER_OPEN] = 2 };
+	metric_set(r->state, shown[r->breaker.state]);
+}
+
+void rest_heard(struct rest *r)
+{
+	r->answered_ms = clock_mono_ms();
+	if (breaker_good(&r->breaker))
+		log_info("bus", "%s answers again", r->url);
+	show_state(r);
+}
+
+static void note_silence(struct rest *r, const char *why)
+{
+	snprintf(r->why, sizeof r->why, "%s", why);
+	if (breaker_bad(&r->breaker, clock_mono_ms()))
+		log_warn("bus", "%s did not answer %d calls in a row (%s); until it does, calls to it are refused at once", r->url,
+			 BREAKER_FAILURES, why);
+	show_state(r);
+}
+
+/* --- the end of a call */
+
+/* Its call, which is still to be answered. */
+static struct call *asked_end(struct asked *a, enum outcome o)
+{
+	struct call *c = a->call;
+	metric_add(a->rest->counts[o], 1);
+	c->remote = 0;
+	list_remove(&a->node);
+	loop_timer_free(a->again);
+	free(a);
+	return c;
+}
+
+static void fail_lost(struct asked *a, const char *why)
+{
+	char text[160]; /* it may stand in the connection, or in us */
+	snprintf(text, sizeof text, "%s", why);
+	/* reading does nothing, done or not */
+	bool uncertain = a->uncertain && !(a->call->op->flags & OP_READ);
+	struct call *c = asked_end(a, a->uncertain ? UNCERTAIN : UNAVAILABLE);
+	if (uncertain)
+		call_fail(c, ERR_UNCERTAIN, "the connection to the role %s was lost (%s), and it may have been done; look at the object's state before trying again",
+			  c->op->role, text);
+	else
+		call_fail(c, ERR_UNAVAILABLE, "the role %s does not answer: %s", c->op->role, text);
+}
+
+static void fail_at_once(struct asked *a)
+{
+	struct rest *r = a->rest;
+	unsigned wait_s = (unsigned)(breaker_wait_ms(&r->breaker, clock_mono_ms()) + 999) / 1000;
+	struct call *c = asked_end(a, REFUSED);
+	_cleanup_(xfreep) char *message = xasprintf("the role %s has not answered for a while (%s); it is asked again in %u s", c->op->role,
+						    r->why, MAX(wait_s, 1));
+	call_answer(c, &(struct reply){ .err = ERR_UNAVAILABLE, .message = message, .retry_after_s = MAX(wait_s, 1) });
+}
+
+static void on_again(void *arg)
+{
+	struct asked *a = arg;
+	metric_add(a->rest->retries, 1);
+	attempt(a);
+}
+
+/* Only what may be done twice, only when it can still be in time. */
+static bool try_again(struct asked *a)
+{
+	/* the version that was wanted may be the one before our own first try */
+	if (!(a->call->op->flags & (OP_IDEMPOTENT | OP_READ)) || (a->uncertain && a->call->if_match) || a->tries >= TRIES || a->rest->breaker.state == BREAKER_OPEN)
+		return false;
+	int64_t wait_ms = backoff_next(&a->wait);
+	if (wait_ms >= call_time_left_ms(a->call))
+		return false;
+	if (!a->again)
+		a->again = loop_timer_new(a->rest->loop, on_again, a);
+	loop_timer_set(a->again, wait_ms);
+	return true;
+}
+
+/* The try before, of which nobody knew, took it away. */
+static bool was_deleted(const struct call *c, const struct http_result *res)
+{
+	return str_eq(c->op->verb, "DELETE") && !c->op->out && http_result_status(res) == 404;
+}
+
+static void on_result(const struct http_result *res, void *arg)
+{
+	struct asked *a = arg;
+	struct rest *r = a->rest;
+	a->http = NULL;
+	if (http_result_outcome(res) == HTTP_ANSWERED) {
+		if (a->uncertain && was_deleted(a->call, res)) {
+			call_ok(asked_end(a, ANSWERED), NULL);
+			rest_heard(r);
+			return;
+		}
+		if (rest_answer(asked_end(a, ANSWERED), res))
+			rest_heard(r);
+		else
+			note_silence(r, "what answers is not lucid-rdp");
 		return;
 	}
-	list_append(&r->asked, &a->node);
+	a->uncertain |= http_result_outcome(res) == HTTP_UNCERTAIN;
+	note_silence(r, http_result_why(res));
+	if (!try_again(a))
+		fail_lost(a, http_result_why(res));
+}
+
+static void attempt(struct asked *a)
+{
+	const char *why = "too many calls are under way";
+	if (!breaker_allows(&a->rest->breaker, clock_mono_ms())) {
+		fail_at_once(a);
+		return;
+	}
+	show_state(a->rest);
+	a->tries++;
+	int rc = send_it(a, &why);
+	if (rc == 0)
+		return;
+	struct call *c = asked_end(a, REFUSED);
+	call_fail(c, rc == -ERR_INVALID ? ERR_INTERNAL : rc, "the role %s cannot be asked: %s", c->op->role, why);
+}
+
+/* --- the transport */
+
+static void send_call(struct transport *t, struct call *c)
+{
+	if (!c->op->verb || c->hops >= REST_MAX_HOPS) {
+		call_fail(c, ERR_UNAVAILABLE, c->op->verb ? "the call came through %d listeners already; two URLs point at each other"
+							    : "this is not offered over REST", REST_MAX_HOPS);
+		return;
+	}
+	struct asked *a = XNEW(struct asked);
+	a->rest = CONTAINER_OF(t, struct rest, transport);
+	a->call = c;
+	a->wait = (struct backoff){ TRY_FIRST_MS, TRY_MOST_MS, 0 };
+	list_append(&a->rest->asked, &a->node);
 	c->remote = (uintptr_t)a;
+	attempt(a);
 }
 
 static void cancel_call(UNUSED struct transport *t, struct call *c)
@@ -117,101 +262,47 @@ static void cancel_call(UNUSED struct transport *t, struct call *c)
 	struct asked *a = (struct asked *)(uintptr_t)c->remote;
 	if (!a)
 		return;
-	c->remote = 0;
-	list_remove(&a->node);
-	http_client_cancel(a->http);
-	free(a);
-	call_fail(c, ERR_CANCELLED, NULL);
-}
-
-/* --- in */
-
-static int64_t version_of(const struct http_result *res)
-{
-	const char *etag = http_result_header(res, "ETag");
-	return etag && *etag == '"' ? strtoll(etag + 1, NULL, 10) : 0;
-}
-
-static const char *text_type(const char *type)
-{
-	static const char *const known[] = { "text/plain; charset=utf-8", "application/x-rdp", "application/octet-stream" };
-	for (size_t i = 0; type && i < ARRAY_LEN(known); i++)
-		if (!strcasecmp(type, known[i]))
-			return known[i];
-	return known[2];
-}
-
-static void answer_success(struct call *c, const struct http_result *res)
-{
-	size_t len = 0;
-	const char *body = http_result_body(res, &len), *type = http_result_header(res, "Content-Type");
-	struct reply out = { .status = http_result_status(res), .version = version_of(res), .location = http_result_header(res, "Location") };
-	if (!len) {
-		call_answer(c, &out);
-		return;
-	}
-	if (!type || strncasecmp(type, "application/json", 16) != 0) {
-		out.blob = blob_new(body, len);
-		out.type = text_type(type);
-	} else if (!(out.doc = doc_parse(body, len, NULL, 0))) {
-		call_fail(c, ERR_UNCERTAIN, "the role %s answered with what is not JSON", c->op->role);
-		return;
-	}
-	call_answer(c, &out);
-}
-
-static void answer_error(struct call *c, const struct http_result *res)
-{
-	size_t len = 0;
-	const char *body = http_result_body(res, &len), *again = http_result_header(res, "Retry-After");
-	int64_t wait_s = 0;
-	_cleanup_(doc_unrefp) json_t *page = len ? doc_parse(body, len, NULL, 0) : NULL;
-	const json_t *error = json_object_get(page, "error");
-	const char *code = doc_str(error, "code", NULL);
-	if (!code) {
-		call_fail(c, ERR_UNAVAILABLE, "what answers for the role %s is not lucid-rdp (status %d)", c->op->role, http_result_status(res));
-		return;
-	}
-	if (err_from_code(code) == ERR_UNAUTHENTICATED) {
-		/* the token was ours, not the caller's, whom the first listener has let in */
-		call_fail(c, ERR_UNAVAILABLE, "the role %s does not accept this process's token (%s); give both the same JWT_SECRET and "
-			  "the right time", c->op->role, doc_str(error, "message", "no reason given"));
-		return;
-	}
-	if (again)
-		str_int(again, 1, 86400, &wait_s);
-	json_t *details = json_object_get(error, "details");
-	call_answer(c, &(struct reply){ .err = (enum err)err_from_code(code), .message = doc_str(error, "message", NULL),
-					.details = json_array_size(details) ? json_incref(details) : NULL,
-					.retry_after_s = (unsigned)wait_s });
-}
-
-static void on_result(const struct http_result *res, void *arg)
-{
-	_cleanup_(xfreep) struct asked *a = arg;
-	struct call *c = a->call;
-	c->remote = 0;
-	list_remove(&a->node);
-	if (http_result_outcome(res) == HTTP_NEVER_SENT)
-		call_fail(c, ERR_UNAVAILABLE, "the role %s does not answer: %s", c->op->role, http_result_why(res));
-	else if (http_result_outcome(res) == HTTP_UNCERTAIN)
-		call_fail(c, ERR_UNCERTAIN, NULL);
-	else if (http_result_status(res) < 300)
-		answer_success(c, res);
-	else
-		answer_error(c, res);
+	bool late = call_time_left_ms(c) == 0;
+	/* what is slow is not away: something else was answered meanwhile */
+	if (late && a->http && a->rest->answered_ms < a->sent_ms)
+		note_silence(a->rest, "no answer in time");
+	if (a->http)
+		http_client_cancel(a->http);
+	call_fail(asked_end(a, late ? DEADLINE : CANCELLED), ERR_CANCELLED, NULL);
 }
 
 /* --- life */
 
-struct rest *rest_new(struct http_client *client, struct token_keys *keys, const char *url)
+static struct metric_family *calls_family(void)
+{
+	return metric_family("rdp_peer_calls_total", METRIC_COUNTER, "peer,outcome", "Calls to other processes, by how they ended.");
+}
+
+static struct metric_family *retries_family(void)
+{
+	return metric_family("rdp_peer_retries_total", METRIC_COUNTER, "peer", "Calls to other processes that were tried again.");
+}
+
+static struct metric_family *state_family(void)
+{
+	return metric_family("rdp_peer_breaker", METRIC_GAUGE, "peer",
+			     "Whether another process is asked: 0 it is, 1 a call now and then, 2 it is not.");
+}
+
+struct rest *rest_new(struct loop *l, struct http_client *client, struct service_token *token, const char *url)
 {
 	struct rest *r = XNEW(struct rest);
 	r->transport = (struct transport){ "rest", send_call, cancel_call, NULL };
+	r->loop = l;
 	r->client = client;
-	r->keys = keys;
+	r->token = token;
 	r->url = xstrdup(url);
 	list_init(&r->asked);
+	breaker_init(&r->breaker);
+	for (size_t i = 0; i < OUTCOMES; i++)
+		r->counts[i] = metric_with(calls_family(), url, outcomes[i]);
+	r->retries = metric_with(retries_family(), url);
+	r->state = metric_with(state_family(), url);
 	return r;
 }
 
@@ -221,11 +312,13 @@ void rest_free(struct rest *r)
 	if (!r)
 		return;
 	LIST_FOREACH_SAFE(a, tmp, &r->asked, node) {
-		a->call->remote = 0;
-		http_client_cancel(a->http);
-		call_fail(a->call, ERR_UNCERTAIN, NULL);
-		free(a);
+		if (a->http)
+			http_client_cancel(a->http);
+		call_fail(asked_end(a, UNCERTAIN), ERR_UNCERTAIN, NULL);
 	}
+	metric_forget(calls_family(), r->url);
+	metric_forget(retries_family(), r->url);
+	metric_forget(state_family(), r->url);
 	free(r->url);
 	free(r);
 }

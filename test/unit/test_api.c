@@ -397,7 +397,7 @@ static void test_routes(UNUSED void **state)
 	assert_int_equal(a.status, 200);
 	assert_string_equal(doc_str(a.doc, "name", ""), "one");
 	answer_done(&a);
-	REFUSED(404, "LUCID_ERR_0006", 0, "GET /api/v1/sessions");
+	REFUSED(404, "LUCID_ERR_0006", 0, "GET /api/v1/nothing");
 	REFUSED(404, "LUCID_ERR_0006", 0, "GET /api/v1/rdp");
 	static const char *const bad[] = { "/api/v1/rdp//servers", "/api/v1/../rdp", "/api/v1/rdp/%2e%2e/x", "/servers/a%2fb",
 					   "/servers/%00", "/servers/%zz", "/servers/%ff", "/servers/%0a" };
@@ -627,6 +627,37 @@ static void test_rates(UNUSED void **state)
 	assert_int_equal(a.status, 200);
 	answer_done(&a);
 	reload(usual);
+}
+
+#define FOR_ANN "X-Lucid-For: sub=ann;roles=user;sessions=yes;from=192.0.2.77"
+
+/* A role's own token with for whom it asks: that one's rights and name, once held back where it came in, and the true client. */
+static void test_acting(UNUSED void **state)
+{
+	reload((const char *const[]){ "RATE_LIMIT_PER_MINUTE=1", "RATE_LIMIT_BURST_SIZE=1", NULL });
+	for (int i = 0; i < 3; i++) {
+		struct answer a = ask(0, "POST /servers\nAuthorization: Bearer %s\n" FOR_ANN "\nContent-Type: application/json\n\n{\"name\":\"x\"}", t.service);
+		assert_int_equal(a.status, 201);
+		assert_string_equal(doc_str(a.doc, "user_id", ""), "ann");
+		assert_string_equal(doc_str(a.doc, "address", ""), "192.0.2.77");
+		assert_string_equal(head(&a, "RateLimit-Limit"), "");
+		answer_done(&a);
+	}
+	reload(usual);
+	REFUSED(403, "LUCID_ERR_0003", 0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s\n" FOR_ANN, t.service);
+	REFUSED(400, "LUCID_ERR_0013", 0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s\nX-Lucid-For: root", t.service);
+	REFUSED(400, "LUCID_ERR_0013", 0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s\n" FOR_ANN "\n" FOR_ANN, t.service);
+	REFUSED(401, "LUCID_ERR_0002", 0, "GET /servers\n" FOR_ANN);
+	struct answer a = ask(0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s", t.service);
+	assert_int_equal(a.status, 200);
+	answer_done(&a);
+	/* nobody else is believed, an admin neither */
+	REFUSED(403, "LUCID_ERR_0003", 0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s\nX-Lucid-For: sub=root;roles=admin;sessions=yes;from=", t.user);
+	a = ask(0, "POST /servers\nAuthorization: Bearer %s\n" FOR_ANN "\nContent-Type: application/json\n\n{\"name\":\"x\"}", t.admin);
+	assert_string_equal(doc_str(a.doc, "user_id", ""), "root");
+	assert_string_equal(doc_str(a.doc, "address", ""), "127.0.0.1");
+	answer_done(&a);
+	REFUSED(403, "LUCID_ERR_0003", 0, "GET /events?own=true\nAuthorization: Bearer %s", t.admin);
 }
 
 static void test_metrics(UNUSED void **state)
@@ -894,7 +925,8 @@ int main(void)
 		cmocka_unit_test(test_pages),	cmocka_unit_test(test_methods), cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_tokens),	cmocka_unit_test(test_bodies),	cmocka_unit_test(test_query),
 		cmocka_unit_test(test_etags),	cmocka_unit_test(test_errors),	cmocka_unit_test(test_ids),
-		cmocka_unit_test(test_rates),	cmocka_unit_test(test_metrics), cmocka_unit_test(test_hosts),
+		cmocka_unit_test(test_rates),	cmocka_unit_test(test_acting),
+		cmocka_unit_test(test_metrics), cmocka_unit_test(test_hosts),
 		cmocka_unit_test(test_trace),	cmocka_unit_test(test_proxies),
 		cmocka_unit_test(test_openapi), cmocka_unit_test(test_ready),	cmocka_unit_test(test_ready_hangs),
 		cmocka_unit_test(test_outstayed),
