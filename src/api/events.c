@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "bus/ring.h"
+#include "bus/transport.h"
 #include "lucid/clock.h"
 #include "lucid/id.h"
 #include "lucid/log.h"
@@ -12,11 +13,14 @@
  * GET /events: what happens, as server-sent events. An event is serialised once, kept in a ring, and sent by reference to every
  * stream that may hear it: an admin hears all, a user what is its own. Who comes back with Last-Event-ID gets what it missed,
  * or is told first that some of it is gone. A reader that is too slow is dropped and can resume; a stream ends with its token.
+ * Another role (bus/feed.h) also gets the field `seq` with each: where it happened and the how-manieth it was there. Browsers do
+ * not know that field, and pass it over.
  */
 
 #define BACKLOG_MAX (256 * 1024) /* bytes that wait for one client, beside what it resumed with */
 #define TICK_MS 1000
 #define COMMENT_MS 15000
+#define COMMENT_SERVICE_MS 5000 /* another role wants to know soon that we are gone */
 #define TOKEN_MS 5000	      /* how often a stream's token is looked at */
 #define EVENT_MAX (64 * 1024) /* a larger one is sent without its data */
 #define PATTERNS 16
@@ -25,6 +29,7 @@
 static const struct shape_field query_fields[] = {
 	{ "topics", SH_STRING, .max = PATTERNS * (PATTERN_MAX + 1),
 	  .help = "patterns of topics, with commas between them: server.*,session.status; all when absent" },
+	{ "own", SH_BOOL, .help = "for other roles of this program: only what happened in this process" },
 };
 const struct shape events_query = SHAPE(NULL, query_fields);
 
@@ -33,6 +38,7 @@ struct stream {
 	struct events *all;
 	struct request *q; /* of it only what is not from the head */
 	char *token, *patterns; /* each pattern terminated, and an empty one at the end; NULL: every topic */
+	bool own;	   /* nothing that happened in other processes */
 	size_t resumed;	   /* bytes that were sent at once for it to catch up with; 0: it has */
 	int64_t comment_ms, token_ms;
 };
@@ -129,9 +135,11 @@ static void end(struct stream *s, const char *reason, const char *message)
 
 /* --- what a stream hears */
 
-static bool hears(const struct stream *s, const char *topic, const char *user_id)
+static bool hears(const struct stream *s, const char *topic, const char *user_id, const char *origin)
 {
 	const struct caller *c = &s->q->caller;
+	if (s->own && *origin)
+		return false;
 	if (!caller_is_admin(c) && (!*user_id || !str_eq(user_id, c->sub)))
 		return false;
 	for (const char *p = s->patterns; p && *p; p += strlen(p) + 1)
@@ -151,6 +159,13 @@ static bool send_text(struct stream *s, struct blob *text)
 	return false;
 }
 
+static struct blob *seq_text(const struct events *all, const char *origin, uint64_t seq)
+{
+	char text[64];
+	int n = snprintf(text, sizeof text, "seq: %s/%llu\n", *origin ? origin : bus_origin(all->api->env.bus), (unsigned long long)seq);
+	return blob_new(text, (size_t)n);
+}
+
 static void on_event(const struct event *e, void *arg)
 {
 	struct events *all = arg;
@@ -158,9 +173,10 @@ static void on_event(const struct event *e, void *arg)
 	if (str_eq(e->topic, BUS_GAP))
 		return; /* between the roles of this process */
 	_cleanup_(blob_unrefp) struct blob *text = event_text(e);
+	_cleanup_(blob_unrefp) struct blob *seq = seq_text(all, e->origin, e->seq);
 	ring_add(all->ring, e, text);
 	LIST_FOREACH_SAFE(s, tmp, &all->streams, node)
-		if (hears(s, e->topic, e->user_id) && send_text(s, text))
+		if (hears(s, e->topic, e->user_id, e->origin) && (!s->q->service || send_text(s, seq)) && send_text(s, text))
 			metric_add(all->sent, 1);
 }
 
@@ -177,7 +193,7 @@ static void look_at(struct stream *s, struct blob *comment, int64_t now_ms)
 	}
 	if (now_ms < s->comment_ms)
 		return;
-	s->comment_ms = now_ms + COMMENT_MS;
+	s->comment_ms = now_ms + (s->q->service ? COMMENT_SERVICE_MS : COMMENT_MS);
 	send_text(s, comment);
 }
 
@@ -233,6 +249,8 @@ static void greet(struct stream *s, const char *id)
 {
 	struct strbuf b = { 0 };
 	strbuf_puts(&b, ": events\nretry: 2000\n");
+	if (s->q->service)
+		strbuf_printf(&b, "seq: %s/0\n", bus_origin(s->all->api->env.bus));
 	if (id)
 		strbuf_printf(&b, "id: %s\n", id); /* so that also who heard nothing yet can resume */
 	strbuf_putc(&b, '\n');
@@ -260,8 +278,13 @@ static void resume(struct stream *s, const char *last_id)
 	}
 	for (; next < ring_count(ring); next++) {
 		const struct ring_event *e = ring_at(ring, next);
-		if (!hears(s, e->topic, e->user_id))
+		if (!hears(s, e->topic, e->user_id, e->origin))
 			continue;
+		if (s->q->service) {
+			_cleanup_(blob_unrefp) struct blob *seq = seq_text(s->all, e->origin, e->seq);
+			http_stream_write(s->q->http, seq, SIZE_MAX);
+			s->resumed += seq->len;
+		}
 		http_stream_write(s->q->http, e->text, SIZE_MAX); /* bounded: by the ring */
 		s->resumed += e->text->len;
 	}
@@ -278,7 +301,7 @@ static void begin(struct request *q, const char *token, char *consume_patterns)
 	s->q = q;
 	s->token = xstrdup(token);
 	s->patterns = consume_patterns;
-	s->comment_ms = clock_mono_ms() + COMMENT_MS;
+	s->own = doc_bool(q->query, "own", false);
 	list_append(&all->streams, &s->node);
 	metric_set(all->open, (double)++all->n);
 	if (!reply_stream(q, "text/event-stream", on_gone, s)) {
@@ -304,6 +327,11 @@ void events_page(struct request *q)
 	if (faults_any(&f)) {
 		reply_error(q, &(struct error_page){ .err = ERR_INVALID, .details = f.list });
 		faults_done(&f);
+		return;
+	}
+	if (doc_bool(q->query, "own", false) && !q->service) {
+		free(patterns);
+		reply_error_text(q, ERR_FORBIDDEN, "own=true is for the roles of this program among themselves; leave it out");
 		return;
 	}
 	bool full = too_many(q->api->events, &q->caller);

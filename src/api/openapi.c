@@ -332,7 +332,7 @@ static json_t *info(const struct api *a)
 /* It takes a token, and can fail for it. */
 static void add_stream(json_t *paths)
 {
-	static const int failures[] = { 400, 401, 405, 422, 429, 503 };
+	static const int failures[] = { 400, 401, 403, 405, 422, 429, 503 };
 	json_t *o = json_object(), *responses = json_object(), *ok = json_object(), *list = json_array();
 	doc_set_str(ok, "description", "Events as they happen, until the client goes");
 	doc_set(ok, "content", content("text/event-stream", text_schema()));
@@ -340,7 +340,8 @@ static void add_stream(json_t *paths)
 	for (size_t i = 0; i < ARRAY_LEN(failures); i++)
 		add_error(responses, failures[i]);
 	for (size_t i = 0; i < events_query.n; i++)
-		json_array_append_new(list, parameter(events_query.fields[i].name, "query", false, events_query.fields[i].help, text_schema()));
+		json_array_append_new(list, parameter(events_query.fields[i].name, "query", false, events_query.fields[i].help,
+						    events_query.fields[i].type == SH_BOOL ? json_pack("{s:s}", "type", "boolean") : text_schema()));
 	json_array_append_new(list, parameter("Last-Event-ID", "header", false, "the id of the last event that was heard", text_schema()));
 	doc_set_str(o, "operationId", "events");
 	doc_set(o, "tags", json_pack("[s]", "common"));

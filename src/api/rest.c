@@ -206,8 +206,14 @@ static bool host_allowed(struct request *q)
 static void begin_page(struct request *q)
 {
 	_cleanup_(doc_unrefp) json_t *query = NULL;
+	struct faults f = { 0 };
 	if (read_query(q, q->endpoint->query, &query) < 0)
 		return;
+	if (query && shape_check(q->endpoint->query, query, SHAPE_FULL, &f) < 0) {
+		reply_error(q, &(struct error_page){ .err = ERR_INVALID, .details = f.list });
+		faults_done(&f);
+		return;
+	}
 	q->query = query;
 	q->endpoint->page(q); /* q may be gone */
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "app/roles.h"
+#include "bus/feed.h"
 #include "bus/rest.h"
 #include "lucid/log.h"
 #include "lucid/map.h"
@@ -21,6 +22,7 @@ struct place {
 	struct list node;
 	char *url; /* what a path can follow */
 	struct rest *rest;
+	struct feed *feed;
 	unsigned users;
 };
 
@@ -33,6 +35,7 @@ struct peer {
 struct peers {
 	struct loop *loop;
 	struct bus *bus;
+	bool paused;
 	struct http_client *client;
 	struct service_token *token;
 	struct peer list[8];
@@ -68,6 +71,11 @@ static char *make_base(const char *url)
 	return str_starts(url, "unix:") ? xasprintf("%s:", url) : xstrndup(url, len - (url[len - 1] == '/'));
 }
 
+static void on_alive(void *rest)
+{
+	rest_heard(rest);
+}
+
 static struct place *place_get(struct peers *p, const char *url)
 {
 	_cleanup_(xfreep) char *base = make_base(url);
@@ -80,6 +88,8 @@ static struct place *place_get(struct peers *p, const char *url)
 	at = XNEW(struct place);
 	at->url = TAKE_PTR(base);
 	at->rest = rest_new(p->loop, p->client, p->token, at->url);
+	at->feed = feed_new(p->loop, p->bus, p->client, p->token, at->url, on_alive, at->rest);
+	feed_pause(at->feed, p->paused);
 	at->users = 1;
 	list_append(&p->places, &at->node);
 	return at;
@@ -90,6 +100,7 @@ static void place_put(struct place *at)
 	if (!at || --at->users)
 		return;
 	list_remove(&at->node);
+	feed_free(at->feed);
 	rest_free(at->rest);
 	free(at->url);
 	free(at);
@@ -119,8 +130,17 @@ void peers_forget_node(struct peers *p, const char *node)
 	place_put(map_remove(p->nodes, node));
 }
 
-void peers_feeds_pause(UNUSED struct peers *p, UNUSED bool paused)
+void peers_feeds_pause(struct peers *p, bool paused)
 {
+	struct place *at;
+	p->paused = paused;
+	LIST_FOREACH(at, &p->places, node)
+		feed_pause(at->feed, paused);
+}
+
+static void on_carried(bool carried, void *arg)
+{
+	peers_feeds_pause(arg, carried);
 }
 
 struct peers *peers_new(struct loop *l, struct bus *b, const struct config *c, struct token_keys *keys,
@@ -130,6 +150,8 @@ struct peers *peers_new(struct loop *l, struct bus *b, const struct config *c, s
 	p->client = make_client(l, tls);
 	p->loop = l;
 	p->bus = b;
+	p->paused = bus_carried(b);
+	bus_on_carried(b, on_carried, p);
 	p->token = service_token_new(keys);
 	p->nodes = map_new(PEERS_NODES_MAX);
 	list_init(&p->places);
@@ -215,6 +237,7 @@ void peers_free(struct peers *p)
 {
 	if (!p)
 		return;
+	bus_on_carried(p->bus, NULL, NULL);
 	map_free(p->nodes, put_place);
 	for (size_t i = 0; i < p->n; i++)
 		place_put(p->list[i].place);

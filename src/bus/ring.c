@@ -47,6 +47,7 @@ static void drop_oldest(struct ring *r)
 	blob_unref(e->text);
 	free(e->topic);
 	free(e->user_id);
+	free(e->origin);
 }
 
 void ring_free(struct ring *r)
@@ -76,6 +77,8 @@ void ring_add(struct ring *r, const struct event *e, struct blob *text)
 	memcpy(to->id, e->id, ID_SIZE);
 	to->topic = xstrdup(e->topic);
 	to->user_id = xstrdup(e->user_id);
+	to->origin = xstrdup(e->origin ? e->origin : "");
+	to->seq = e->seq;
 	to->text = blob_ref(text);
 	r->bytes += text->len;
 }

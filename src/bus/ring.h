@@ -16,7 +16,8 @@ void bus_last_event_id(struct bus *b, char ret[sizeof((struct event *)0)->id]);
 struct ring_event {
 	uint64_t number;
 	char id[sizeof((struct event *)0)->id];
-	char *topic, *user_id;
+	uint64_t seq;
+	char *topic, *user_id, *origin; /* origin and seq as the event's */
 	struct blob *text;
 };
 

@@ -26,7 +26,7 @@ def point(d, role, to):
 def apart(make_daemon):
     """apart([MANAGER], [AGENT], …): a process for each list, every one with the URLs of all other roles."""
     def make(*groups, start=True, **settings):
-        made = [make_daemon(start=False, roles=roles, HEALTH_CHECK_INTERVAL="2", **KEYS, **settings) for roles in groups]
+        made = [make_daemon(start=False, roles=roles, **{"HEALTH_CHECK_INTERVAL": "2", **KEYS, **settings}) for roles in groups]
         for d in made:
             d.ids = made[0].ids
             for other in made:
@@ -87,8 +87,8 @@ def test_a_desktop_over_two_processes(apart, users, login):
     assert agent.api("admin", AGENT).get(XRDP + "/instances")["instances"] == []
 
 
-def test_the_manager_sees_without_events(apart):
-    """What happens on the agent's host while no event comes: the manager looks, every HEALTH_CHECK_INTERVAL."""
+def test_the_manager_sees_what_happens(apart):
+    """What happens on the agent's host is seen, by its events or by a look every HEALTH_CHECK_INTERVAL."""
     manager, agent = apart([MANAGER], [AGENT])
     admin = manager.admin
     server = admin.create_server("seen", restart_policy="never")

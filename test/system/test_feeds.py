@@ -1,0 +1,177 @@
+"""Events between processes with nothing but REST between them, and for whom one process asks another."""
+import time
+
+import proc
+from lucid import ROLES, SERVERS, XRDP, Api, token_for
+from proc import until
+from test_apart import AGENT, MANAGER, MONITOR, SESSIONS, apart, error  # noqa: F401 (apart is a fixture)
+from test_events import Stream
+
+IDLE = {"auto_start": False}
+NEVER = "3600"  # HEALTH_CHECK_INTERVAL: what is seen is seen because of an event
+
+
+def service():
+    return token_for("lucid-rdp", "service")
+
+
+def stream(d, role, **more):
+    return Stream(d, role=role, **more).head()
+
+
+def gather(s, want, timeout=15):
+    """Read until want(events) is something."""
+    until(f"it among {s.events}", lambda: (s.take(0.05), want(s.events))[1], timeout)
+    return want(s.events)
+
+
+def topics(events, sid):
+    return [e["topic"] for e in events if e.get("server_id") == sid]
+
+
+def heard(d, role, peer_role, other):
+    """That d follows what happens at other's."""
+    page = d.api(None, role).call("GET", "/metrics").text
+    return f'rdp_feed_up{{peer="{other.url(peer_role)}"}} 1' in page
+
+
+def figure(d, role, name, peer):
+    page = d.api(None, role).call("GET", "/metrics").text
+    return sum(float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith(f'{name}{{peer="{peer}"'))
+
+
+def test_what_happens_elsewhere_is_heard(apart):
+    manager, agent = apart([MANAGER], [AGENT], HEALTH_CHECK_INTERVAL=NEVER)
+    until("both to hear each other", lambda: heard(manager, MANAGER, AGENT, agent) and heard(agent, AGENT, MANAGER, manager), 15)
+    streams = {d: stream(d, role) for d, role in ((manager, MANAGER), (agent, AGENT))}
+    admin = manager.admin
+    server = admin.create_server("seen", restart_policy="never")
+    sid = server["server_id"]
+    manager.ids.add(sid)
+    old = admin.instance(sid)["pids"]
+    # another xrdp in its place is the agent's doing alone, and nobody is asked for it
+    proc.kill_one(old["xrdp"])
+    until("a new xrdp", lambda: admin.get(f"{SERVERS}/{sid}/status")["pids"]["xrdp"] not in (None, old["xrdp"]))
+    proc.kill_one(old["sesman"])
+    failed = until("failed", lambda: (lambda s: s if s["status"] == "failed" else None)(admin.server(sid)), 10)
+    assert failed["status_reason"] == "sesman_exited"
+    admin.call("DELETE", f"{SERVERS}/{sid}?force=true", expect=204)
+    for d, s in streams.items():
+        gather(s, lambda all: "server.deleted" in topics(all, sid) and "xrdp.instance.stopped" in topics(all, sid) or
+               [t for t in topics(all, sid) if t == "server.deleted"] and len({t.split(".")[0] for t in topics(all, sid)}) == 2)
+        s.take(0.5)
+        # each once, in the order of one process's numbers, whichever process it happened in
+        numbers = [int(e["id"].split("-")[1]) for e in s.events]
+        assert numbers == sorted(set(numbers))
+        kinds = [(e["topic"], str(e["data"]), e["timestamp"]) for e in s.events]
+        assert len(kinds) == len(set(kinds)), kinds
+    # both tell of the same things, in whatever order they heard of them
+    seen = [sorted((e["topic"], str(e["data"]), e["timestamp"], e["user_id"]) for e in s.events) for s in streams.values()]
+    assert seen[0] == seen[1]
+
+
+def test_a_user_hears_only_its_own(apart):
+    manager, agent = apart([MANAGER], [AGENT], HEALTH_CHECK_INTERVAL=NEVER)
+    until("to hear", lambda: heard(agent, AGENT, MANAGER, manager), 15)
+    ann, bob = (stream(agent, AGENT, who=who) for who in ("ann", "bob"))
+    sids = {who: manager.api(who).create_server(who, wait=False, **IDLE)["server_id"] for who in ("ann", "bob")}
+    for who, s in (("ann", ann), ("bob", bob)):
+        gather(s, lambda all: topics(all, sids[who]))
+        s.take(0.5)
+        assert {e["user_id"] for e in s.events} == {who}
+
+
+def test_agent_dies_unheard(apart):
+    """What happened while nobody could tell is found out by looking, as soon as events come again."""
+    manager, agent = apart([MANAGER], [AGENT], HEALTH_CHECK_INTERVAL=NEVER)
+    until("to hear", lambda: heard(manager, MANAGER, AGENT, agent), 15)
+    admin = manager.admin
+    server, kept = (admin.create_server(name, restart_policy="never") for name in ("lost", "kept"))
+    for s in (server, kept):
+        manager.ids.add(s["server_id"])
+    pids = admin.instance(server["server_id"])["pids"]
+    gaps = figure(manager, MANAGER, "rdp_feed_gaps_total", agent.url(AGENT))
+    reader = agent.server_pid()
+    agent.kill(agent.supervisor)
+    until("its server to leave", lambda: not proc.alive(reader))
+    until("to hear nothing", lambda: not heard(manager, MANAGER, AGENT, agent))
+    for name in ("xrdp", "sesman"):
+        proc.kill_one(pids[name])
+    agent.start()
+    until("to hear again", lambda: heard(manager, MANAGER, AGENT, agent), 15)
+    again = until("it to run again", lambda: (lambda r: r.status_code == 200 and r.json()["pids"]["xrdp"])(
+        admin.call("GET", f"{XRDP}/instances/{server['server_id']}")), 15)
+    assert again != pids["xrdp"] and proc.alive(again)
+    assert admin.server(kept["server_id"])["status"] == "running"
+    assert figure(manager, MANAGER, "rdp_feed_gaps_total", agent.url(AGENT)) > gaps
+    # and the calls go through as well, of which some may have failed meanwhile
+    assert admin.instance(kept["server_id"])["status"] == "running"
+    assert figure(manager, MANAGER, "rdp_peer_breaker", agent.url(AGENT)) == 0
+
+
+def raw(s, want):
+    """The bytes of a stream, up to those that are waited for."""
+    end = time.monotonic() + 15
+    while want not in s.buffer:
+        assert time.monotonic() < end, s.buffer
+        part = s.sock.recv(65536)
+        assert part, s.buffer
+        s.buffer += part
+    return s.buffer
+
+
+def test_how_roles_read_it(apart):
+    """own=true is for roles alone, has no echo in it, and says where each event stands."""
+    manager, agent = apart([MANAGER], [AGENT], HEALTH_CHECK_INTERVAL=NEVER)
+    until("to hear", lambda: heard(agent, AGENT, MANAGER, manager), 15)
+    assert error(agent.api("admin", AGENT).call("GET", "/events?own=true", expect=403))["code"] == "LUCID_ERR_0003"
+    assert error(agent.api("admin", AGENT).call("GET", "/events?own=perhaps", expect=422))["code"] == "LUCID_ERR_0005"
+    theirs = stream(agent, AGENT, token=service(), query="?own=true")
+    ours = stream(manager, MANAGER, token=service(), query="?own=true")
+    anybody = stream(agent, AGENT)
+    admin = manager.admin
+    sids = [admin.create_server(f"s{i}", wait=False, **IDLE)["server_id"] for i in range(3)]
+    text = raw(ours, sids[2].encode()).decode()
+    seqs = [line[5:].split("/") for line in text.split("\n") if line.startswith("seq: ")]
+    assert len({origin for origin, _ in seqs}) == 1 and len(seqs[0][0]) == 16
+    numbers = [int(n) for _, n in seqs[1:]]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    # at the agent's they are heard too, but are not its own
+    gather(anybody, lambda all: topics(all, sids[2]))
+    assert not any(sid.encode() in theirs.buffer for sid in sids)
+    # where one left off, it goes on
+    last = [line[4:] for line in text.split("\n") if line.startswith("id: ")][1]
+    again = raw(stream(manager, MANAGER, token=service(), query="?own=true", last=last), sids[2].encode()).decode()
+    resumed = [line[5:] for line in again.split("\n") if line.startswith("seq: ")]
+    assert resumed[0].endswith("/0") and [int(x.split("/")[1]) for x in resumed[1:]] == numbers[1:]
+
+
+def test_for_whom_it_is_asked(apart):
+    """On the far side stand the user and where it came from, under one request id, and its allowance is used once."""
+    manager, agent, front = apart([MANAGER], [AGENT], [SESSIONS, MONITOR], start=False, RATE_LIMIT_ENABLED="true", RATE_LIMIT_PER_MINUTE="1",
+                                  RATE_LIMIT_BURST_SIZE="4")
+    front.settings["TRUSTED_PROXIES"] = "127.0.0.1"
+    for d in (agent, manager, front):
+        d.start()
+    ann = Api(front.url(SESSIONS), token_for("ann ä;"))
+    head = {"X-Forwarded-For": "203.0.113.9", "X-Request-ID": "far-1"}
+    sid = ann.call("POST", SERVERS, {"name": "mine", **IDLE}, headers=head, expect=201).json()["server_id"]
+    for left in (2, 1, 0):
+        r = ann.call("GET", f"{SERVERS}/{sid}", headers=head, expect=200)
+        assert r.headers["RateLimit-Remaining"] == str(left)
+    ann.call("GET", f"{SERVERS}/{sid}", headers=head, expect=429)
+    # nothing of it was taken where it was passed on to
+    direct = manager.api("ann ä;").call("GET", f"{SERVERS}/{sid}", expect=200)
+    assert direct.headers["RateLimit-Remaining"] == "3" and direct.json()["user_id"] == "ann ä;"
+    # whoever writes such a header without being a role is not believed
+    other = manager.api("bob").call("GET", f"{SERVERS}/{sid}", headers={"X-Lucid-For": "sub=ann%20%C3%A4%3B;roles=admin;sessions=yes;from="}, expect=404)
+    assert error(other)["code"] == "LUCID_ERR_2001"
+
+    def entry(d, role):
+        all = d.api("admin", role).get("/api/v1/audit?action=rdp.servers.create")["entries"]
+        return next((e for e in all if e["request_id"] == "far-1"), None)
+    for d, role in ((manager, MANAGER), (front, SESSIONS)):
+        e = until("its entry", lambda: entry(d, role), 10)
+        assert e["actor"] == "ann ä;" and e["from"] == "203.0.113.9" and e["object"] == sid, e
+    line = next(x for x in manager.log().splitlines() if '"far-1"' in x and "POST" in x)
+    assert "203.0.113.9" in line and "ann ä;" in line
