@@ -13,6 +13,7 @@
 #include "host/run.h"
 #include "host/watch.h"
 #include "lucid/clock.h"
+#include "sys/fork_quiet.h"
 
 static NORETURN void fail(const char *what)
 {
@@ -87,7 +88,7 @@ int launch(struct instance *i, struct daemon *d)
 	}
 	if (!cgroup_there(i->cgroup) || !cgroup_there(i->daemons))
 		start_make_group(i);
-	pid_t parent = getpid(), pid = fork();
+	pid_t parent = getpid(), pid = fork_quiet();
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lucid/str.h"
+#include "sys/fork_quiet.h"
 
 /* Fields of /proc/PID/stat after the command name, which may hold anything, parentheses too. */
 static char *stat_of(pid_t pid, char *buf, size_t size, char comm[17])
@@ -277,7 +278,7 @@ struct job *job_start(struct host *h, job_fn fn, void *in, unsigned deadline_ms,
 	int sv[2] = { -1, -1 };
 	pid_t pid = -1;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == 0)
-		pid = fork();
+		pid = fork_quiet();
 	if (pid == 0) {
 		child_clean(sv[1]);
 		_exit(fn(in, 3));

@@ -10,6 +10,7 @@
 #include "lucid/log.h"
 #include "lucid/metrics.h"
 #include "sys/log.h"
+#include "sys/fork_quiet.h"
 
 static int compare(const void *a, const void *b)
 {
@@ -67,7 +68,7 @@ pid_t spawn_server(const struct supervisor_env *env, int *ret_fd)
 		return -1;
 	log_flush();
 	fflush(NULL);
-	pid_t pid = fork();
+	pid_t pid = fork_quiet();
 	if (pid == 0) {
 		close(ends[0]);
 		become_server(env, ends[1]);
