@@ -52,7 +52,7 @@ void manager_absence(struct manager *m)
 		return;
 	due = xcalloc(map_count(m->servers) + 1, sizeof(struct server *));
 	while (map_next(m->servers, &pos, NULL, (void **)&s))
-		if (!s->unborn && !s->gone && !s->absence_queued && s->absent != shall_say(s))
+		if (!s->unborn && !s->gone && !s->absence_queued && s->absent != shall_say(s) && place_leads(s->place))
 			due[n++] = s;
 	for (size_t i = 0; i < n; i++) {
 		due[i]->absence_queued = true;

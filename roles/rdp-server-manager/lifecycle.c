@@ -2,27 +2,12 @@
 
 /* Start and restart. The agent is asked while the new status is written: a user waits for the slower of the two. */
 
-/* ?wait has run out: the answer is what it would have been without. */
-static void wait_over(void *arg)
-{
-	struct task *t = arg;
-	task_answer(t, t->fresh ? 201 : 202);
-}
-
-static void wait_begin(struct task *t)
-{
-	if (!t->call || !t->wait || t->timer)
-		return;
-	int64_t left = call_time_left_ms(t->call) - 500;
-	t->timer = loop_timer_new(t->s->m->env.loop, wait_over, t);
-	loop_timer_set(t->timer, MIN(MAX(left, 1), WAIT_MS));
-}
-
 /* The end of a start, durable. */
 static void finished(int err, void *arg)
 {
 	struct task *t = arg;
-	if (!t->call) {
+	if (!t->call || (!t->wait && !t->fresh)) {
+		task_answer(t, 202); /* not told yet, where the agent was quick */
 		task_end(t);
 	} else if (t->err) {
 		const char *reason = doc_str(t->s->doc, "status_reason", "no reason was given");
@@ -82,6 +67,11 @@ static void started(const struct reply *r, void *arg)
 {
 	struct task *t = arg;
 	const char *reason = "start_failed";
+	if (t->s->overtaken) { /* it was taken for dead here, and is another manager's now */
+		task_answer(t, t->fresh ? 201 : 202);
+		task_end(t);
+		return;
+	}
 	if (r->err && agent_away(r)) {
 		away(t, r);
 		return;
@@ -147,9 +137,8 @@ void run_start(struct task *t)
 		server_enter(s, SERVER_CONFIGURING, NULL, NULL);
 	if (s->status != SERVER_STARTING)
 		server_enter(s, SERVER_STARTING, NULL, NULL);
-	wait_begin(t);
-	ask(t);
-	server_wait(s, accepted, t);
+	task_wait(t);
+	task_claim(t, ask, accepted);
 }
 
 static void queue_start(struct call *c, struct manager *m, bool replace, call_handler again)

@@ -1,6 +1,7 @@
 #include "roles/rdp-server-manager/servers.h"
 
-/* At the start: every server's record, page by page, while reads are answered already; then the agent is asked what runs. */
+/* At the start: every server's record, page by page, while reads are answered already; then the agent is asked what runs.
+ * Where others write too, the same pass is made now and then (follow.c). */
 #define PAGE 500
 
 struct load {
@@ -13,6 +14,12 @@ static void next(struct load *w);
 static void loaded(struct manager *m)
 {
 	m->loading = false;
+	if (!m->one_host)
+		manager_pass_over(m);
+	if (m->loaded) {
+		manager_idle(m);
+		return;
+	}
 	m->loaded = true;
 	servers_gauge(m);
 	log_info(SERVICE, "%zu servers, %zu of them not stopped", map_count(m->servers), servers_live(m));
@@ -36,11 +43,7 @@ static void page(enum store_result result, struct blob *const *docs, size_t n, i
 	}
 	for (size_t i = 0; i < n; i++) {
 		_cleanup_(doc_unrefp) json_t *doc = doc_parse(docs[i]->data, docs[i]->len, NULL, 0);
-		const char *id = doc_str(doc, "server_id", "");
-		if (!id_is_uuid(id))
-			log_error(SERVICE, "a document of the store is no server and is left alone");
-		else if (!map_get(m->servers, id) && !server_add(m, doc))
-			log_error(SERVICE, "too many servers: %s is not looked after", id);
+		manager_page_seen(m, doc);
 	}
 	w->offset += n;
 	if (n == PAGE) {
@@ -62,5 +65,6 @@ void manager_load(struct manager *m)
 	struct load *w = XNEW(struct load);
 	w->m = m;
 	m->loading = true;
+	m->round++;
 	next(w);
 }

@@ -42,7 +42,7 @@ void op_get(struct call *c, void *ctx)
 	const char *id = call_param(c, "server_id");
 	const struct caller *caller = call_caller(c);
 	struct store_doc d;
-	if (store_peek(m->env.store, COL_SERVERS, id, &d)) {
+	if (m->one_host && store_peek(m->env.store, COL_SERVERS, id, &d)) {
 		if (caller_is_admin(caller) || owner_may_see(caller, store_peek_doc(m->env.store, COL_SERVERS, id))) {
 			call_set_version(c, d.version);
 			call_ok_blob(c, blob_ref(d.text), NULL);

@@ -112,7 +112,9 @@ struct server *server_add(struct manager *m, const json_t *doc)
 	s->auto_start = doc_bool(doc, "auto_start", true);
 	s->absent = absence_said(doc);
 	s->version = s->stored_version = doc_int(doc, "version", 1);
-	s->changed_us = clock_mono_us();
+	s->changed_us = s->seen_us = clock_mono_us();
+	s->stored_status = s->status;
+	s->round = m->round;
 	s->place = place_of(m, doc_str(doc, "node", ""));
 	s->place->servers++;
 	ports_set(s->place->ports, s->port, PORT_ALLOCATED);
@@ -145,13 +147,20 @@ void server_sync(struct server *s, const json_t *doc)
 	}
 	s->auto_start = doc_bool(doc, "auto_start", true);
 	s->absent = absence_said(doc);
-	s->version = s->stored_version = doc_int(doc, "version", 1);
+	s->stored_status = s->status;
+	int64_t version = doc_int(doc, "version", 1);
+	if (version != s->version)
+		s->seen_us = clock_mono_us();
+	s->version = s->stored_version = version;
 }
 
 void server_free(struct server *s)
 {
 	server_forget(s);
 	loop_timer_free(s->retry);
+	loop_timer_free(s->poll);
+	loop_timer_free(s->renew);
+	json_decref(s->unsure);
 	json_decref(s->doc);
 	free(s);
 }

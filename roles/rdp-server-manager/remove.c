@@ -74,6 +74,9 @@ static void removed(enum store_result result, size_t index, int err, void *arg)
 			task_fail(t, t->if_match ? ERR_STALE : ERR_BUSY, NULL);
 		else
 			store_get(t->s->m->env.store, COL_SERVERS, t->s->id, reread, t);
+	} else if (result == STORE_MISSING && index == 0 && !t->s->m->one_host) {
+		server_drop(t->s); /* another manager was first, and told of it */
+		task_fail(t, ERR_SERVER_NOT_FOUND, NULL);
 	} else if (result == STORE_FAILED) {
 		if (t->call)
 			store_fail(TAKE_PTR(t->call), err, ERR_SERVER_DELETE);
@@ -101,7 +104,10 @@ static void settled(int err, void *arg)
 {
 	struct task *t = arg;
 	if (!err) {
-		write_it(t);
+		if (t->s->overtaken)
+			task_again(t); /* it may have been started meanwhile */
+		else
+			write_it(t);
 		return;
 	}
 	if (t->call)

@@ -63,9 +63,13 @@ static int init(const struct role_env *env, void **ret)
 	m->servers = map_new(SERVERS_MAX);
 	m->owners = map_new(SERVERS_MAX);
 	m->places = map_new(PLACES_MAX);
+	m->strays = map_new(STRAYS_MAX);
 	m->one_host = !nodes_shared(env->nodes);
 	if (m->one_host)
 		place_of(m, env->node);
+	m->renew_ms = RENEW_MS;
+	m->busy_ms = BUSY_MS;
+	m->scan_ms = SCAN_MS;
 	m->max_live = config_int(env->config, "MAX_CONCURRENT_SERVERS");
 	m->max_per_user = config_int(env->config, "MAX_SERVERS_PER_USER");
 	m->host = config_str(env->config, "NODE_PUBLIC_HOST");
@@ -88,6 +92,7 @@ static void start(void *role)
 {
 	struct manager *m = role;
 	manager_load(m);
+	shared_begin(m);
 }
 
 static int reload(void *role, const struct config *next, bool apply, UNUSED char *why, UNUSED size_t size)
@@ -118,6 +123,7 @@ static void drain(void *role, void (*done)(void *arg), void *arg)
 	m->drained_arg = arg;
 	m->drain_timer = loop_timer_new(m->env.loop, drain_over, m);
 	loop_timer_set(m->drain_timer, DRAIN_MS);
+	manager_lead_end(m); /* another manager takes over at once */
 	manager_unpark(m); /* they are told that the program stops */
 	manager_idle(m);
 }
@@ -133,6 +139,8 @@ static void free_role(void *role)
 	bus_unsubscribe(m->events);
 	bus_unsubscribe(m->gaps);
 	bus_unsubscribe(m->node_events);
+	shared_end(m);
+	manager_lead_end(m);
 	loop_timer_free(m->drain_timer);
 	loop_timer_free(m->load_timer);
 	loop_timer_free(m->look_timer);
@@ -141,6 +149,7 @@ static void free_role(void *role)
 	map_free(m->servers, free_server);
 	map_free(m->owners, free);
 	map_free(m->places, place_free);
+	map_free(m->strays, free);
 	json_decref(m->profiles);
 	free(m);
 }

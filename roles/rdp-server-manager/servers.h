@@ -22,8 +22,15 @@
 #define PARKED_MAX 1024	      /* calls that wait for the first load */
 #define PORT_TRIES 64	      /* ports tried for one creation */
 #define SERVERS_MAX 1000000   /* records; far above any quota */
+#define STRAYS_MAX 10000 /* claims of no server, remembered from one sweep to the next */
 #define PLACES_MAX 65536       /* nodes; few in truth */
 #define WAIT_MS 30000	      /* ?wait at most */
+/* Several managers on one store (shared.c): who runs an operation raises the server's version while it lasts, every RENEW_MS;
+ * one that stood still for BUSY_MS has nobody any more who runs it. */
+#define RENEW_MS 1500
+#define BUSY_MS 4500
+#define SCAN_MS 1000 /* servers in between are looked for */
+#define POLL_MS 250  /* what waits for another manager's operation looks */
 #define DRAIN_MS 5000	      /* what is under way may take this long when the program stops */
 
 enum server_status {
@@ -51,6 +58,8 @@ struct place {
 	struct manager *m;
 	struct ports *ports; /* hints: what is free there */
 	size_t servers;	     /* definitions */
+	struct lease *lease; /* NULL: not wanted yet, or there is but one manager */
+	bool looking, again, looked, lost; /* under way; once more after it; once at least; the agent did not answer the last time */
 	char name[];
 };
 
@@ -72,6 +81,17 @@ struct server {
 	json_t *doc;	    /* NULL when idle and written */
 	bool writing;
 	int64_t writing_version;
+	enum server_status stored_status, writing_status;
+	/* with other managers on the store (shared.c) */
+	bool strict;	   /* the write under way is a claim: it must not go on top of anybody else's */
+	bool waiting;	   /* its task waits for another manager's */
+	bool overtaken;	   /* another manager changed the status while we did: its own counts */
+	int64_t seen_us;   /* when its version was first seen, or last written by us */
+	int64_t scanned_us; /* when it was last looked at because it stood still */
+	int64_t left_version; /* what our own last operation left: nobody else runs that */
+	unsigned round;	   /* the pass over the store that saw it last */
+	json_t *unsure;	   /* what we wrote last without knowing whether it was taken */
+	struct loop_timer *poll, *renew;
 	struct loop_timer *retry; /* of a write that failed; made when it is needed */
 	struct list waiters;	  /* for versions to be durable */
 	struct list tasks;
@@ -99,8 +119,19 @@ struct manager {
 	void *drained_arg;
 	struct subscription *events, *gaps, *node_events;
 	struct loop_timer *load_timer, *look_timer, *drain_timer;
-	bool loading, looking, look_again, sweeping, first_look_done, agent_lost;
+	bool loading, look_again, sweeping;
+	size_t looking; /* nodes whose agents are asked what runs */
+	struct lease *sweeper;
+	/* shared.c, follow.c */
+	struct subscription *foreign;
+	struct loop_timer *scan_timer;
+	bool scanning;
+	size_t scan_offset;
+	int64_t renew_ms, busy_ms, scan_ms; /* as above; tests make time run faster */
+	unsigned round;
+	size_t reads; /* of single servers that others changed */
 	int64_t swept_ms;
+	struct map *strays; /* claim → when it was first seen without its server (sweep.c) */
 	json_t *profiles; /* window managers that the agent knows, as it lists them; NULL until it was asked */
 	struct {
 		struct metric *total[SERVER_STATUS_COUNT], *created, *deleted, *ports;
@@ -165,6 +196,10 @@ typedef void (*server_durable)(int err, void *arg);
 void server_wait(struct server *s, server_durable done, void *arg);
 /* The document was written by someone else here (update.c): take it over. */
 void server_written(struct server *s, json_t *consume, int64_t version);
+/* Give up what was entered and is not stored. */
+void server_revert(struct server *s);
+/* A version of our own on top of the present one, without another change. */
+void server_bump(struct server *s);
 void server_forget(struct server *s); /* what waits for a write that will not come; for server_free */
 void server_let_go(struct server *s); /* drop the document when nothing needs it */
 
@@ -174,15 +209,19 @@ struct task {
 	struct server *s;
 	struct call *call;	     /* NULL: our own doing, or answered already */
 	void (*run)(struct task *t); /* with s->doc there; ends with task_end */
+	void (*go)(struct task *t); /* what the claim is for, and who is told of it */
+	void (*accepted)(int err, void *arg);
 	struct loop_timer *timer;    /* ?wait */
 	json_t *was;  /* the document before (task_remember) */
 	json_t *body; /* of a change */
 	int64_t if_match;
 	bool force, wait, replace, remove, restart;
+	bool asked;	 /* somebody asked for it */
+	bool claimed;	 /* task_claim went through: the operation is ours */
 	bool fresh;	 /* the first start of a new server */
 	bool port_asked; /* by whoever created it: never moved */
 	bool checked;	 /* live desktops were looked for */
-	unsigned tries;
+	unsigned tries, races;
 	int err; /* of a start that failed */
 	struct {
 		int err; /* 0: not refused */
@@ -200,6 +239,10 @@ void task_refuse(struct task *t, int err, json_t *details, const char *fmt, ...)
 /* Keep what the server is, to go back to it when the agent cannot be asked or refuses. */
 void task_remember(struct task *t);
 void task_go_back(struct task *t);
+/* Answer as ?wait says: at the end, or when the time is up with what it would have been without. */
+void task_wait(struct task *t);
+/* From the beginning, on the document as the store has it now; ends it when that happened too often. */
+void task_again(struct task *t);
 void task_answer(struct task *t, int status);	 /* with the server, if somebody still waits */
 /* Answer a call with the server as it is. */
 void server_send(struct server *s, struct call *c, int status);
@@ -216,6 +259,31 @@ static inline bool store_unsure(int err)
 }
 /* Answer for a failed store operation; err as the store gave it. */
 void store_fail(struct call *c, int err, int code);
+
+/* --- several managers on one store (shared.c) */
+static inline bool in_between(enum server_status s)
+{
+	return s == SERVER_CREATING || s == SERVER_CONFIGURING || s == SERVER_STARTING || s == SERVER_STOPPING;
+}
+/* Another manager runs an operation on it, as far as can be seen. */
+bool busy_elsewhere(const struct server *s);
+/* The status that was entered is the claim to the operation. On a store of one host's own go is called at once, and the
+ * agent asked while the store writes; else when it is durable, and not at all when another manager was first. `accepted` is
+ * called once it is durable, or failed. */
+void task_claim(struct task *t, void (*go)(struct task *t), server_durable accepted);
+/* The operation came to its end here. */
+void task_release(struct task *t);
+/* --- and their records (follow.c) */
+void shared_begin(struct manager *m);
+void shared_end(struct manager *m);
+void manager_follow(struct manager *m); /* a pass over the store, soon */
+void manager_page_seen(struct manager *m, const json_t *doc); /* a document of such a pass */
+void manager_pass_over(struct manager *m);		       /* all were seen */
+
+/* --- who looks after the servers of a node (lead.c): this manager, where it has the node's lease */
+bool place_leads(const struct place *p);
+void manager_lead(struct manager *m);	  /* try for the leases of all nodes there are by now */
+void manager_lead_end(struct manager *m); /* give them back */
 
 /* --- the agent of a node (agent.c); as the role itself, with the request id and trace of `c` where there is one */
 void agent_call(struct manager *m, const char *node, const struct op *op, const char *server_id, json_t *consume_query,
@@ -252,6 +320,8 @@ void run_move_port(struct task *t, void (*then)(struct task *t)); /* move.c */
 
 /* --- whole (load.c, watch.c, sweep.c) */
 void manager_load(struct manager *m);
+void server_observe(struct server *s); /* look at its instance, in turn */
+void place_look(struct place *p);
 void manager_look(struct manager *m); /* compare with the agent's instances */
 void manager_sweep(struct manager *m);
 void manager_event(const struct event *e, void *m);

@@ -79,6 +79,42 @@ static void retry_later(struct server *s)
 static const char *const ours[] = { "status",	  "status_reason", "backend",	 "isolation", "pending_restart",
 				    "started_at", "stopped_at",	   "updated_at", "host",      "port" };
 
+/* Whether what stands in the store is what we wrote, and only the answer was lost. */
+static bool landed(const struct server *s, const json_t *theirs)
+{
+	return s->unsure && json_equal(s->unsure, theirs);
+}
+
+/* Another manager's change of status stands, unless it was none: then ours goes on top of the document. */
+static bool theirs_counts(const struct server *s, const json_t *theirs)
+{
+	enum server_status status = s->stored_status;
+	server_status_from_string(doc_str(theirs, "status", ""), &status);
+	if (s->m->one_host)
+		return false;
+	return s->strict || status != s->stored_status ||
+	       (in_between(status) && clock_mono_us() - s->seen_us > s->m->busy_ms * 1000);
+}
+
+/* What we entered is void; who waits for it goes on with what there is. */
+static void yield(struct server *s, json_t *consume_theirs)
+{
+	struct waiter *w, *tmp;
+	LIST_FOREACH_SAFE(w, tmp, &s->waiters, node) {
+		if (w->done)
+			continue;
+		list_remove(&w->node);
+		json_decref(w->data);
+		free(w);
+	}
+	log_info(SERVICE, "server %s: another manager was first", s->id);
+	s->overtaken = true;
+	server_written(s, consume_theirs, 0);
+	LIST_FOREACH(w, &s->waiters, node)
+		w->version = s->stored_version;
+	settle(s);
+}
+
 static void reread(enum store_result result, const struct store_doc *d, int err, void *arg)
 {
 	struct server *s = arg;
@@ -89,6 +125,15 @@ static void reread(enum store_result result, const struct store_doc *d, int err,
 		s->stored_version = s->version;
 		tell_failure(s, -ERR_SERVER_NOT_FOUND);
 		server_drop(s);
+	}
+	if (theirs && !s->gone && !landed(s, theirs) && theirs_counts(s, theirs)) {
+		yield(s, TAKE_PTR(theirs)); /* `writing` stays set meanwhile, as in flushed */
+		s->writing = s->strict = false;
+		m->under_way--;
+		flush(s);
+		server_let_go(s);
+		manager_idle(m);
+		return;
 	}
 	s->writing = false;
 	m->under_way--;
@@ -101,9 +146,10 @@ static void reread(enum store_result result, const struct store_doc *d, int err,
 		manager_idle(m);
 		return;
 	}
+	s->stored_version = d->version;
+	server_status_from_string(doc_str(theirs, "status", ""), &s->stored_status);
 	for (size_t i = 0; s->doc && i < ARRAY_LEN(ours); i++)
 		json_object_set(theirs, ours[i], json_object_get(s->doc, ours[i]));
-	s->stored_version = d->version;
 	s->version = MAX(s->version, d->version + 1);
 	doc_set_int(theirs, "version", s->version);
 	json_decref(s->doc);
@@ -121,10 +167,17 @@ static void flushed(enum store_result result, size_t index, int err, void *arg)
 	/* `writing` stays set while others are told, so that the record lives and what they enter is written as one */
 	if (!s->gone && result != STORE_OK) {
 		log_warn(SERVICE, "the status of server %s could not be stored (%s); it is tried again", s->id, err_name(err));
+		if (store_unsure(err) && !s->unsure)
+			s->unsure = json_incref(s->doc);
 		retry_later(s);
 		tell_failure(s, err ? err : -ERR_UNAVAILABLE);
 	} else if (!s->gone) {
 		s->stored_version = s->writing_version;
+		s->stored_status = s->writing_status;
+		s->seen_us = clock_mono_us();
+		s->strict = false;
+		json_decref(s->unsure);
+		s->unsure = NULL;
 		settle(s);
 	}
 	s->writing = false;
@@ -143,6 +196,7 @@ static void flush(struct server *s)
 	s->writing = true;
 	s->m->under_way++;
 	s->writing_version = s->version;
+	s->writing_status = s->status;
 	struct store_op op = { STORE_REPLACE, COL_SERVERS, s->id, s->stored_version, s->doc };
 	store_write(s->m->env.store, &op, 1, flushed, s);
 }
@@ -236,6 +290,30 @@ void server_touch(struct server *s, const char *key, json_t *consume)
 	doc_set(doc, key, consume);
 	take_over(s, doc);
 	flush(s);
+}
+
+void server_bump(struct server *s)
+{
+	take_over(s, json_copy(s->doc));
+	flush(s);
+}
+
+void server_revert(struct server *s)
+{
+	struct waiter *w, *tmp;
+	LIST_FOREACH_SAFE(w, tmp, &s->waiters, node) {
+		list_remove(&w->node);
+		json_decref(w->data);
+		free(w);
+	}
+	loop_timer_free(s->retry);
+	s->retry = NULL;
+	s->strict = false;
+	s->version = s->stored_version;
+	json_decref(s->doc);
+	s->doc = NULL;
+	if (s->status != s->stored_status)
+		server_count(s, s->stored_status);
 }
 
 void server_wait(struct server *s, server_durable done, void *arg)

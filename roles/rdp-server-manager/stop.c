@@ -2,20 +2,6 @@
 
 /* Stop, and the first half of delete: live desktops are looked for, the instance is ended, and only then it is `stopped`. */
 
-static void wait_over(void *arg)
-{
-	struct task *t = arg;
-	task_answer(t, 202);
-}
-
-static void wait_begin(struct task *t)
-{
-	if (!t->call || !t->wait || t->remove || t->timer)
-		return;
-	t->timer = loop_timer_new(t->s->m->env.loop, wait_over, t);
-	loop_timer_set(t->timer, MIN(MAX(call_time_left_ms(t->call) - 500, 1), WAIT_MS));
-}
-
 /* What would be lost, one entry a desktop. */
 static json_t *name_desktops(const json_t *desktops)
 {
@@ -47,7 +33,7 @@ static void stopped_durable(int err, void *arg)
 	struct task *t = arg;
 	if (err && t->call)
 		store_fail(TAKE_PTR(t->call), err, ERR_SERVER_STOP);
-	task_answer(t, 200);
+	task_answer(t, t->wait ? 200 : 202);
 	task_end(t);
 }
 
@@ -64,6 +50,10 @@ static void ended(struct task *t)
 static void asked(const struct reply *r, void *arg)
 {
 	struct task *t = arg;
+	if (t->s->overtaken) { /* it was taken for dead here, and is another manager's now */
+		task_again(t);
+		return;
+	}
 	if (!r->err || r->err == ERR_INSTANCE_NOT_FOUND) {
 		ended(t);
 		return;
@@ -91,17 +81,22 @@ static void accepted(int err, void *arg)
 		task_answer(t, 202);
 }
 
-static void go(struct task *t)
+static void ask(struct task *t)
 {
 	struct server *s = t->s;
 	struct manager *m = s->m;
+	agent_call(m, s->place->name, m->agent.stop, s->id, json_pack("{s:b, s:b}", "force", t->force, "remove", t->remove), NULL,
+		   t->call, asked, t);
+}
+
+static void go(struct task *t)
+{
+	struct server *s = t->s;
 	task_remember(t);
 	if (s->status != SERVER_STOPPED && s->status != SERVER_STOPPING)
 		server_enter(s, SERVER_STOPPING, NULL, NULL);
-	wait_begin(t);
-	agent_call(m, s->place->name, m->agent.stop, s->id, json_pack("{s:b, s:b}", "force", t->force, "remove", t->remove),
-		   NULL, t->call, asked, t);
-	server_wait(s, accepted, t);
+	task_wait(t);
+	task_claim(t, ask, accepted);
 }
 
 static void looked(const struct reply *r, void *arg)

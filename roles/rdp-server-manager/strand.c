@@ -13,6 +13,7 @@ struct task *task_new(struct call *c, void (*run)(struct task *t))
 {
 	struct task *t = XNEW(struct task);
 	t->call = c;
+	t->asked = c != NULL;
 	t->run = run;
 	return t;
 }
@@ -77,6 +78,20 @@ static void refused(int err, void *arg)
 	task_end(t);
 }
 
+static void wait_over(void *arg)
+{
+	struct task *t = arg;
+	task_answer(t, t->fresh ? 201 : 202);
+}
+
+void task_wait(struct task *t)
+{
+	if (!t->call || !t->wait || t->remove || t->timer)
+		return;
+	t->timer = loop_timer_new(t->s->m->env.loop, wait_over, t);
+	loop_timer_set(t->timer, MIN(MAX(call_time_left_ms(t->call) - 500, 1), WAIT_MS));
+}
+
 void task_refuse(struct task *t, int err, json_t *details, const char *fmt, ...)
 {
 	va_list ap;
@@ -94,6 +109,9 @@ void task_end(struct task *t)
 	struct manager *m = s->m;
 	if (t->call) /* nobody forgets a call; this is what it was all about */
 		server_send(s, TAKE_PTR(t->call), 0);
+	task_release(t);
+	if (t->run == run_observe)
+		s->watched = false; /* also one that did not come to it */
 	s->running = NULL;
 	task_free(t);
 	m->under_way--;
@@ -117,6 +135,8 @@ static void end_gone(struct server *s, int err, int code)
 	task_end(t);
 }
 
+static void begin(struct server *s);
+
 static void loaded(enum store_result result, const struct store_doc *d, int err, void *arg)
 {
 	struct server *s = arg;
@@ -132,12 +152,74 @@ static void loaded(enum store_result result, const struct store_doc *d, int err,
 	}
 	s->doc = doc_parse(d->text->data, d->text->len, NULL, 0);
 	server_sync(s, s->doc);
-	s->running->run(s->running);
+	begin(s);
+}
+
+static void fetch(struct server *s)
+{
+	struct store *store = s->m->env.store;
+	if (!s->m->one_host && s->stored_version == s->version && !s->writing) {
+		json_decref(s->doc); /* others may have written since */
+		s->doc = NULL;
+	}
+	if (s->m->one_host && !s->doc && (s->doc = json_incref(store_peek_doc(store, COL_SERVERS, s->id))))
+		server_sync(s, s->doc);
+	if (s->doc)
+		begin(s);
+	else
+		store_get(store, COL_SERVERS, s->id, loaded, s);
+}
+
+static void poll_again(void *arg)
+{
+	struct server *s = arg;
+	s->waiting = false;
+	fetch(s);
+}
+
+/* Another manager is at it. Who wants no more than that it runs has what it wants; all others come second and wait for the
+ * end; what is our own doing is left to it. */
+static void come_second(struct server *s)
+{
+	struct task *t = s->running;
+	if (!t->asked && (t->run == run_observe || t->run == run_start)) {
+		task_end(t);
+	} else if (!t->asked) {
+		t->run(t); /* it says something, and does nothing */
+	} else if (t->run == run_start && !t->replace && !t->wait && s->status != SERVER_STOPPING) {
+		task_answer(t, t->fresh ? 201 : 202);
+		task_end(t);
+	} else {
+		task_wait(t);
+		if (!s->poll)
+			s->poll = loop_timer_new(s->m->env.loop, poll_again, s);
+		s->waiting = true;
+		loop_timer_set(s->poll, POLL_MS);
+	}
+}
+
+static void begin(struct server *s)
+{
+	struct task *t = s->running;
+	s->overtaken = false;
+	if (busy_elsewhere(s) && !(t->fresh && !t->races))
+		come_second(s);
+	else
+		t->run(t);
+}
+
+void task_again(struct task *t)
+{
+	if (++t->races > TASKS_MAX)
+		task_fail(t, ERR_BUSY, "others changed this server again and again; try again in a moment");
+	else if (!t->asked)
+		task_end(t);
+	else
+		fetch(t->s);
 }
 
 static void kick(struct server *s)
 {
-	struct store *store = s->m->env.store;
 	if (s->running)
 		return;
 	struct list *first = list_take_first(&s->tasks);
@@ -151,12 +233,7 @@ static void kick(struct server *s)
 		end_gone(s, 0, ERR_SERVER_NOT_FOUND);
 		return;
 	}
-	if (!s->doc && (s->doc = json_incref(store_peek_doc(store, COL_SERVERS, s->id))))
-		server_sync(s, s->doc);
-	if (s->doc)
-		s->running->run(s->running);
-	else
-		store_get(store, COL_SERVERS, s->id, loaded, s);
+	fetch(s);
 }
 
 void task_queue(struct server *s, struct task *t)

@@ -1,11 +1,15 @@
 #include "roles/rdp-server-manager/servers.h"
 
+#include <stdio.h>
+
 #include "lucid/clock.h"
+#include "lucid/lease.h"
 #include "roles/rdp-server-manager/claims.h"
 
 /* Claims that no server stands behind, left by a crash between two writes of a list, are given back when they are older
  * than a minute and the store itself says that their server is not there or has another port or name by now. On the way the
- * port hints learn what others hold. One claim at a time: there is no hurry. */
+ * port hints learn what others hold. One claim at a time: there is no hurry. Where other managers make claims too, whose clocks
+ * may be wrong, a claim is as old as it has been seen without its server here; one manager gives back, the others look on. */
 #define SWEEP_EVERY_MS 300000
 #define STRAY_AGE_MS 60000
 #define PAGE 200
@@ -69,6 +73,29 @@ static void given_back(void *arg)
 	step(w);
 }
 
+/* Whether a claim without its server has been so for long enough. */
+static bool old_enough(struct sweep *w, const json_t *claim)
+{
+	struct manager *m = w->m;
+	char id[CLAIM_ID_SIZE], key[CLAIM_ID_SIZE + 8];
+	int64_t *since, now = clock_mono_ms();
+	if (m->one_host)
+		return true;
+	snprintf(key, sizeof key, "%d %s", (int)w->col, claim_id(w, claim, id));
+	since = map_get(m->strays, key);
+	if (since && now - *since >= STRAY_AGE_MS) {
+		free(map_remove(m->strays, key));
+		return lease_held(m->sweeper);
+	}
+	if (!since) {
+		since = XNEW(int64_t);
+		*since = now;
+		if (!map_put(m->strays, key, since, NULL))
+			free(since);
+	}
+	return false;
+}
+
 static void give_back(struct sweep *w, const json_t *claim)
 {
 	struct claims_back *b = XNEW(struct claims_back);
@@ -95,8 +122,10 @@ static void sought(enum store_result result, const struct store_doc *d, int err,
 		if (server && !map_get(w->m->servers, doc_str(server, "server_id", "")))
 			server_add(w->m, server);
 		step(w);
-	} else {
+	} else if (old_enough(w, claim)) {
 		give_back(w, claim);
+	} else {
+		step(w);
 	}
 }
 
@@ -111,7 +140,7 @@ static bool doubtful(struct sweep *w, const json_t *claim)
 	struct place *p = w->col == COL_PORTS ? place_of(w->m, doc_str(claim, "node", "")) : NULL;
 	if (p && ports_get(p->ports, port) == PORT_AVAILABLE)
 		ports_set(p->ports, port, PORT_RESERVED);
-	if (!id_is_uuid(id) || clock_wall_ms() - made < STRAY_AGE_MS)
+	if (!id_is_uuid(id) || (w->m->one_host && clock_wall_ms() - made < STRAY_AGE_MS))
 		return false;
 	if (s && (s->unborn || s->running))
 		return false;

@@ -100,7 +100,7 @@ void run_observe(struct task *t)
 	agent_call(m, t->s->place->name, m->agent.get, t->s->id, NULL, NULL, NULL, got, t);
 }
 
-static void observe(struct server *s)
+void server_observe(struct server *s)
 {
 	if (s->watched)
 		return;
@@ -112,8 +112,8 @@ void manager_event(const struct event *e, void *ctx)
 {
 	struct manager *m = ctx;
 	struct server *s = m->loaded && !m->draining ? server_find(m, e->object_id) : NULL;
-	if (s)
-		observe(s);
+	if (s && place_leads(s->place))
+		server_observe(s);
 }
 
 /* What an event would have told is seen by looking. A moment later, so that many gaps are one look; a look that has begun may have
@@ -121,19 +121,26 @@ void manager_event(const struct event *e, void *ctx)
 void manager_gap(UNUSED const struct event *e, void *ctx)
 {
 	struct manager *m = ctx;
+	manager_follow(m);
 	if (!m->loaded || m->draining || m->look_again)
 		return;
 	m->look_again = true;
-	if (!m->looking)
-		loop_timer_set(m->look_timer, GAP_MS);
+	loop_timer_set(m->look_timer, GAP_MS);
 }
 
-/* --- all of them */
+/* --- all of a node */
 
 struct look {
-	struct manager *m;
+	struct place *p;
 	int64_t asked_us;
 };
+
+#define AWAY_MS 3000
+
+static int64_t interval(const struct manager *m)
+{
+	return config_int(m->env.config, "HEALTH_CHECK_INTERVAL") * 1000;
+}
 
 static bool fits(enum server_status status, const json_t *instance)
 {
@@ -164,6 +171,7 @@ static void stray_stopped(const struct reply *r, void *arg)
 /* Nobody's instance: looked up once more, for another manager may have made its server a moment ago. */
 struct stray {
 	struct manager *m;
+	const char *node;
 	char id[ID_UUID_SIZE];
 };
 static void stray_sought(enum store_result result, const struct store_doc *d, int err, void *arg)
@@ -172,15 +180,17 @@ static void stray_sought(enum store_result result, const struct store_doc *d, in
 	struct manager *m = w->m;
 	m->under_way--;
 	if (result == STORE_MISSING && !map_get(m->servers, w->id) && !m->draining)
-		agent_call(m, m->env.node, m->agent.stop, w->id, json_pack("{s:b, s:b}", "force", 0, "remove", 1), NULL, NULL,
+		agent_call(m, w->node, m->agent.stop, w->id, json_pack("{s:b, s:b}", "force", 0, "remove", 1), NULL, NULL,
 			   stray_stopped, xstrdup(w->id));
 	manager_idle(m);
 }
 
-static void stray(struct manager *m, const char *id)
+static void stray(struct place *p, const char *id)
 {
+	struct manager *m = p->m;
 	struct stray *w = XNEW(struct stray);
 	w->m = m;
+	w->node = p->name;
 	if (!str_copy(w->id, sizeof w->id, id)) {
 		free(w);
 		return;
@@ -190,49 +200,51 @@ static void stray(struct manager *m, const char *id)
 }
 
 /* A server that failed before this start of ours, and shall come with its host, gets one more try. */
-static void first_try(struct manager *m, struct server *s, const json_t *instance)
+static void first_try(struct server *s, const json_t *instance)
 {
-	if (!m->first_look_done && s->status == SERVER_FAILED && s->auto_start && !instance)
+	if (!s->place->looked && s->status == SERVER_FAILED && s->auto_start && !instance)
 		queue_own(s, run_start);
 }
 
-static void compare(struct manager *m, const struct map *instances, int64_t asked_us)
+static void compare(struct place *p, const struct map *instances, int64_t asked_us)
 {
+	struct manager *m = p->m;
 	struct map_pos pos = { 0 };
 	struct server **due = xcalloc(map_count(m->servers) + 1, sizeof *due), *s;
 	size_t n = 0;
 	while (map_next(m->servers, &pos, NULL, (void **)&s))
-		if (!s->unborn && !s->running && list_empty(&s->tasks) && s->changed_us < asked_us)
+		if (s->place == p && !s->unborn && !s->running && list_empty(&s->tasks) && s->changed_us < asked_us)
 			due[n++] = s;
 	for (size_t i = 0; i < n; i++) {
 		const json_t *instance = map_get(instances, due[i]->id);
 		if (!fits(due[i]->status, instance))
-			observe(due[i]);
+			server_observe(due[i]);
 		else
-			first_try(m, due[i], instance);
+			first_try(due[i], instance);
 	}
 	free(due);
 }
 
 /* That it is away or back is said once. */
-static void note_agent(struct manager *m, const struct reply *r)
+static void note_agent(struct place *p, const struct reply *r)
 {
 	bool away = r->err != 0;
-	if (away && !m->agent_lost)
-		log_warn(SERVICE, "the host's agent cannot be asked what runs: %s", r->message);
-	else if (!away && m->agent_lost)
-		log_info(SERVICE, "the host's agent answers again");
-	m->agent_lost = away;
+	if (away && !p->lost)
+		log_warn(SERVICE, "the agent of node %s cannot be asked what runs: %s", p->name, r->message);
+	else if (!away && p->lost)
+		log_info(SERVICE, "the agent of node %s answers again", p->name);
+	p->lost = away;
 }
 
 static void listed(const struct reply *r, void *arg)
 {
 	_cleanup_(xfreep) struct look *w = arg;
-	struct manager *m = w->m;
-	m->looking = false;
+	struct place *p = w->p;
+	struct manager *m = p->m;
+	p->looking = false;
+	m->looking--;
 	if (!m->draining)
-		note_agent(m, r);
-	int64_t next = config_int(m->env.config, "HEALTH_CHECK_INTERVAL") * 1000;
+		note_agent(p, r);
 	if (!r->err && !m->draining) {
 		struct map *instances = map_new(65536);
 		json_t *instance;
@@ -242,16 +254,16 @@ static void listed(const struct reply *r, void *arg)
 			const char *id = doc_str(instance, "server_id", "");
 			map_put(instances, id, instance, NULL);
 			if (!map_get(m->servers, id))
-				stray(m, id);
+				stray(p, id);
 		}
-		compare(m, instances, w->asked_us);
+		compare(p, instances, w->asked_us);
 		map_free(instances, NULL);
-		m->first_look_done = true;
-	} else if (r->err) {
-		next = MIN(next, 3000); /* servers may wait for it */
+		p->looked = true;
+	} else if (r->err && !m->draining) {
+		loop_timer_set(m->look_timer, MIN(interval(m), AWAY_MS)); /* servers may wait for it */
 	}
-	if (!m->draining)
-		loop_timer_set(m->look_timer, m->look_again ? GAP_MS : next);
+	if (p->again && !m->draining)
+		place_look(p);
 	manager_idle(m);
 }
 
@@ -266,15 +278,32 @@ static void profiles_listed(const struct reply *r, void *arg)
 	manager_idle(m);
 }
 
+void place_look(struct place *p)
+{
+	struct manager *m = p->m;
+	if (p->looking || m->draining || !m->loaded || !place_leads(p)) {
+		p->again = p->looking; /* what has begun may have been too early */
+		return;
+	}
+	p->looking = true;
+	p->again = false;
+	m->looking++;
+	struct look *w = XNEW(struct look);
+	*w = (struct look){ p, clock_mono_us() };
+	agent_call(m, p->name, m->agent.list, NULL, NULL, NULL, NULL, listed, w);
+}
+
 void manager_look(struct manager *m)
 {
-	if (m->looking || m->draining)
+	struct map_pos pos = { 0 };
+	struct place *p;
+	if (m->draining)
 		return;
-	m->looking = true;
 	m->look_again = false;
-	struct look *w = XNEW(struct look);
-	*w = (struct look){ m, clock_mono_us() };
-	agent_call(m, m->env.node, m->agent.list, NULL, NULL, NULL, NULL, listed, w);
+	loop_timer_set(m->look_timer, interval(m));
+	manager_lead(m);
+	while (map_next(m->places, &pos, NULL, (void **)&p))
+		place_look(p);
 	m->under_way++;
 	agent_call(m, m->env.node, m->agent.profiles, NULL, NULL, NULL, NULL, profiles_listed, m);
 	manager_absence(m);

@@ -40,6 +40,8 @@ struct rig {
 	struct presence *presence; /* the agent's */
 	bool shared; /* the store is, with other hosts */
 	struct transport *way; /* to their agents */
+	struct rig *with;	/* the one whose loop, store and agent this one shares */
+	struct rig *joined;	/* the other way round; stopped before */
 	void *role;
 	char dir[64], path[96];
 	size_t queue_limit;
@@ -257,28 +259,30 @@ static void rig_cluster(struct rig *t)
 {
 	char id_path[112];
 	snprintf(id_path, sizeof id_path, "%s/agent-id", t->dir);
-	t->leases = leases_new(&(struct leases_env){ .loop = t->loop, .store = t->store, .holder = "node-1/1",
-						.shared = t->shared });
+	t->leases = leases_new(&(struct leases_env){ .loop = t->loop, .store = t->store, .holder = t->with ? "node-1/2" : "node-1/1",
+						.shared = t->shared, .beat_ms = t->shared ? 40 : 0 });
 	t->nodes = nodes_new(&(struct nodes_env){ .loop = t->loop, .bus = t->bus, .store = t->store, .node = "node-1",
-						   .shared = t->shared, .agent_here = true, .tells = true, .list_ms = 20, .lost_ms = 2000,
+						   .shared = t->shared, .agent_here = !t->with, .tells = true, .list_ms = 20, .lost_ms = 2000,
 						    .ways = { way, no_end, t } });
-	t->presence = presence_new(&(struct presence_env){ .loop = t->loop, .bus = t->bus, .store = t->store, .nodes = t->nodes,
+	t->presence = t->with ? NULL : presence_new(&(struct presence_env){ .loop = t->loop, .bus = t->bus, .store = t->store, .nodes = t->nodes,
 							   .config = t->config, .node = "node-1", .host = "rdp.example.org",
 							   .url = "", .id_path = id_path, .shared = t->shared, .beat_ms = 100 });
 	leases_begin(t->leases);
 	nodes_begin(t->nodes);
-	presence_begin(t->presence);
+	if (t->presence)
+		presence_begin(t->presence);
 }
 
 static void rig_start(struct rig *t)
 {
-	t->loop = loop_new();
+	struct rig *with = t->with;
+	struct store_options o = { .path = t->path, .queue_limit = t->queue_limit ? t->queue_limit : 4096, .timeout_ms = 5000 };
+	t->loop = with ? with->loop : loop_new();
 	t->bus = bus_new(t->loop);
 	bus_set_node(t->bus, "node-1");
-	struct store_options o = { .path = t->path, .queue_limit = t->queue_limit ? t->queue_limit : 4096, .timeout_ms = 5000 };
-	t->store = store_open_embedded(t->loop, &o, NULL, NULL);
+	t->store = with ? with->store : store_open_embedded(t->loop, &o, NULL, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(agent_rows); i++)
-		bus_serve(t->bus, op_find(agent_rows[i].op), agent_rows[i].fn, t);
+		bus_serve(t->bus, op_find(agent_rows[i].op), agent_rows[i].fn, with ? with : t);
 	t->sub = bus_subscribe(t->bus, "server.*", heard, t);
 	t->events[0] = 0;
 	rig_cluster(t);
@@ -301,13 +305,19 @@ static void rig_stop(struct rig *t)
 		rig_run_ms(t, 5);
 	assert_true(done);
 	role_rdp_server_manager.free(t->role); /* in the program's order: nothing of it may be under way any more */
+	if (t->with)
+		return; /* the rest when the store is closed */
 	store_close(t->store);
 	presence_free(t->presence);
-	nodes_free(t->nodes);
-	leases_free(t->leases);
+	for (struct rig *r = t; r; r = r == t ? t->joined : NULL) {
+		nodes_free(r->nodes);
+		leases_free(r->leases);
+	}
 	rig_run_ms(t, 5);
-	bus_unsubscribe(t->sub);
-	bus_free(t->bus);
+	for (struct rig *r = t; r; r = r == t ? t->joined : NULL) {
+		bus_unsubscribe(r->sub);
+		bus_free(r->bus);
+	}
 	loop_free(t->loop);
 }
 
