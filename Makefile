@@ -27,7 +27,7 @@ FLAGS_release := $(filter-out -flto=auto,$(FLAGS_release))
 endif
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef -Wvla -Wwrite-strings \
 	-Wpointer-arith -Wno-missing-field-initializers -Wno-unused-parameter
-PKGS := libevent libevent_openssl evhtp jansson sqlite3 libsystemd libcrypto libssl hiredis
+PKGS := libevent libevent_openssl evhtp jansson sqlite3 libsystemd libcrypto libssl libmongoc-1.0 hiredis
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS := $(shell pkg-config --libs $(PKGS)) -lpthread -lm
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DLUCID_VERSION='"$(VERSION)"' -Iinclude -I. -Isrc $(PKG_CFLAGS) $(WARN) \

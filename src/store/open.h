@@ -11,6 +11,9 @@ struct store_options {
 	unsigned timeout_ms; /* of one operation, waiting included */
 	size_t cache_bytes;  /* of the write-through cache of serialised documents; 0: 8 MiB */
 	const char *backup_dir; /* where the newest backup is looked for when the file is damaged; may be NULL */
+	/* of MongoDB */
+	const char *url; /* connection string; the database in it, or lucid_rdp */
+	unsigned min_clients, max_clients; /* connections at the start, and at most */
 };
 /* Returns at once; the file is opened, checked and migrated on the writer's thread, and on_open tells how that went
  * (err 0, or a negated code with a sentence that says what to do). What is asked before waits, within queue_limit. When the
@@ -20,6 +23,12 @@ struct store_options {
  * backup. A disk too full to write is an opening that went well, followed by store_healthy saying so: reads work. */
 struct store *store_open_embedded(struct loop *l, const struct store_options *o,
 				  void (*on_open)(int err, const char *why, void *arg), void *arg);
+/* The same on MongoDB, or what speaks its protocol: returns at once, and on_open tells. A server that is away is looked for all
+ * the time, and what is asked meanwhile fails at once. Final (-ERR_INVALID): a newer schema, or another program's database. NULL,
+ * with a line in the log, when the URL is not one (store_check_mongo_url says why, without what is secret in it). */
+struct store *store_open_mongo(struct loop *l, const struct store_options *o,
+			       void (*on_open)(int err, const char *why, void *arg), void *arg);
+int store_check_mongo_url(const char *url, char *why, size_t size);
 /* For who works on the file while no program has it: its lock, until ret_fd is closed. 0, or a negated error with a sentence. */
 int store_lock(const char *path, int *ret_fd, char *why, size_t size);
 /* Answers what is queued, checkpoints, ends the threads. Blocks for that; call after the drain. */

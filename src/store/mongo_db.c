@@ -1,0 +1,266 @@
+#include "store/mongo_db.h"
+
+#include <stdio.h>
+
+#include "lucid/str.h"
+
+#define DUPLICATE 11000
+#define TIME_EXPIRED 50
+#define DISK_FULL 14031
+
+static void mongo_collectionp(mongoc_collection_t **c)
+{
+	if (*c)
+		mongoc_collection_destroy(*c);
+}
+
+static mongoc_collection_t *collection(mongoc_client_t *c, const char *database, enum store_collection col)
+{
+	return mongoc_client_get_collection(c, database, store_collections[col].name);
+}
+
+/* --- what went wrong */
+
+static bool is_of(const uint32_t *codes, size_t n, uint32_t code)
+{
+	for (size_t i = 0; i < n; i++)
+		if (codes[i] == code)
+			return true;
+	return false;
+}
+
+/* A server that says something: most of it concerns this request alone. */
+static void server_fault(struct mongo_fault *f, const bson_error_t *e)
+{
+	static const uint32_t leaving[] = { 6, 7, 89, 91, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436 };
+	static const uint32_t forbidden[] = { 13, 18 };
+	f->err = -ERR_UNAVAILABLE;
+	if (is_of(leaving, ARRAY_LEN(leaving), e->code)) {
+		f->away = f->uncertain = true;
+		snprintf(f->why, sizeof f->why, "MongoDB is changing its primary or shutting down; it is tried again");
+	} else if (is_of(forbidden, ARRAY_LEN(forbidden), e->code)) {
+		f->away = true;
+		snprintf(f->why, sizeof f->why, "MongoDB does not allow this user what the program needs: give the user of MONGODB_URL the role readWrite on its database");
+	} else if (e->code == TIME_EXPIRED) {
+		f->err = -ERR_DEADLINE;
+		snprintf(f->why, sizeof f->why, "MongoDB took longer than STORE_TIMEOUT_MS");
+	} else if (e->code == DISK_FULL) {
+		snprintf(f->why, sizeof f->why, "MongoDB's disk is full: make room there");
+	} else {
+		f->err = -ERR_INTERNAL;
+		snprintf(f->why, sizeof f->why, "MongoDB answered: %.300s (code %u)", e->message, e->code);
+	}
+}
+
+void mongo_fault_set(struct mongo_fault *f, const bson_error_t *e)
+{
+	*f = (struct mongo_fault){ .err = -ERR_UNAVAILABLE, .away = true };
+	if (e->domain == MONGOC_ERROR_SERVER_SELECTION && !strstr(e->message, "uthentication")) {
+		snprintf(f->why, sizeof f->why, "MongoDB cannot be reached: start it, or mend MONGODB_URL (%.300s)", e->message);
+	} else if (e->domain == MONGOC_ERROR_STREAM) {
+		f->uncertain = e->code == MONGOC_ERROR_STREAM_SOCKET;
+		snprintf(f->why, sizeof f->why, "the connection to MongoDB was lost or did not answer in time; it is tried again");
+	} else if (e->domain == MONGOC_ERROR_CLIENT || e->domain == MONGOC_ERROR_SERVER_SELECTION) {
+		snprintf(f->why, sizeof f->why, "MongoDB refuses the login: mend user, password or authSource in MONGODB_URL");
+	} else if (e->domain == MONGOC_ERROR_WRITE_CONCERN) {
+		f->away = false;
+		f->uncertain = true;
+		snprintf(f->why, sizeof f->why, "too few members of the replica set confirmed a write: look at their health");
+	} else {
+		f->away = false;
+		server_fault(f, e);
+	}
+}
+
+/* --- writing */
+
+/* One try. 0 with *ret_result, or -1 with the error. */
+static int try_write(mongoc_collection_t *col, const struct store_request_op *op, enum store_result *ret_result, bson_error_t *e)
+{
+	bson_t doc = BSON_INITIALIZER, which = BSON_INITIALIZER, opts = BSON_INITIALIZER, reply;
+	bson_iter_t it;
+	bool ok, fresh = op->verb == STORE_INSERT;
+	if (op->verb != STORE_DELETE)
+		mongo_document(&doc, op);
+	bson_append_utf8(&which, "_id", -1, op->id, -1);
+	if (op->expect && op->verb != STORE_PUT)
+		bson_append_int64(&which, "version", -1, op->expect);
+	if (op->verb == STORE_PUT)
+		bson_append_bool(&opts, "upsert", -1, true);
+	if (fresh)
+		ok = mongoc_collection_insert_one(col, &doc, NULL, &reply, e);
+	else if (op->verb == STORE_DELETE)
+		ok = mongoc_collection_delete_one(col, &which, NULL, &reply, e);
+	else
+		ok = mongoc_collection_replace_one(col, &which, &doc, &opts, &reply, e);
+	const char *count = op->verb == STORE_DELETE ? "deletedCount" : "matchedCount";
+	bool met = fresh || op->verb == STORE_PUT || (bson_iter_init_find(&it, &reply, count) && bson_iter_as_int64(&it) > 0);
+	*ret_result = met ? STORE_OK : STORE_MISSING;
+	bson_destroy(&reply);
+	bson_destroy(&opts);
+	bson_destroy(&which);
+	bson_destroy(&doc);
+	if (!ok && e->domain == MONGOC_ERROR_SERVER && e->code == DUPLICATE) {
+		*ret_result = STORE_EXISTS;
+		ok = true;
+	}
+	return ok ? 0 : -1;
+}
+
+struct found {
+	bool there, same;
+	int64_t version;
+};
+
+/* What lies under the id of a write now, and whether it is what the write brings. */
+static int look_up(mongoc_collection_t *col, const struct store_request_op *op, struct found *ret, bson_error_t *e)
+{
+	bson_t which = BSON_INITIALIZER, opts = BSON_INITIALIZER;
+	const bson_t *doc;
+	bson_iter_t it;
+	*ret = (struct found){ 0 };
+	bson_append_utf8(&which, "_id", -1, op->id, -1);
+	bson_append_int64(&opts, "limit", -1, 1);
+	mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(col, &which, &opts, NULL);
+	if (mongoc_cursor_next(cursor, &doc)) {
+		ret->there = true;
+		ret->version = bson_iter_init_find(&it, doc, "version") ? bson_iter_as_int64(&it) : 0;
+		uint32_t n = 0;
+		const char *text = bson_iter_init_find(&it, doc, "json") ? bson_iter_utf8(&it, &n) : NULL;
+		ret->same = text && op->text && n == op->text->len && memcmp(text, op->text->data, n) == 0;
+	}
+	bool failed = mongoc_cursor_error(cursor, e);
+	mongoc_cursor_destroy(cursor);
+	bson_destroy(&opts);
+	bson_destroy(&which);
+	return failed ? -1 : 0;
+}
+
+/* The outcome of a first try that reached nobody's ears is told by what is there after the second. */
+static enum store_result outcome_of(const struct store_request_op *op, enum store_result second, const struct found *f, bool again)
+{
+	if (second == STORE_EXISTS)
+		return again && f->same && op->verb == STORE_INSERT ? STORE_OK : STORE_EXISTS;
+	if (op->verb == STORE_DELETE && again && !f->there)
+		return STORE_OK;
+	if (again && f->same && op->verb == STORE_REPLACE)
+		return STORE_OK;
+	return f->there ? STORE_STALE : STORE_MISSING;
+}
+
+bool mongo_write(mongoc_client_t *c, const char *database, const struct store_request_op *op, enum store_result *ret_result,
+		 struct mongo_fault *ret)
+{
+	_cleanup_(mongo_collectionp) mongoc_collection_t *col = collection(c, database, op->col);
+	bson_error_t e = { 0 };
+	bool again = false;
+	int rc = try_write(col, op, ret_result, &e);
+	/* an upsert that met another's insert, too: then there is something to replace */
+	if (rc == 0 && op->verb == STORE_PUT && *ret_result == STORE_EXISTS)
+		rc = try_write(col, op, ret_result, &e);
+	if (rc < 0) {
+		mongo_fault_set(ret, &e);
+		if (!ret->uncertain || e.domain == MONGOC_ERROR_WRITE_CONCERN)
+			return false;
+		again = true;
+		rc = try_write(col, op, ret_result, &e);
+	}
+	struct found f = { 0 };
+	if (rc == 0 && *ret_result != STORE_OK && (again || *ret_result == STORE_MISSING)) {
+		rc = look_up(col, op, &f, &e);
+		if (rc == 0)
+			*ret_result = outcome_of(op, *ret_result, &f, again);
+	}
+	if (rc == 0)
+		return true;
+	mongo_fault_set(ret, &e);
+	ret->uncertain |= again;
+	return false;
+}
+
+/* --- reading */
+
+static struct blob *text_of(const bson_t *doc)
+{
+	bson_iter_t it;
+	uint32_t n = 0;
+	const char *text = bson_iter_init_find(&it, doc, "json") ? bson_iter_utf8(&it, &n) : NULL;
+	return text ? blob_new(text, n) : NULL;
+}
+
+static bool run_find(mongoc_collection_t *col, struct store_request *r, const bson_t *filter, const bson_t *opts, bson_error_t *e)
+{
+	mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(col, filter, opts, NULL);
+	const bson_t *doc;
+	size_t bytes = 0;
+	r->docs = xcalloc(r->query.limit, sizeof *r->docs);
+	while (r->ndocs < r->query.limit && mongoc_cursor_next(cursor, &doc)) {
+		struct blob *b = text_of(doc);
+		if (!b)
+			continue; /* not written by this program */
+		r->docs[r->ndocs++] = b;
+		bytes += b->len;
+		if (bytes > STORE_LIST_BYTES) {
+			store_request_fail(r, -ERR_TOO_LARGE);
+			break;
+		}
+	}
+	bool failed = mongoc_cursor_error(cursor, e);
+	mongoc_cursor_destroy(cursor);
+	return !failed;
+}
+
+bool mongo_get(mongoc_client_t *c, const char *database, struct store_request *r, struct mongo_fault *ret)
+{
+	_cleanup_(mongo_collectionp) mongoc_collection_t *col = collection(c, database, r->ops[0].col);
+	bson_t which = BSON_INITIALIZER, opts = BSON_INITIALIZER;
+	bson_error_t e = { 0 };
+	bson_iter_t it;
+	const bson_t *doc;
+	bson_append_utf8(&which, "_id", -1, r->ops[0].id, -1);
+	bson_append_int64(&opts, "limit", -1, 1);
+	mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(col, &which, &opts, NULL);
+	r->result = STORE_MISSING;
+	if (mongoc_cursor_next(cursor, &doc) && (r->text = text_of(doc))) {
+		r->result = STORE_OK;
+		r->version = bson_iter_init_find(&it, doc, "version") ? bson_iter_as_int64(&it) : 0;
+	}
+	bool failed = mongoc_cursor_error(cursor, &e);
+	mongoc_cursor_destroy(cursor);
+	bson_destroy(&opts);
+	bson_destroy(&which);
+	if (failed)
+		mongo_fault_set(ret, &e);
+	return !failed;
+}
+
+bool mongo_list(mongoc_client_t *c, const char *database, struct store_request *r, struct mongo_fault *ret)
+{
+	_cleanup_(mongo_collectionp) mongoc_collection_t *col = collection(c, database, r->col);
+	bson_t filter = BSON_INITIALIZER, opts = BSON_INITIALIZER;
+	bson_error_t e = { 0 };
+	bool ok = true;
+	r->result = STORE_OK;
+	mongo_filter(&filter, r);
+	mongo_options(&opts, &r->query);
+	if (r->query.want_total || !r->query.limit) {
+		r->total = mongoc_collection_count_documents(col, &filter, NULL, NULL, NULL, &e);
+		ok = r->total >= 0;
+	}
+	if (ok && r->query.limit)
+		ok = run_find(col, r, &filter, &opts, &e);
+	bson_destroy(&opts);
+	bson_destroy(&filter);
+	if (!ok)
+		mongo_fault_set(ret, &e);
+	return ok;
+}
+
+bool mongo_command(mongoc_client_t *c, const char *database, const bson_t *command, bson_t *ret_reply, struct mongo_fault *ret)
+{
+	bson_error_t e = { 0 };
+	bool ok = mongoc_client_command_simple(c, database, command, NULL, ret_reply, &e);
+	if (!ok)
+		mongo_fault_set(ret, &e);
+	return ok;
+}

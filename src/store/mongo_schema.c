@@ -1,0 +1,244 @@
+/*
+ * mongo_schema: which version of the schema a database is of, and its indexes. The numbers are those of migrations.c, so that
+ * both stores know the same steps; a collection needs no making here, and a new field only its index.
+ * Two documents of `store_meta` hold it together: `schema` {application, number}, and `lease` {holder, until}, which lets one
+ * program at a time change anything, by the server's clock.
+ */
+#include "store/mongo_db.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "lucid/id.h"
+#include "lucid/log.h"
+#include "lucid/str.h"
+#include "store/migrations.h"
+
+#define META "store_meta"
+#define APPLICATION "lucid-rdp"
+#define LEASE_MS 30000
+#define LEASE_TRIES 80
+#define LEASE_POLL_US 500000
+#define NOT_IMPLEMENTED 238
+
+/* Beside an index a declared field: what is filtered by one and sorted by the other. */
+static const struct {
+	enum store_collection col;
+	const char *first, *second;
+} pairs[] = {
+	{ COL_SERVERS, "user_id", "created_at" },
+	{ COL_SESSIONS, "user_id", "created_at" },
+	{ COL_SESSIONS, "metadata_project", "metadata_environment" },
+	{ COL_PORTS, "node", "port" },
+	{ COL_AUDIT, "actor", "time" },
+	{ COL_AUDIT, "action", "time" },
+	{ COL_AUDIT, "object", "time" },
+	{ COL_AUDIT, "outcome", "time" },
+};
+
+/* --- indexes */
+
+static void append_index(bson_t *list, uint32_t *n, const char *first, const char *second, bool expires)
+{
+	char key[16], name[2 * MONGO_NAME + 4];
+	const char *at;
+	bson_t index, keys;
+	size_t len = bson_uint32_to_string((*n)++, &at, key, sizeof key);
+	bson_append_document_begin(list, at, (int)len, &index);
+	bson_append_document_begin(&index, "key", -1, &keys);
+	bson_append_int32(&keys, first, -1, 1);
+	if (second)
+		bson_append_int32(&keys, second, -1, 1);
+	bson_append_document_end(&index, &keys);
+	snprintf(name, sizeof name, "%s%s%s", first, second ? "_" : "", second ? second : "");
+	bson_append_utf8(&index, "name", -1, name, -1);
+	if (expires)
+		bson_append_int32(&index, "expireAfterSeconds", -1, 0);
+	bson_append_document_end(list, &index);
+}
+
+/* createIndexes, which does nothing about those that are there. */
+static bool create_indexes(mongoc_client_t *c, const char *database, const char *name, const bson_t *indexes, struct mongo_fault *ret, bool *ret_unknown)
+{
+	bson_t command = BSON_INITIALIZER, reply;
+	bson_error_t e = { 0 };
+	bson_append_utf8(&command, "createIndexes", -1, name, -1);
+	bson_append_array(&command, "indexes", -1, indexes);
+	bool ok = mongoc_client_write_command_with_opts(c, database, &command, NULL, &reply, &e);
+	*ret_unknown = !ok && e.domain == MONGOC_ERROR_SERVER && e.code == NOT_IMPLEMENTED;
+	if (!ok)
+		mongo_fault_set(ret, &e);
+	bson_destroy(&reply);
+	bson_destroy(&command);
+	return ok;
+}
+
+static bool index_collection(mongoc_client_t *c, const char *database, enum store_collection col, struct mongo_fault *ret)
+{
+	const struct store_collection_def *def = &store_collections[col];
+	bson_t indexes = BSON_INITIALIZER, ttl = BSON_INITIALIZER;
+	uint32_t n = 0, nttl = 0;
+	bool ok = true, unknown = false;
+	for (size_t i = 0; i < def->n; i++) {
+		char name[MONGO_NAME];
+		mongo_field_name(name, def->fields[i].path);
+		append_index(&indexes, &n, name, NULL, false);
+		if (str_eq(name, "expires_at"))
+			append_index(&ttl, &nttl, "expires", NULL, true);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
+		if (pairs[i].col == col)
+			append_index(&indexes, &n, pairs[i].first, pairs[i].second, false);
+	if (n)
+		ok = create_indexes(c, database, def->name, &indexes, ret, &unknown);
+	if (ok && nttl && !create_indexes(c, database, def->name, &ttl, ret, &unknown)) {
+		ok = unknown;
+		if (unknown) {
+			log_info("store", "this MongoDB server has no expiring indexes; what has expired in %s is removed by the program alone", def->name);
+			*ret = (struct mongo_fault){ 0 };
+		}
+	}
+	bson_destroy(&ttl);
+	bson_destroy(&indexes);
+	return ok;
+}
+
+/* --- whose it is, and of which version */
+
+static int PRINTF(2, 3) final(struct mongo_fault *ret, const char *fmt, ...)
+{
+	va_list ap;
+	*ret = (struct mongo_fault){ .err = -ERR_INVALID };
+	va_start(ap, fmt);
+	vsnprintf(ret->why, sizeof ret->why, fmt, ap);
+	va_end(ap);
+	return ret->err;
+}
+
+/* The number the database is of; 0: it is new. */
+static int read_number(mongoc_client_t *c, const char *database, int64_t *ret_number, struct mongo_fault *ret)
+{
+	mongoc_collection_t *meta = mongoc_client_get_collection(c, database, META);
+	bson_t which = BSON_INITIALIZER;
+	bson_error_t e = { 0 };
+	bson_iter_t it;
+	const bson_t *doc;
+	bool ours = true;
+	bson_append_utf8(&which, "_id", -1, "schema", -1);
+	mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(meta, &which, NULL, NULL);
+	*ret_number = 0;
+	if (mongoc_cursor_next(cursor, &doc)) {
+		ours = bson_iter_init_find(&it, doc, "application") && BSON_ITER_HOLDS_UTF8(&it) && str_eq(bson_iter_utf8(&it, NULL), APPLICATION);
+		*ret_number = bson_iter_init_find(&it, doc, "number") ? bson_iter_as_int64(&it) : 0;
+	}
+	bool failed = mongoc_cursor_error(cursor, &e);
+	mongoc_cursor_destroy(cursor);
+	mongoc_collection_destroy(meta);
+	bson_destroy(&which);
+	if (failed) {
+		mongo_fault_set(ret, &e);
+		return ret->err;
+	}
+	int64_t newest = store_migrations[store_migrations_n - 1].number;
+	if (!ours)
+		return final(ret, "the database %s is another program's: name one of its own in MONGODB_URL", database);
+	if (*ret_number > newest)
+		return final(ret, "the database %s was written by a newer version of this program (its schema is %lld, this one knows %lld): run that "
+			     "version, or restore a backup made before the upgrade", database, (long long)*ret_number, (long long)newest);
+	return 0;
+}
+
+static bool write_number(mongoc_client_t *c, const char *database, int64_t number, struct mongo_fault *ret)
+{
+	mongoc_collection_t *meta = mongoc_client_get_collection(c, database, META);
+	bson_t *which = BCON_NEW("_id", "schema");
+	bson_t *doc = BCON_NEW("_id", "schema", "application", APPLICATION, "number", BCON_INT64(number));
+	bson_t *opts = BCON_NEW("upsert", BCON_BOOL(true));
+	bson_error_t e = { 0 };
+	bool ok = mongoc_collection_replace_one(meta, which, doc, opts, NULL, &e);
+	bson_destroy(opts);
+	bson_destroy(doc);
+	bson_destroy(which);
+	mongoc_collection_destroy(meta);
+	if (!ok)
+		mongo_fault_set(ret, &e);
+	return ok;
+}
+
+/* --- one at a time */
+
+static bool server_time(mongoc_client_t *c, int64_t *ret_ms, struct mongo_fault *ret)
+{
+	bson_t *hello = BCON_NEW("hello", BCON_INT32(1)), reply;
+	bson_iter_t it;
+	bool ok = mongo_command(c, "admin", hello, &reply, ret);
+	*ret_ms = ok && bson_iter_init_find(&it, &reply, "localTime") && BSON_ITER_HOLDS_DATE_TIME(&it) ? bson_iter_date_time(&it) : 0;
+	bson_destroy(&reply);
+	bson_destroy(hello);
+	return ok;
+}
+
+/* 1: it is ours now; 0: somebody has it; -1: a fault. */
+static int take_lease(mongoc_client_t *c, mongoc_collection_t *meta, const char *holder, struct mongo_fault *ret)
+{
+	int64_t now = 0;
+	bson_error_t e = { 0 };
+	if (!server_time(c, &now, ret))
+		return -1;
+	bson_t *over = BCON_NEW("_id", "lease", "until", "{", "$lt", BCON_DATE_TIME(now), "}");
+	bson_t *doc = BCON_NEW("_id", "lease", "holder", BCON_UTF8(holder), "until", BCON_DATE_TIME(now + LEASE_MS));
+	bson_t *opts = BCON_NEW("upsert", BCON_BOOL(true));
+	bool ok = mongoc_collection_replace_one(meta, over, doc, opts, NULL, &e);
+	bson_destroy(opts);
+	bson_destroy(doc);
+	bson_destroy(over);
+	if (ok)
+		return 1;
+	if (e.domain == MONGOC_ERROR_SERVER && e.code == 11000)
+		return 0;
+	mongo_fault_set(ret, &e);
+	return -1;
+}
+
+static void give_back(mongoc_collection_t *meta, const char *holder)
+{
+	bson_t *which = BCON_NEW("_id", "lease", "holder", BCON_UTF8(holder));
+	mongoc_collection_delete_one(meta, which, NULL, NULL, NULL); /* where that fails it runs out */
+	bson_destroy(which);
+}
+
+static int migrate(mongoc_client_t *c, const char *database, struct mongo_fault *ret)
+{
+	int64_t number = 0, newest = store_migrations[store_migrations_n - 1].number;
+	int r = read_number(c, database, &number, ret); /* another may have done it meanwhile */
+	if (r < 0 || number == newest)
+		return r;
+	for (int col = 0; col < COL_COUNT; col++)
+		if (!index_collection(c, database, (enum store_collection)col, ret))
+			return ret->err;
+	return write_number(c, database, newest, ret) ? 0 : ret->err;
+}
+
+int mongo_schema(mongoc_client_t *c, const char *database, const bool *closing, struct mongo_fault *ret)
+{
+	int64_t number = 0;
+	int r = read_number(c, database, &number, ret), held = 0;
+	if (r < 0 || number == store_migrations[store_migrations_n - 1].number)
+		return r;
+	char holder[33];
+	id_hex(holder, 16);
+	mongoc_collection_t *meta = mongoc_client_get_collection(c, database, META);
+	for (int i = 0; i < LEASE_TRIES && !__atomic_load_n(closing, __ATOMIC_RELAXED) && (held = take_lease(c, meta, holder, ret)) == 0; i++)
+		usleep(LEASE_POLL_US);
+	if (held > 0) {
+		r = migrate(c, database, ret);
+		give_back(meta, holder);
+	} else {
+		r = ret->err ? ret->err : -ERR_UNAVAILABLE;
+		if (!ret->err)
+			*ret = (struct mongo_fault){ .err = r, .why = "another program is preparing the database; it is waited for" };
+	}
+	mongoc_collection_destroy(meta);
+	return r;
+}

@@ -1,0 +1,316 @@
+/* The store on MongoDB: the suite every store passes, and what only a server elsewhere can do wrong. On a real mongod where there is
+ * one on the PATH or TEST_MONGODB_URL names it, else on FerretDB (test/lib/ferretdb). */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <mongoc/mongoc.h>
+
+#include "lucid/clock.h"
+#include "lucid/str.h"
+#include "store/migrations.h"
+#include "store/open.h"
+#include "test/contract/store_suite.h"
+
+static char root[] = "/tmp/lrdp-mongo-XXXXXX";
+static char program[512];
+static int port;
+static pid_t server;
+
+/* --- the server */
+
+static int free_port(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof a;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || getsockname(fd, (struct sockaddr *)&a, &n) < 0)
+		abort();
+	close(fd);
+	return ntohs(a.sin_port);
+}
+
+static bool listens(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool there = connect(fd, (struct sockaddr *)&a, sizeof a) == 0;
+	close(fd);
+	return there;
+}
+
+static void start_server(void)
+{
+	char where[64], number[16];
+	snprintf(where, sizeof where, "127.0.0.1:%d", port);
+	snprintf(number, sizeof number, "%d", port);
+	server = fork();
+	if (server == 0) {
+		int fd = open("/dev/null", O_RDWR);
+		dup2(fd, 1);
+		dup2(fd, 2);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (strstr(program, "mongod"))
+			execl(program, program, "--dbpath", root, "--bind_ip", "127.0.0.1", "--port", number, (char *)NULL);
+		execl(program, program, where, root, (char *)NULL);
+		_exit(127);
+	}
+	for (int i = 0; i < 600 && !listens(); i++)
+		usleep(50000);
+}
+
+static void end_server(void)
+{
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
+}
+
+static void find_program(void)
+{
+	FILE *f = popen("command -v mongod || test/lib/ferretdb", "re");
+	if (!f || !fgets(program, sizeof program, f))
+		program[0] = 0;
+	program[strcspn(program, "\n")] = 0;
+	if (f)
+		pclose(f);
+}
+
+static char *url_of(const char *name)
+{
+	return xasprintf("mongodb://127.0.0.1:%d/lrdp_%d_%s", port, (int)getpid(), name);
+}
+
+/* --- the suite */
+
+static struct store *open_for_suite(struct loop *l, const char *name, const struct store_suite_options *o)
+{
+	_cleanup_(xfreep) char *url = url_of(name);
+	return store_open_mongo(l, &(struct store_options){ .queue_limit = o->queue_limit, .timeout_ms = o->timeout_ms, .cache_bytes = o->cache_bytes,
+							     .url = url, .min_clients = 1, .max_clients = 8 }, NULL, NULL);
+}
+
+/* --- one database */
+
+struct database {
+	struct loop *l;
+	struct store *s;
+	bool told;
+	int err;
+	char why[600];
+};
+
+static void on_open(int err, const char *why, void *arg)
+{
+	struct database *d = arg;
+	d->err = err;
+	snprintf(d->why, sizeof d->why, "%s", why);
+	d->told = true;
+}
+
+static struct database *open_database(const char *url, unsigned timeout_ms)
+{
+	struct database *d = XNEW(struct database);
+	d->l = loop_new();
+	d->s = store_open_mongo(d->l, &(struct store_options){ .queue_limit = 4096, .timeout_ms = timeout_ms, .url = url, .min_clients = 2, .max_clients = 8 }, on_open, d);
+	suite_until(d->l, &d->told);
+	return d;
+}
+
+static void close_database(struct database *d)
+{
+	store_close(d->s);
+	loop_free(d->l);
+	free(d);
+}
+
+static bool has(struct database *d, const char *id)
+{
+	struct suite_answer a;
+	suite_get(d->l, d->s, COL_SERVERS, id, &a);
+	return a.result == STORE_OK;
+}
+
+static struct suite_answer put(struct database *d, const char *id, enum store_verb verb)
+{
+	struct suite_answer a;
+	json_t *doc = suite_doc(id, 1);
+	suite_write(d->l, d->s, &(struct store_op){ verb, COL_SERVERS, id, 0, doc }, 1, &a);
+	json_decref(doc);
+	return a;
+}
+
+static void wait_up(struct database *d, bool up)
+{
+	int64_t until = clock_mono_ms() + 20000;
+	while (store_healthy(d->s, NULL) != up && clock_mono_ms() < until)
+		suite_turn(d->l, 20);
+	assert_int_equal(store_healthy(d->s, NULL), up);
+}
+
+/* Killed and started anew: what was acknowledged is there, what is asked meanwhile is refused, and nobody's hand is needed. */
+static void a_killed_server_heals(void **state)
+{
+	_cleanup_(xfreep) char *url = url_of("killed");
+	struct database *d = open_database(url, 5000);
+	assert_int_equal(d->err, 0);
+	for (int round = 0; round < 3; round++) {
+		char id[16];
+		snprintf(id, sizeof id, "k%d", round);
+		assert_int_equal(put(d, id, STORE_INSERT).result, STORE_OK);
+		end_server();
+		struct suite_answer a = put(d, "lost", STORE_PUT);
+		assert_int_equal(a.result, STORE_FAILED);
+		assert_true(a.err == -ERR_UNAVAILABLE || a.err == -ERR_UNCERTAIN);
+		wait_up(d, false);
+		int64_t began = clock_mono_ms();
+		a = put(d, "lost", STORE_PUT);
+		assert_int_equal(a.err, -ERR_UNAVAILABLE);
+		assert_true(clock_mono_ms() - began < 500); /* the breaker: at once, not after the time a server is looked for */
+		start_server();
+		wait_up(d, true);
+		assert_true(has(d, id));
+		assert_int_equal(put(d, id, STORE_INSERT).result, STORE_EXISTS);
+	}
+	close_database(d);
+}
+
+/* It keeps its connections and says nothing: each request ends in its time, then all are refused at once. */
+static void a_frozen_server_heals(void **state)
+{
+	_cleanup_(xfreep) char *url = url_of("frozen");
+	struct database *d = open_database(url, 1500);
+	assert_int_equal(put(d, "before", STORE_INSERT).result, STORE_OK);
+	kill(server, SIGSTOP);
+	int64_t began = clock_mono_ms();
+	struct suite_answer a = put(d, "during", STORE_INSERT);
+	assert_int_equal(a.result, STORE_FAILED);
+	assert_true(a.err == -ERR_UNCERTAIN || a.err == -ERR_UNAVAILABLE);
+	assert_true(clock_mono_ms() - began < 2500);
+	wait_up(d, false);
+	assert_int_equal(put(d, "during", STORE_INSERT).err, -ERR_UNAVAILABLE);
+	kill(server, SIGCONT);
+	wait_up(d, true);
+	assert_true(has(d, "before"));
+	a = put(d, "during", STORE_INSERT);
+	assert_true(a.result == STORE_OK || a.result == STORE_EXISTS);
+	close_database(d);
+}
+
+static void an_absent_server_is_waited_for(void **state)
+{
+	_cleanup_(xfreep) char *url = url_of("absent");
+	end_server();
+	struct database *d = open_database(url, 5000);
+	assert_int_equal(d->err, -ERR_UNAVAILABLE);
+	assert_non_null(strstr(d->why, "cannot be reached"));
+	assert_int_equal(put(d, "a", STORE_INSERT).err, -ERR_UNAVAILABLE);
+	d->told = false;
+	start_server();
+	suite_until(d->l, &d->told);
+	assert_int_equal(d->err, 0);
+	assert_int_equal(put(d, "a", STORE_INSERT).result, STORE_OK);
+	close_database(d);
+}
+
+/* --- whose database it is */
+
+static void set_schema(const char *url, const char *application, int number)
+{
+	mongoc_client_t *c = mongoc_client_new(url);
+	mongoc_uri_t *u = mongoc_uri_new(url);
+	mongoc_collection_t *meta = mongoc_client_get_collection(c, mongoc_uri_get_database(u), "store_meta");
+	bson_t *which = BCON_NEW("_id", "schema"), *opts = BCON_NEW("upsert", BCON_BOOL(true));
+	bson_t *doc = BCON_NEW("_id", "schema", "application", BCON_UTF8(application), "number", BCON_INT32(number));
+	assert_true(mongoc_collection_replace_one(meta, which, doc, opts, NULL, NULL));
+	bson_destroy(doc);
+	bson_destroy(opts);
+	bson_destroy(which);
+	mongoc_collection_destroy(meta);
+	mongoc_uri_destroy(u);
+	mongoc_client_destroy(c);
+}
+
+static void a_newer_or_foreign_database_is_refused(void **state)
+{
+	static const struct {
+		const char *application;
+		int above;
+		const char *said;
+	} cases[] = { { "lucid-rdp", 1, "newer version" }, { "something else", 0, "another program" } };
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char name[16];
+		snprintf(name, sizeof name, "theirs%zu", i);
+		_cleanup_(xfreep) char *url = url_of(name);
+		set_schema(url, cases[i].application, store_migrations[store_migrations_n - 1].number + cases[i].above);
+		struct database *d = open_database(url, 5000);
+		assert_int_equal(d->err, -ERR_INVALID);
+		assert_non_null(strstr(d->why, cases[i].said));
+		assert_int_equal(put(d, "a", STORE_INSERT).err, -ERR_UNAVAILABLE);
+		close_database(d);
+	}
+}
+
+/* Two programs that begin at one time on a new database: one prepares it, both work. */
+static void two_begin_at_once(void **state)
+{
+	_cleanup_(xfreep) char *url = url_of("two");
+	struct loop *l = loop_new();
+	struct database d[2] = { { .l = l }, { .l = l } };
+	for (int i = 0; i < 2; i++)
+		d[i].s = store_open_mongo(l, &(struct store_options){ .queue_limit = 64, .timeout_ms = 5000, .url = url, .min_clients = 1, .max_clients = 2 }, on_open, &d[i]);
+	for (int i = 0; i < 2; i++)
+		suite_until(l, &d[i].told);
+	assert_int_equal(d[0].err, 0);
+	assert_int_equal(d[1].err, 0);
+	assert_int_equal(put(&d[0], "x", STORE_INSERT).result, STORE_OK);
+	assert_int_equal(put(&d[1], "x", STORE_INSERT).result, STORE_EXISTS);
+	assert_true(has(&d[1], "x"));
+	for (int i = 0; i < 2; i++)
+		store_close(d[i].s);
+	loop_free(l);
+}
+
+static void a_bad_url_is_said(void **state)
+{
+	static const char *const bad[] = { "", "mongodb://", "http://x/", "mongodb://u:p@ss:w/x", "mongodb://h/admin", "mongodb://h:99999/x" };
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		char why[512] = "";
+		assert_int_equal(store_check_mongo_url(bad[i], why, sizeof why), -ERR_INVALID);
+		assert_true(strlen(why) > 20);
+		assert_null(strstr(why, "p@ss"));
+	}
+	assert_int_equal(store_check_mongo_url("mongodb://user:pass@host:27017/lucid_rdp?tls=true", NULL, 0), 0);
+}
+
+int main(void)
+{
+	static const struct store_factory factory = { "store: MongoDB", false, open_for_suite, store_close };
+	const struct CMUnitTest alone[] = {
+		cmocka_unit_test(a_killed_server_heals),
+		cmocka_unit_test(a_frozen_server_heals),
+		cmocka_unit_test(an_absent_server_is_waited_for),
+		cmocka_unit_test(a_newer_or_foreign_database_is_refused),
+		cmocka_unit_test(two_begin_at_once),
+		cmocka_unit_test(a_bad_url_is_said),
+	};
+	find_program();
+	if (!mkdtemp(root) || !*program) {
+		fprintf(stderr, "there is no mongod, and test/lib/ferretdb makes none\n");
+		return 2;
+	}
+	port = free_port();
+	start_server();
+	int failed = store_suite_run(&factory);
+	failed += cmocka_run_group_tests_name("store: MongoDB, away and back", alone, NULL, NULL);
+	end_server();
+	_cleanup_(xfreep) char *remove = xasprintf("rm -rf %s", root);
+	return failed + (system(remove) != 0);
+}
