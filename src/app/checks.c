@@ -1,4 +1,5 @@
 #include "app/checks.h"
+#include "app/container.h"
 
 #include "app/keys.h"
 #include "app/redis.h"
@@ -6,6 +7,7 @@
 #include "auth/token.h"
 #include "host/profiles.h"
 #include "lucid/str.h"
+#include "store/open.h"
 
 static bool here(const struct role *const *roles, const struct role *r)
 {
@@ -76,11 +78,12 @@ static void check_secrets(const struct config *c, struct strbuf *faults)
 			config_fault(c, "CORS_ORIGINS", faults, "production refuses *; name the origins");
 }
 
-/* A role elsewhere is known by its URL. Calls between processes carry tokens, so both must have the same secrets. */
+/* A role elsewhere is known by its URL. Calls between processes carry tokens, so both must have the same secrets; and where the
+ * store is shared, others join. */
 static void check_remote(const struct config *c, const struct role *const *roles, struct strbuf *faults,
 			 struct strbuf *warnings)
 {
-	bool remote = false;
+	bool remote = config_given(c, "MONGODB_URL");
 	for (const struct role *const *r = all_roles; *r; r++) {
 		if (here(roles, *r))
 			continue;
@@ -90,9 +93,24 @@ static void check_remote(const struct config *c, const struct role *const *roles
 			strbuf_printf(warnings, "%s is not in this process: calls to it answer 503\n", (*r)->name);
 	}
 	if (remote && !config_given(c, "JWT_SECRET"))
-		config_fault(c, "JWT_SECRET", faults, "must be given where a role lives in another process, the same for all");
+		config_fault(c, "JWT_SECRET", faults, "must be given where a role lives in another process or the store is MongoDB, the same for all");
 	if (remote && !config_given(c, "MASTER_KEY"))
-		config_fault(c, "MASTER_KEY", faults, "must be given where a role lives in another process, the same for all");
+		config_fault(c, "MASTER_KEY", faults, "must be given where a role lives in another process or the store is MongoDB, the same for all");
+}
+
+static void check_store(const struct config *c, struct strbuf *faults)
+{
+	char why[256];
+	const char *url = config_str(c, "MONGODB_URL");
+	if (!*url)
+		return;
+	if (store_check_mongo_url(url, why, sizeof why) < 0)
+		config_fault(c, "MONGODB_URL", faults, "%s", why);
+	else if (store_mongo_url_is_loopback(url) && container_has_own_network())
+		config_fault(c, "MONGODB_URL", faults, "names the machine itself, which inside a container is the container; name the host or service "
+			     "that MongoDB runs on, or give the container the host's network");
+	if (config_int(c, "MONGODB_MIN_POOL_SIZE") > config_int(c, "MONGODB_MAX_POOL_SIZE"))
+		config_fault(c, "MONGODB_MIN_POOL_SIZE", faults, "above MONGODB_MAX_POOL_SIZE");
 }
 
 static void check_desktops(const struct config *c, struct strbuf *faults)
@@ -126,6 +144,7 @@ void checks_run(const struct config *c, const struct role *const *roles, struct 
 	check_single(c, roles, faults);
 	check_secrets(c, faults);
 	check_remote(c, roles, faults, warnings);
+	check_store(c, faults);
 	check_parts(c, faults);
 	check_desktops(c, faults);
 	checks_values(c, faults);

@@ -39,9 +39,9 @@ static void check_xrdp(void *arg, api_check_done done, void *token)
 	bus_call(arg, &(struct call_args){ .op = op_find("host.info"), .deadline_ms = 4500 }, on_info, a);
 }
 
-void checks_ready_add(struct api *a, struct store *store, struct redis *redis, struct bus *b, const struct role *const *roles)
+void checks_ready_add(struct api *a, struct store *store, bool mongodb, struct redis *redis, struct bus *b, const struct role *const *roles)
 {
-	api_add_check(a, "store", true, check_store, store);
+	api_add_check(a, mongodb ? "mongodb" : "store", true, check_store, store);
 	redis_add_check(redis, a);
 	for (; *roles; roles++)
 		if (str_eq((*roles)->name, "xrdp-integration"))

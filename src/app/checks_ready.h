@@ -6,6 +6,6 @@
 
 struct redis;
 
-void checks_ready_add(struct api *a, struct store *store, struct redis *redis, struct bus *b, const struct role *const *roles);
+void checks_ready_add(struct api *a, struct store *store, bool mongodb, struct redis *redis, struct bus *b, const struct role *const *roles);
 
 #endif

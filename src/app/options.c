@@ -13,7 +13,6 @@ static const char *const qualities[] = { "low", "medium", "high", "lossless", NU
 static const char *const compressions[] = { "none", "zstd", NULL };
 
 /* What the settings that are refused for now belong to. */
-static const char mongodb[] = "the MongoDB store";
 static const char ops_plane[] = "the ops plane";
 static const char recording[] = "recording";
 static const char sessions[] = "the session API";
@@ -74,9 +73,9 @@ const struct option options[] = {
 	TEXT("RUN_USER", NULL, 0, 64, "", "Account of the process that reads the network; default lucid-rdp where it exists, else uid 65532."),
 
 	/* store and cache */
-	NO_TEXT("MONGODB_URL", "MONGODB_URI", OPT_SECRET, "", "MongoDB in place of the embedded store; the database from the URL, else lucid_rdp.", mongodb),
-	NO_INT("MONGODB_MAX_POOL_SIZE", 1, 1000, NULL, "50", "Connections to MongoDB at most.", mongodb),
-	NO_INT("MONGODB_MIN_POOL_SIZE", 0, 1000, NULL, "10", "Connections to MongoDB at least.", mongodb),
+	TEXT("MONGODB_URL", "MONGODB_URI", OPT_SECRET, 2048, "", "MongoDB in place of the embedded store: mongodb://[user:password@]host[:port][/database][?options]; the database else is lucid_rdp."),
+	INT("MONGODB_MAX_POOL_SIZE", NULL, 0, 1, 1000, NULL, "50", "Connections to MongoDB at most."),
+	INT("MONGODB_MIN_POOL_SIZE", NULL, 0, 0, 1000, NULL, "10", "Connections to MongoDB that are made at the start."),
 	TEXT("REDIS_URL", NULL, OPT_SECRET, 2048, "", "Redis for events between processes and limits that they share: redis://[[user]:password@]host[:port][/database] or unix:/path[?db=0]."),
 	TEXT("RATE_LIMIT_STORAGE_URL", NULL, OPT_SECRET, 2048, "", "Redis for the rate limits alone, in place of REDIS_URL's."),
 	INT("REDIS_MAX_CONNECTIONS", NULL, 0, 1, 1000, "connections", "50", "Connections to Redis at most; two are needed, and one more where RATE_LIMIT_STORAGE_URL names another."),

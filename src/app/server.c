@@ -262,8 +262,11 @@ static struct store *open_store(struct server *s)
 		.backup_dir = backups,
 		.queue_limit = (size_t)config_int(c, "STORE_QUEUE_LIMIT"),
 		.timeout_ms = (unsigned)config_int(c, "STORE_TIMEOUT_MS"),
+		.url = config_str(c, "MONGODB_URL"),
+		.min_clients = (unsigned)config_int(c, "MONGODB_MIN_POOL_SIZE"),
+		.max_clients = (unsigned)config_int(c, "MONGODB_MAX_POOL_SIZE"),
 	};
-	return store_open_embedded(s->loop, &o, on_store_open, s);
+	return *o.url ? store_open_mongo(s->loop, &o, on_store_open, s) : store_open_embedded(s->loop, &o, on_store_open, s);
 }
 
 static int make_roles(struct server *s)
@@ -295,7 +298,7 @@ static int make_api(struct server *s)
 		return -ERR_INVALID;
 	}
 	tls_files_done(s->env->tls);
-	checks_ready_add(s->api, s->store, s->redis, s->bus, s->env->roles);
+	checks_ready_add(s->api, s->store, *config_str(s->env->config, "MONGODB_URL"), s->redis, s->bus, s->env->roles);
 	peers_add_checks(s->peers, s->api);
 	cluster_add_checks(s->cluster, s->api);
 	for (size_t i = 0; i < s->env->nlisteners; i++) {

@@ -325,26 +325,6 @@ static mongoc_uri_t *make_uri(const struct store_options *o)
 	return u;
 }
 
-int store_check_mongo_url(const char *url, char *why, size_t size)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	bson_error_t e = { 0 };
-	pthread_once(&once, library_begin);
-	mongoc_uri_t *u = mongoc_uri_new_with_error(url, &e);
-	if (!u) /* what it says could quote the password */
-		snprintf(why, size, "it is no MongoDB connection string: mongodb://user:password@host:port/database, with what is special in user and password percent-encoded");
-	const char *database = u ? mongoc_uri_get_database(u) : NULL;
-	static const char *const theirs[] = { "admin", "local", "config" };
-	int rc = u ? 0 : -ERR_INVALID;
-	for (size_t i = 0; rc == 0 && database && i < ARRAY_LEN(theirs); i++)
-		if (str_eq(database, theirs[i])) {
-			snprintf(why, size, "the database %s is MongoDB's own: name another one, and give authSource=%s as an option where the login is there", database, database);
-			rc = -ERR_INVALID;
-		}
-	mongoc_uri_destroy(u);
-	return rc;
-}
-
 /* Signals belong to the loop. */
 static void start_eye(struct store_driver *d)
 {
@@ -364,10 +344,12 @@ struct store *store_open_mongo(struct loop *l, const struct store_options *o, vo
 	static const struct store_driver_ops ops = { false, submit, end };
 	char why[MONGO_WHY];
 	pthread_condattr_t attr;
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	if (store_check_mongo_url(o->url, why, sizeof why) < 0) {
 		log_error("store", "MONGODB_URL: %s", why);
 		return NULL;
 	}
+	pthread_once(&once, library_begin);
 	struct store_driver *d = XNEW(struct store_driver);
 	d->loop = l;
 	d->uri = make_uri(o);
