@@ -1,6 +1,7 @@
 # make            build/lucid-rdp, release; honours CC and CFLAGS
 # make run        install what is missing, build, start every role on the embedded store
 # make test       install what the tests need, build, run everything: lint, suites, sanitizers, the real thing
+# make test-shapes  every system test in every shape: one process, four on MongoDB, four on MongoDB and Redis
 # make check      the unit and contract suites under ASan+UBSan and TSan
 # make fuzz       each fuzzing harness for FUZZ_SECONDS (600)
 # make docs       print the reference pages from the tables
@@ -43,7 +44,7 @@ ifeq ($(V),tsan)
 UNIT := $(filter-out $(B)/test/unit/test_host_%,$(UNIT))
 endif
 
-.PHONY: all run test check bench fuzz lint docs fmt install clean program unit replay
+.PHONY: all run test test-shapes check bench fuzz lint docs fmt install clean program unit replay
 all: build/lucid-rdp
 
 ifeq ($(V),release)
@@ -116,6 +117,10 @@ run:
 test:
 	@deploy/scripts/install-packages build run test
 	@if [ "$$(id -u)" -eq 0 ]; then test/run; else sudo test/run; fi
+
+test-shapes:
+	@deploy/scripts/install-packages build run test
+	@if [ "$$(id -u)" -eq 0 ]; then test/run shapes; else sudo test/run shapes; fi
 
 check:
 	@deploy/scripts/install-packages build test

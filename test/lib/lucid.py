@@ -61,8 +61,8 @@ def token_for(sub, *roles, ttl=3600, **more):
 def free_ports(n, low=20000, high=32000):
     """n neighbouring ports that nobody has."""
     for _ in range(200):
-        first = random.randrange(low, high - n)
-        if all(proc.can_bind(p) and not proc.listening(p) for p in range(first, first + n)):
+        first, taken = random.randrange(low, high - n), proc.all_listening()
+        if all(p not in taken and proc.can_bind(p) for p in range(first, first + n)):
             return first
     raise AssertionError("no free ports")
 
@@ -129,15 +129,16 @@ class Api:
 class Daemon:
     """lucid-rdp in a directory of its own. Use as a context, or start() and end()."""
 
-    def __init__(self, args=(), range_size=12, roles=ROLES, **settings):
-        self.dir = tempfile.mkdtemp(prefix="lrdp-")
+    def __init__(self, args=(), range_size=12, roles=ROLES, folder=None, first=None, **settings):
+        self.dir = folder or tempfile.mkdtemp(prefix="lrdp-")
+        os.makedirs(self.dir, exist_ok=True)
         os.chmod(self.dir, 0o755)  # the server and the desktops run as others
         self.args = list(args)
         self.roles = tuple(roles)  # those that it runs; they alone listen
         if self.roles != ROLES:
             settings.setdefault("ROLE", ",".join(self.roles))
         self.wrap = []  # a command that ends by exec of what follows it
-        first = free_ports(4 + range_size)
+        first = first or free_ports(4 + range_size)
         self.ports = dict(zip(ROLES, range(first, first + 4)))
         self.range = (first + 4, first + 3 + range_size)
         paint = os.path.join(self.dir, "paint")
@@ -213,6 +214,16 @@ class Daemon:
         found = [p for p in proc.children(self.supervisor) if proc.exe(p) == BIN and (proc.uids(p) or [0])[0] != 0]
         return found[0] if found else None
 
+    def beside(self, role):
+        """The roles that live in one process with it."""
+        assert role in self.roles
+        return self.roles
+
+    def pid_of(self, role):
+        """The process that answers for a role."""
+        assert role in self.roles
+        return self.server_pid() if ROLES[1] in self.roles else self.process.pid
+
     def kill(self, pid):
         proc.kill_one(pid)
         if pid == self.supervisor:
@@ -242,7 +253,8 @@ class Daemon:
         found += [f"mount {m}" for m in proc.mounts_with(self.dir)]
         found += [f"control group {c}" for c in proc.cgroups_with(self.ids)]
         found += [f"X socket or lock {x}" for x in proc.x_leftovers(uids)]
-        found += [f"port {p}" for p in [*self.ports.values(), *range(self.range[0], self.range[1] + 1)] if proc.listening(p)]
+        taken = proc.all_listening()
+        found += [f"port {p}" for p in [*self.ports.values(), *range(self.range[0], self.range[1] + 1)] if p in taken]
         return found
 
     def end(self, check=True):

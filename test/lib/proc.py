@@ -129,14 +129,19 @@ def x_leftovers(user_ids):
     return found
 
 
-def listening(port):
-    """Somebody listens on this TCP port of any address."""
+def all_listening():
+    """The TCP ports that somebody listens on, of any address."""
+    found = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in (read(table) or "").splitlines()[1:]:
             fields = line.split()
-            if fields[3] == "0A" and int(fields[1].rsplit(":", 1)[1], 16) == port:
-                return True
-    return False
+            if fields[3] == "0A":
+                found.add(int(fields[1].rsplit(":", 1)[1], 16))
+    return found
+
+
+def listening(port):
+    return port in all_listening()
 
 
 def can_bind(port, host=""):

@@ -34,7 +34,7 @@ class Picture:
 
 
 class Client:
-    def __init__(self, port, user, password, size=(400, 300), args=()):
+    def __init__(self, port, user, password, size=(400, 300), args=(), host="127.0.0.1", wrap=()):
         self.dir = tempfile.TemporaryDirectory(prefix="lrdp-client-")
         self.x = subprocess.Popen(["Xvfb", "-displayfd", "1", "-screen", "0", f"{size[0]}x{size[1]}x24", "-nolisten", "tcp"],
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -43,7 +43,7 @@ class Client:
         self.log_path = os.path.join(self.dir.name, "log")
         env = {"PATH": os.environ["PATH"], "HOME": self.dir.name, "DISPLAY": self.display, "LANG": "C.UTF-8"}
         with open(self.log_path, "wb") as log:
-            self.rdp = subprocess.Popen(["xfreerdp", f"/v:127.0.0.1:{port}", f"/u:{user}", f"/p:{password}", "/cert:ignore", "/bpp:24",
+            self.rdp = subprocess.Popen([*wrap, "xfreerdp", f"/v:{host}:{port}", f"/u:{user}", f"/p:{password}", "/cert:ignore", "/bpp:24",
                                          f"/size:{size[0]}x{size[1]}", "-decorations", "/log-level:WARN", *args],
                                         env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 

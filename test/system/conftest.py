@@ -1,4 +1,6 @@
-"""Fixtures of the system tests. Run as root: /usr/bin/python3 -m pytest test/system; LUCID_BIN names another program."""
+"""Fixtures of the system tests. Run as root: /usr/bin/python3 -m pytest test/system; LUCID_BIN names another program, LUCID_SHAPE
+another shape of it (lib/shapes.py)."""
+import collections
 import os
 import shutil
 import sys
@@ -11,6 +13,9 @@ import accounts as accounts_lib  # noqa: E402
 import lucid  # noqa: E402
 import rdp  # noqa: E402
 import redis  # noqa: E402
+import shapes  # noqa: E402
+
+only_one = collections.Counter()  # why tests were left out of this shape
 
 
 def pytest_configure(config):
@@ -19,6 +24,25 @@ def pytest_configure(config):
     if missing or os.geteuid() != 0 or not os.path.exists(lucid.BIN):
         raise pytest.UsageError(f"needs root, {lucid.BIN} and the programs {missing or '(all there)'}; "
                                 "deploy/scripts/install-packages test installs them")
+    if shapes.SHAPE not in shapes.KINDS:
+        raise pytest.UsageError(f"LUCID_SHAPE is one of {', '.join(shapes.KINDS)}, not {shapes.SHAPE}")
+
+
+def pytest_collection_modifyitems(config, items):
+    """What is about one process alone is no test of the other shapes: left out, and said at the end."""
+    if shapes.SHAPE == "one":
+        return
+    left = [item for item in items if item.get_closest_marker("one_shape")]
+    for item in left:
+        only_one[item.get_closest_marker("one_shape").args[0]] += 1
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"shape: {shapes.SHAPE}")
+    for why, n in sorted(only_one.items()):
+        terminalreporter.write_line(f"of the shape \"one\" alone: {n} about {why}")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -35,13 +59,21 @@ def pool():
     p.remove()
 
 
+@pytest.fixture(scope="session")
+def servers():
+    """The databases of the run."""
+    s = shapes.Servers()
+    yield s
+    s.end()
+
+
 @pytest.fixture
-def make_daemon(request):
+def make_daemon(request, servers):
     """Start programs with settings of the test's own; each is ended and looked over with the test."""
     made = []
 
     def make(start=True, **settings):
-        d = lucid.Daemon(**settings)
+        d = shapes.make(servers, **settings)
         made.append(d)
         return d.start() if start else d
     yield make

@@ -43,6 +43,7 @@ def allowed(server, client, account, colour):
     client.wait_colour(colour)
 
 
+@pytest.mark.shapes
 def test_users_and_groups(daemon, users, login, group):
     a, b, c = users(3, daemon)
     admin = daemon.admin
@@ -64,6 +65,7 @@ def test_users_and_groups(daemon, users, login, group):
     refused(daemon, other, c, login)
 
 
+@pytest.mark.shapes
 def test_max_sessions(daemon, users, login):
     a, b = users(2, daemon)
     admin = daemon.admin

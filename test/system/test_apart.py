@@ -12,6 +12,8 @@ import proc
 from lucid import BIN, PORT_OPTIONS, ROLES, SERVERS, XRDP, Api, token_for
 from proc import until
 
+pytestmark = pytest.mark.one_shape("processes that it makes itself")
+
 MANAGER, AGENT, SESSIONS, MONITOR = ROLES
 URLS = dict(zip(ROLES, ("RDP_SERVER_MANAGER_URL", "XRDP_INTEGRATION_URL", "RDP_SESSION_CONTROLLER_URL", "RDP_RESOURCE_MONITOR_URL")))
 BLUE = "#3366cc"

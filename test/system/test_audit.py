@@ -8,8 +8,10 @@ import threading
 import time
 import uuid
 
-import lucid
+import pytest
 import requests
+
+import lucid
 from proc import until
 
 AUDIT = "/api/v1/audit"
@@ -44,6 +46,7 @@ def lines(daemon):
             if x["service"] == "audit" and x["message"] == "audit"]
 
 
+@pytest.mark.shapes
 def test_every_change_is_an_entry(daemon):
     admin, anna = daemon.admin, daemon.api("anna")
     server = anna.create_server("audited", wait=False, auto_start=False)
@@ -68,6 +71,7 @@ def test_every_change_is_an_entry(daemon):
     assert daemon.api(None).call("GET", AUDIT).status_code == 401
 
 
+@pytest.mark.shapes
 def test_every_refused_attempt_is_an_entry(daemon):
     anna, bert, nobody = daemon.api("anna"), daemon.api("bert"), daemon.api(None)
     sid = anna.create_server("hers", wait=False, auto_start=False)["server_id"]
@@ -142,6 +146,7 @@ def test_the_rate_limit_is_folded(make_daemon):
     verify(d)
 
 
+@pytest.mark.shapes
 def test_filters_and_pages(daemon):
     anna = daemon.api("anna")
     ids = [anna.create_server(f"s{i}", wait=False, auto_start=False)["server_id"] for i in range(5)]
@@ -186,6 +191,7 @@ def test_off(make_daemon):
     assert entries(d) == [] and not lines(d)
 
 
+@pytest.mark.one_shape("the embedded store's file")
 def test_verify_names_the_first_broken_entry(daemon):
     for i in range(8):
         daemon.api("anna").create_server(f"s{i}", wait=False, auto_start=False)
@@ -228,6 +234,7 @@ def test_verify_names_the_first_broken_entry(daemon):
     assert daemon.run("verify").returncode == 2
 
 
+@pytest.mark.one_shape("the embedded store's file")
 def test_killed_under_load(daemon):
     """Killed again and again while it works: the chain is whole each time, and what was acknowledged is in the log stream, and
     in the chain but for what waited at that moment."""

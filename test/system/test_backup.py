@@ -11,6 +11,8 @@ import requests
 from lucid import SERVERS
 from proc import until
 
+pytestmark = pytest.mark.one_shape("the embedded store's file")
+
 
 WIDE = {"PORT_RANGE_START": "33000", "PORT_RANGE_END": "60000", "MAX_SERVERS_PER_USER": "100000"}  # nothing here listens on them
 

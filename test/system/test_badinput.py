@@ -11,15 +11,18 @@ import pytest
 
 import lucid
 import proc
+import shapes
 from lucid import SECRET, SERVERS, XRDP, sign, token_for
 from proc import until
+
+pytestmark = pytest.mark.shapes
 
 NEW = {"name": "sane", "auto_start": False}
 
 
 @pytest.fixture(scope="module")
-def d():
-    daemon = lucid.Daemon().start()
+def d(servers):
+    daemon = shapes.make(servers).start()
     daemon.kept = daemon.admin.create_server("kept", wait=False, auto_start=False)
     yield daemon
     daemon.end()
@@ -360,6 +363,7 @@ def test_a_stranger_on_the_port(make_daemon):
     assert d.admin.server(server["server_id"])["status"] == "running" and proc.listening(second)
 
 
+@pytest.mark.one_shape("how a process starts")
 def test_no_xrdp(make_daemon):
     # in a mount namespace where what stands for xrdp cannot be run
     d = make_daemon(start=False)
@@ -390,6 +394,7 @@ def small_disk():
         subprocess.run(["umount", "-l", path], check=True)
 
 
+@pytest.mark.one_shape("how a process starts")
 def test_data_directory_full(make_daemon, small_disk):
     d = make_daemon(start=False, range_size=200, MAX_CONCURRENT_SERVERS="1000")
     path = small_disk(d, "3m")
@@ -420,6 +425,7 @@ def test_data_directory_full(make_daemon, small_disk):
     d.stop()
 
 
+@pytest.mark.one_shape("how a process starts")
 def test_data_directory_read_only(make_daemon, small_disk):
     d = make_daemon(start=False)
     path = small_disk(d, "16m")
@@ -451,6 +457,7 @@ def said(d):
         return False
 
 
+@pytest.mark.one_shape("how a process starts")
 def test_role_port_taken(make_daemon):
     d = make_daemon(start=False)
     with socket.create_server(("127.0.0.1", d.ports["rdp-session-controller"])) as s:
@@ -475,6 +482,7 @@ BAD_SETTINGS = [
 ]
 
 
+@pytest.mark.one_shape("how a process starts")
 @pytest.mark.parametrize("settings", BAD_SETTINGS, ids=[" ".join(s) + f"-{i}" for i, s in enumerate(BAD_SETTINGS)])
 def test_bad_configuration(make_daemon, settings):
     d = make_daemon(start=False, **settings)
@@ -489,6 +497,7 @@ def test_bad_configuration(make_daemon, settings):
     assert d.run("check-config").returncode != 0
 
 
+@pytest.mark.one_shape("how a process starts")
 def test_every_fault_at_once(make_daemon):
     d = make_daemon(start=False, RDP_SERVER_MANAGER_PORT="x", LOG_LEVEL="y", MAX_CONCURRENT_SERVERS="z", JWT_SECRET="tiny")
     r = d.run("check-config")
@@ -498,6 +507,7 @@ def test_every_fault_at_once(make_daemon):
     assert "tiny" not in text
 
 
+@pytest.mark.one_shape("how a process starts")
 def test_wrong_role_lists_the_right_ones(make_daemon):
     d = make_daemon(start=False)
     r = d.run("--role", "rdp-server-manger")
@@ -508,6 +518,7 @@ def test_wrong_role_lists_the_right_ones(make_daemon):
         assert d.run(*args).returncode == 0, args
 
 
+@pytest.mark.one_shape("how a process starts")
 def test_unknown_names_in_the_configuration_file(make_daemon):
     d = make_daemon(start=False)
     path = os.path.join(d.dir, "lucid.conf")

@@ -77,6 +77,7 @@ def kill_both(d):
     d.spawn()
 
 
+@pytest.mark.shapes
 @pytest.mark.parametrize("strike", [kill_server, kill_supervisor, kill_both])
 def test_ours_dies(scene, strike):
     d, server, user, client, colours = scene
@@ -102,6 +103,7 @@ def test_ours_dies(scene, strike):
     assert not proc.marked(user_ids={user.uid})
 
 
+@pytest.mark.shapes
 def test_xrdp_dies(scene, login):
     """A new listener at once; live connections survive it."""
     d, server, user, client, colours = scene

@@ -3,6 +3,10 @@ import json
 import os
 import socket
 
+import pytest
+
+pytestmark = pytest.mark.one_shape("a host without a running program")
+
 CHECKS = ["configuration", "xrdp", "vulnerabilities", "sesman", "xorgxrdp", "pam", "desktops", "user", "ports", "namespaces", "cgroups", "disk",
           "clock", "entropy", "descriptors", "store"]
 

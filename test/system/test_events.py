@@ -108,6 +108,7 @@ def listen(request):
         s.close()
 
 
+@pytest.mark.shapes
 def test_created_changed_deleted(daemon, listen):
     s = listen(daemon, "ann")
     assert s.status == 200 and s.headers["content-type"] == "text/event-stream" and s.headers["cache-control"] == "no-store"
@@ -125,6 +126,7 @@ def test_created_changed_deleted(daemon, listen):
     assert numbers == sorted(numbers)
 
 
+@pytest.mark.shapes
 def test_a_life(daemon, listen):
     """The events of a server that is started and stopped."""
     s = listen(daemon, query="?topics=server.*")
@@ -135,6 +137,7 @@ def test_a_life(daemon, listen):
     assert all(t.startswith("server.") for t in s.topics())
 
 
+@pytest.mark.shapes
 def test_topics(daemon, listen):
     some, none = listen(daemon, query="?topics=server.deleted,server.upd*"), listen(daemon, query="?topics=session.*")
     every = listen(daemon)
@@ -154,6 +157,7 @@ def test_topics_that_are_none(daemon, query):
     assert r.json()["error"]["details"]
 
 
+@pytest.mark.shapes
 def test_ownership(daemon, listen):
     ann, bob, admin = listen(daemon, "ann"), listen(daemon, "bob"), listen(daemon)
     a, b = make(daemon.api("ann"), "one"), make(daemon.api("bob"), "two")
@@ -170,6 +174,7 @@ def test_ownership(daemon, listen):
     assert {e["user_id"] for e in again.events} == {"bob"}
 
 
+@pytest.mark.shapes
 def test_who_may(daemon):
     nobody = daemon.api(None)
     r = nobody.call("GET", "/events", expect=401)
@@ -178,6 +183,7 @@ def test_who_may(daemon):
     assert "/events" in nobody.get("/openapi.json")["paths"]
 
 
+@pytest.mark.shapes
 def test_resume(daemon, listen):
     s, ann = listen(daemon, "ann"), daemon.api("ann")
     s.wait("its place", lambda x: x.ids)
@@ -201,10 +207,10 @@ def test_resume_from_another_life(daemon, listen):
     s = listen(daemon, "ann")
     make(ann, "one")
     last = s.wait_topic("server.created")["id"]
-    pid = daemon.server_pid()
+    pid = daemon.pid_of(ROLES[0])
     daemon.kill(pid)
     s.wait_closed()
-    until("the next server", lambda: daemon.server_pid() not in (None, pid) and daemon.ready())
+    until("the next server", lambda: daemon.pid_of(ROLES[0]) not in (None, pid) and daemon.ready())
     make(daemon.api("ann"), "two")
     for old in (last, "nonsense", "0-0", "ffffffffffffffff-99999999999999999999999"):
         again = listen(daemon, "ann", last=old)

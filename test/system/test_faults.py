@@ -12,6 +12,8 @@ import requests
 from lucid import SERVERS, Api, token_for
 from proc import until
 
+pytestmark = pytest.mark.one_shape("faults on order inside a process")
+
 
 @pytest.fixture
 def faulty(make_daemon):

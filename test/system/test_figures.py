@@ -76,6 +76,7 @@ def test_promtool_and_openmetrics(daemon):
     assert set(families(open_page.text, parse_openmetrics)) >= {"rdp_requests", "rdp_calls", "process_resident_memory_bytes"}
 
 
+@pytest.mark.one_shape("the figures and the log of a process")
 def test_the_figures_there_are(daemon):
     server, _ = busy(daemon)
     proc.kill_one(daemon.admin.instance(server["server_id"])["pids"]["xrdp"])
@@ -134,6 +135,7 @@ def refs(node):
             yield from refs(item)
 
 
+@pytest.mark.one_shape("the description of a process")
 def test_openapi(daemon):
     doc = daemon.api(None).get("/openapi.json")
     assert doc["openapi"].startswith("3.1") and doc["info"]["version"]
@@ -181,6 +183,7 @@ def test_every_documented_path_answers(daemon):
         assert admin.call("POST", f"{SERVERS}/{other['server_id']}/{path}?wait=true").status_code in (200, 202)
 
 
+@pytest.mark.one_shape("the figures and the log of a process")
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_a_log_file_has_the_lines_of_both_processes(make_daemon, tmp_path, form):
     os.chmod(tmp_path, 0o755)
@@ -209,6 +212,7 @@ def test_a_log_file_has_the_lines_of_both_processes(make_daemon, tmp_path, form)
     until("its lines", lambda: len(lines("roles ready")) == 2, 10)
 
 
+@pytest.mark.one_shape("the figures and the log of a process")
 def test_a_log_file_does_not_grow_for_ever(make_daemon, tmp_path):
     """It lies in a folder of root's, where who writes it may make nothing."""
     os.chmod(tmp_path, 0o755)

@@ -16,6 +16,8 @@ from lucid import SERVERS, XRDP
 from proc import until
 from wire import Driver, Plan, answers, mutated, resets
 
+pytestmark = pytest.mark.one_shape("the gate of a process")
+
 SEED = int(os.environ.get("SEED") or random.randrange(1 << 31))
 ASAN = "asan" in lucid.BIN
 # what a figure may grow by between two equal loads: allocators keep pages (3.2 MiB were measured at most), and a sanitizer keeps what was

@@ -32,6 +32,7 @@ def keys_file(daemon):
     return glob.glob(f"{daemon.dir}/data/store/lucid.db")[0]
 
 
+@pytest.mark.shapes
 def test_the_first_answer_again(daemon):
     ann, key = daemon.api("ann"), str(uuid.uuid4())
     first = create(ann, key, {"name": "one", "description": "ä \"x\"", **IDLE}, expect=201)
@@ -49,6 +50,7 @@ def test_the_first_answer_again(daemon):
     assert names(ann) == []
 
 
+@pytest.mark.shapes
 def test_another_body_caller_or_row(daemon):
     ann, bob, key = daemon.api("ann"), daemon.api("bob"), "k"
     create(ann, key, {"name": "one", **IDLE}, expect=201)
@@ -77,6 +79,7 @@ def test_keys_that_are_some(daemon):
     assert told(create(long, "x" * 128, {"name": "s", **IDLE})) == told(first)
 
 
+@pytest.mark.shapes
 def test_a_refusal_gives_the_key_back(daemon):
     ann, key = daemon.api("ann"), "once"
     create(ann, key, {"name": "one", "port": 80, **IDLE}, expect=422)
@@ -85,6 +88,7 @@ def test_a_refusal_gives_the_key_back(daemon):
     create(ann, "more", {"name": "two", **IDLE}, expect=201)
 
 
+@pytest.mark.shapes
 def test_at_one_time(daemon):
     """Many at once: one runs, the others are told to come again or get its answer."""
     answers, go = [], threading.Barrier(12)
@@ -107,6 +111,7 @@ def test_at_one_time(daemon):
     assert names(daemon.admin) == ["one"]
 
 
+@pytest.mark.shapes
 def test_survives_a_restart(daemon):
     ann = daemon.api("ann")
     first = create(ann, "k", {"name": "one", **IDLE}, expect=201)
@@ -116,11 +121,12 @@ def test_survives_a_restart(daemon):
     assert names(daemon.admin) == ["one"]
 
 
+@pytest.mark.shapes
 def test_killed_in_between(daemon):
     """kill -9 while a creation runs: whoever asks again gets the first answer, or is told that nobody knows; one server."""
     for n in range(4):
         body, got = {"name": f"s{n}"}, []
-        pid = daemon.server_pid()
+        pid = daemon.pid_of(lucid.ROLES[0])
 
         def ask():
             try:
@@ -132,7 +138,7 @@ def test_killed_in_between(daemon):
         time.sleep(0.02 + 0.1 * n)
         daemon.kill(pid)
         t.join()
-        until("the next server", lambda: daemon.server_pid() not in (None, pid) and daemon.ready())
+        until("the next server", lambda: daemon.pid_of(lucid.ROLES[0]) not in (None, pid) and daemon.ready())
         before = [x for x in names(daemon.admin) if x == f"s{n}"]
         again = create(daemon.api("ann"), f"k{n}", body)
         assert again.status_code in (201, 409), again.text
@@ -145,6 +151,7 @@ def test_killed_in_between(daemon):
         assert [x for x in names(daemon.admin) if x == f"s{n}"].count(f"s{n}") <= 1
 
 
+@pytest.mark.one_shape("the embedded store's file")
 def test_a_claim_without_an_answer(daemon):
     """What a crash between claim and record leaves, once its time is over."""
     ann = daemon.api("ann")
@@ -157,6 +164,7 @@ def test_a_claim_without_an_answer(daemon):
     assert names(daemon.admin) == ["one"]
 
 
+@pytest.mark.one_shape("the embedded store's file")
 def test_expiry(make_daemon):
     daemon = make_daemon(range_size=34)
     ann = daemon.api("ann")

@@ -124,6 +124,7 @@ def test_as_pid_1(make_daemon, users, login):
 
 # --- restart policies
 
+@pytest.mark.shapes
 def test_xrdp_is_always_started_again(daemon, users, login):
     user, = users(1, daemon)
     user.paint(BLUE)
@@ -143,6 +144,7 @@ def test_xrdp_is_always_started_again(daemon, users, login):
     assert instance["last_exit"]["process"] == "xrdp" and instance["last_exit"]["signal"] == 9
 
 
+@pytest.mark.shapes
 @pytest.mark.parametrize("policy, sig, again", [("never", signal.SIGKILL, False), ("on-failure", signal.SIGKILL, True),
                                                ("on-failure", signal.SIGTERM, False), ("always", signal.SIGTERM, True)])
 def test_policy(daemon, policy, sig, again):

@@ -1,6 +1,8 @@
 """The process that reads bytes from the network can do nothing but that; and what root trusts is root's."""
 import os
 
+import pytest
+
 import proc
 from proc import until
 
@@ -12,6 +14,7 @@ def network_processes(d):
             and d.dir.encode() in (proc.read(f"/proc/{p}/environ", binary=True) or b"")]
 
 
+@pytest.mark.one_shape("a supervisor and its server")
 def test_the_server_has_no_power(daemon):
     server = until("the server's process", daemon.server_pid)
     s = proc.status(server)
@@ -40,6 +43,7 @@ def test_the_server_has_no_power(daemon):
     daemon.api(None).call("GET", "/health", expect=200)
 
 
+@pytest.mark.one_shape("a supervisor and its server")
 def test_every_process_but_the_supervisor(daemon):
     daemon.admin.create_server("one")
     ours = network_processes(daemon)

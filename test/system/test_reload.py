@@ -16,6 +16,8 @@ from lucid import SERVERS, Api, sign, token_for
 from proc import until
 from test_events import Stream
 
+pytestmark = pytest.mark.one_shape("the configuration file of a process")
+
 NEW_SECRET = "another secret for tests alone, of more than 32 bytes"
 
 

@@ -10,16 +10,17 @@ LIST, USAGE = "/api/v1/sessions", "/api/v1/resources/usage"
 BLUE = "#3366cc"
 
 
-@pytest.fixture(params=["one process", "three"])
+@pytest.fixture(params=["as it is", pytest.param("three", marks=pytest.mark.one_shape("processes that it makes itself"))])
 def shape(request, make_daemon, apart):  # noqa: F811
     """The manager, who is asked for sessions, who for figures, and the agent."""
-    if request.param == "one process":
+    if request.param == "as it is":
         d = make_daemon()
         return d, d, d, d
     manager, agent, rest = apart([MANAGER], [AGENT], [SESSIONS, MONITOR])
     return manager, rest, rest, agent
 
 
+@pytest.mark.shapes
 def test_sessions_and_figures(shape, users, login):
     manager, sessions, monitor, agent = shape
     user, = users(1, manager, agent)
@@ -67,6 +68,7 @@ def test_sessions_and_figures(shape, users, login):
     sessions.api("admin", SESSIONS).call("GET", LIST + "?status=asleep", expect=422)
 
 
+@pytest.mark.one_shape("processes that it makes itself")
 def test_agent_gone(apart):  # noqa: F811
     """A host that does not answer is named; what is left is the answer."""
     manager, agent, rest = apart([MANAGER], [AGENT], [SESSIONS, MONITOR])

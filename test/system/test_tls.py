@@ -19,6 +19,8 @@ import proc
 from lucid import ROLES, SERVERS, Api, free_ports, token_for
 from proc import until
 
+pytestmark = pytest.mark.one_shape("the listeners of a process")
+
 MANAGER, AGENT, SESSIONS, MONITOR = ROLES
 KEYS = {"MASTER_KEY": "a master key for tests alone, of more than 32 bytes"}
 

@@ -94,6 +94,7 @@ def test_tokens_of_an_issuer(make_daemon, folder, kind):
     d.end(check=False)
 
 
+@pytest.mark.one_shape("the files and the memory of a process")
 def test_keys_are_exchanged_in_their_file(make_daemon, folder):
     first, second = Issuer(folder, "ES256"), Issuer(folder, "ES256", "second")
     d = make_daemon(JWT_ALGORITHM="ES256", JWT_PUBLIC_KEY_FILE=public_file(folder, first))
@@ -220,6 +221,7 @@ def crash(pid):
     return os.WCOREDUMP(status)
 
 
+@pytest.mark.one_shape("the files and the memory of a process")
 @pytest.mark.skipif("asan" in lucid.BIN, reason="a sanitizer takes the signal itself, and writes no core")
 def test_no_core_is_written(make_daemon, folder):
     """However the host is set up: what cannot be dumped has no core to look through. Nor does another process of the same user

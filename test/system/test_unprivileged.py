@@ -12,6 +12,8 @@ import proc
 from lucid import BIN, ROLES, SERVERS, XRDP
 from proc import until
 
+pytestmark = pytest.mark.one_shape("a program that an ordinary user starts")
+
 BLUE = "#3366cc"
 NO_MOUNTS = ["capsh", "--drop=cap_sys_admin", "--", "-c", 'exec "$@"', "sh"]
 
