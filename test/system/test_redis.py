@@ -125,13 +125,17 @@ def test_limits_alone(two, make_redis):
 
 
 def test_limits_elsewhere(two, make_redis):
-    """Both settings, two places: limits in one, events in the other."""
+    """Both settings, two places, one of them a name: limits in one, events in the other."""
     events, limits = make_redis(), make_redis()
-    a, _ = two(REDIS_URL=events.url(), RATE_LIMIT_STORAGE_URL=limits.url(), REDIS_MAX_CONNECTIONS="3", **LIMITS)
+    by_name = events.url().replace("127.0.0.1", "localhost")
+    a, _ = two(REDIS_URL=by_name, RATE_LIMIT_STORAGE_URL=limits.url(), REDIS_MAX_CONNECTIONS="3", **LIMITS)
     healthy(a)
     assert asks(a, "ann", 2) == 2
     assert [k for k in limits.keys() if k.startswith("lucid:rate:")] and not [k for k in events.keys() if k.startswith("lucid:rate:")]
     assert [k for k in events.keys() if k.startswith("lucid:role:")]
+    page = a.api(None).call("GET", "/metrics", expect=200).content
+    checked = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, timeout=20, check=False)
+    assert b"redis" not in checked.stdout + checked.stderr and b"shared" not in checked.stdout + checked.stderr, checked.stderr
 
 
 # --- events

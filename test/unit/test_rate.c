@@ -122,10 +122,37 @@ static void test_addresses_of_one_network(UNUSED void **state)
 	}
 }
 
+/* What a bucket kept elsewhere says reads as our own would. */
+static void test_elsewhere(UNUSED void **state)
+{
+	struct rate *r = rate_new(usual);
+	struct rate_answer a;
+	int64_t step = 1, depth = 1;
+	assert_false(rate_cost(r, RATE_BAD_TOKENS, &step, &depth)); /* no limit */
+	assert_true(rate_cost(r, RATE_SESSIONS, &step, &depth));
+	assert_int_equal(step, 6000000);
+	assert_int_equal(depth, 60000000);
+	rate_answer_of(r, RATE_SESSIONS, true, step, &a); /* the first one of a full bucket */
+	assert_true(a.allowed);
+	assert_int_equal(a.limit, 10);
+	assert_int_equal(a.remaining, 9);
+	assert_int_equal(a.reset_s, 6);
+	assert_int_equal(a.retry_s, 0);
+	rate_answer_of(r, RATE_SESSIONS, false, depth - 1000000, &a); /* empty, the next one in five seconds */
+	assert_false(a.allowed);
+	assert_int_equal(a.remaining, 0);
+	assert_int_equal(a.retry_s, 5);
+	assert_int_equal(a.reset_s, 59);
+	rate_answer_of(r, RATE_SESSIONS, false, depth + 5, &a); /* the limits were lowered here, not yet there */
+	assert_int_equal(a.remaining, 0);
+	assert_int_equal(a.retry_s, 7);
+	rate_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_burst),
+		cmocka_unit_test(test_elsewhere), cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_refill),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_bounded),
