@@ -1,37 +1,16 @@
 /*
- * redis_link: a connection to Redis that comes back by itself. Floor F3, loop thread only, never blocks. The only user of
- * hiredis, which knows no time-outs: a connection that does not stand in 300 ms, and one whose oldest question waits for
- * 500 ms, is given up and dialled again, after 50 ms at first and 2 s at last. Whoever asks while it is away is refused at
- * once; whoever had asked hears REDIS_NOTHING, exactly once. Not for: what is asked (rate_redis.h, bus/redis_events.h).
+ * redis_link: a connection to Redis that comes back by itself. Floor F3, loop thread only, never blocks. hiredis knows no
+ * time-outs, so a connection that does not stand in 300 ms, and one whose oldest question waits for 500 ms, is given up and
+ * dialled again, after 50 ms at first and 2 s at last. Whoever asks while it is away is refused at once; whoever had asked hears
+ * REDIS_NOTHING, exactly once. Not for: hiredis itself (redis_wire.h), what is asked (rate_redis.h, bus/redis_events.h).
  */
 #ifndef CACHE_REDIS_LINK_H
 #define CACHE_REDIS_LINK_H
 
 #include "cache/redis_url.h"
-#include "lucid/loop.h"
+#include "cache/redis_wire.h"
 
 #define REDIS_MAX_PENDING 4096 /* questions without an answer; past that ERR_BUSY at once */
-#define REDIS_MAX_ITEMS 8      /* of a list that is looked at; a longer one is cut */
-#define REDIS_MAX_REPLY (1 << 20)
-
-enum redis_kind {
-	REDIS_NOTHING, /* the connection went before the answer came; it may have been done */
-	REDIS_NIL,
-	REDIS_NUMBER,
-	REDIS_TEXT,
-	REDIS_LIST,
-	REDIS_FAULT, /* text says what, beginning with its code: "NOSCRIPT …" */
-};
-struct redis_answer {
-	enum redis_kind kind;
-	int64_t number;
-	const char *text; /* terminated; "" unless TEXT or FAULT */
-	size_t len;
-	const struct redis_answer *items;
-	size_t n;
-};
-/* Borrowed for the length of the call. */
-typedef void (*redis_done)(const struct redis_answer *a, void *arg);
 
 struct resolver;
 struct redis_link;
