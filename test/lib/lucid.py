@@ -58,6 +58,11 @@ def token_for(sub, *roles, ttl=3600, **more):
     return sign({"sub": sub, "roles": list(roles or ("user",)), "iat": now, "exp": now + ttl, **more})
 
 
+def of_store(checks):
+    """What readiness says of the store, whichever it is."""
+    return checks.get("mongodb") or checks["store"]
+
+
 def free_ports(n, low=20000, high=32000):
     """n neighbouring ports that nobody has."""
     for _ in range(200):

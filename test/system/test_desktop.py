@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+import lucid
 import proc
 from lucid import SERVERS, XRDP, token_for
 from proc import until
@@ -168,7 +169,7 @@ def test_every_role_answers(daemon):
         assert health["status"] == "healthy" and set(daemon.beside(role)) == set(health["roles"])
         assert nobody.get("/health/live")["alive"] is True
         ready = nobody.get("/health/ready")
-        assert ready["ready"] is True and ready["checks"]["store"]["status"] == "healthy"
+        assert ready["ready"] is True and lucid.of_store(ready["checks"])["status"] == "healthy"
         assert nobody.call("GET", "/metrics", expect=200).text.startswith("#")
         assert nobody.call("GET", "/nowhere", expect=404).json()["error"]["code"] == "LUCID_ERR_0006"
         assert nobody.call("GET", SERVERS, expect=401).headers["WWW-Authenticate"].startswith("Bearer")

@@ -1,0 +1,149 @@
+"""A MongoDB or a Redis that dies, freezes, is slow, cut off, or forgets: no acknowledged write is lost, nothing is done twice, every
+request is answered by its deadline, and all is well again within ten seconds of the cause ending, by itself."""
+import pytest
+
+import mongo
+import proc
+from faults import HEALED_S, Writers, checks
+from lucid import ROLES, of_store
+from proc import until
+from relay import Relay
+
+pytestmark = pytest.mark.one_shape("processes that it makes itself")
+
+
+@pytest.fixture
+def split(make_daemon):
+    return lambda shape, **settings: make_daemon(start=False, shape=shape, range_size=300, **settings)
+
+
+# --- MongoDB
+
+@pytest.fixture
+def own_mongo():
+    """A server of the test's own and a relay before it; they end after all that use them."""
+    with mongo.MongoServer() as server, Relay(server.port) as relay:
+        yield server, relay
+
+
+@pytest.fixture
+def with_mongo(own_mongo, split):
+    """All roles on it, through the relay."""
+    server, relay = own_mongo
+    return split("split", MONGODB_URL=server.url("lucid_faults", relay.port), REQUEST_TIMEOUT="3", STORE_TIMEOUT_MS="2000").start(), server, relay
+
+
+def kill(server, relay):
+    server.kill()
+
+
+def freeze(server, relay):
+    server.freeze()
+
+
+def cut(server, relay):
+    relay.cut()
+
+
+def cut_answers(server, relay):
+    relay.cut("from")
+
+
+def unfreeze(server, relay):
+    server.thaw()
+
+
+def start(server, relay):
+    server.start()
+
+
+def heal(server, relay):
+    relay.heal()
+    relay.reset()  # what was lost on them leaves them of no use
+
+
+@pytest.mark.parametrize("harm, mend", [(kill, start), (freeze, unfreeze), (cut, heal), (cut_answers, heal)], ids=["killed", "frozen", "cut off", "unheard"])
+def test_mongodb_is_away(with_mongo, harm, mend):
+    """Killed, frozen, or out of reach: writes are refused by their deadline, readiness says so, and nothing that was told is lost."""
+    d, server, relay = with_mongo
+    with Writers(d) as w:
+        w.wait(10)
+        harm(server, relay)
+        until("a refusal", lambda: w.answers[-1] in (503, 504), HEALED_S)
+        until("to be told", lambda: of_store(checks(d))["status"] == "unhealthy", HEALED_S)
+        assert of_store(checks(d))["message"]
+        for role in ROLES:
+            assert d.api(None, role).call("GET", "/health", timeout=5).status_code == 200
+        mend(server, relay)
+        until("readiness", d.ready, HEALED_S)
+        w.wait(10)
+    assert w.slowest < 30
+
+
+def test_mongodb_restarts_again_and_again(with_mongo):
+    d, server, _ = with_mongo
+    with Writers(d) as w:
+        for _ in range(3):
+            w.wait(5)
+            server.restart()
+        w.wait(10)
+
+
+def test_mongodb_is_slow(with_mongo):
+    """Late answers are answers; past the time that is allowed it is a refusal, and neither is done twice."""
+    d, _, relay = with_mongo
+    with Writers(d) as w:
+        w.wait(5)
+        relay.slow(0.3)
+        w.wait(2)
+        relay.slow(4)
+        until("a refusal", lambda: w.answers[-1] in (503, 504), HEALED_S)
+        relay.heal()
+        w.wait(10)
+
+
+# --- Redis
+
+@pytest.fixture
+def with_redis(make_redis, split):
+    server = make_redis()
+    return split("split-redis", REDIS_URL=server.url()).start(), server
+
+
+def down(server):
+    server.kill()
+
+
+def up_again(server):
+    server.start()
+
+
+@pytest.mark.parametrize("harm, mend", [(down, up_again), (lambda r: r.freeze(), lambda r: r.thaw())], ids=["killed", "frozen"])
+def test_redis_is_away(with_redis, harm, mend):
+    """Everything goes on; readiness says degraded, and that it is over."""
+    d, server = with_redis
+    with Writers(d) as w:
+        w.wait(10)
+        harm(server)
+        w.wait(20)
+        until("to be told", lambda: checks(d)["redis"]["status"] == "unhealthy", 15)
+        page = d.api(None).get("/health/ready")
+        assert page["ready"] is True and page["degraded"] is True
+        sid = d.admin.create_server("meanwhile")["server_id"]
+        proc.kill_one(d.admin.instance(sid)["pids"]["xrdp"])
+        until("running", lambda: d.admin.server(sid)["status"] == "running" and d.admin.instance(sid)["restarts"] == 1, 15)
+        mend(server)
+        until("it to be taken up again", lambda: all(checks(d, role)["redis"]["status"] == "healthy" for role in ROLES), HEALED_S)
+        w.wait(10)
+    assert set(w.answers) <= {201, 409}, set(w.answers)
+
+
+def test_redis_is_flushed(with_redis):
+    d, server = with_redis
+    with Writers(d) as w:
+        for _ in range(5):
+            w.wait(5)
+            server.flush()
+            server.flush_scripts()
+    assert set(w.answers) == {201}
+    assert all(checks(d, role)["redis"]["status"] == "healthy" for role in ROLES)
