@@ -2,6 +2,7 @@
 
 #include "lucid/clock.h"
 #include "lucid/list.h"
+#include "lucid/nodes.h"
 
 #define SPARE_MS 500 /* left of the caller's time for the answer itself */
 
@@ -150,16 +151,44 @@ void fanout_ask_as_caller(struct fanout *f, const struct op *op, json_t *query, 
 	ask(f, op, query, fn)->as = true;
 }
 
-void fanout_ask_nodes(struct fanout *f, UNUSED struct nodes *nodes, const char *here, const char *only,
-		      const struct op *op, fanout_reply fn)
+/* On a store of one host's own there is one agent, wherever its process is. */
+static bool many(struct nodes *nodes)
 {
-	if (!only || strcmp(only, here) == 0)
+	return nodes && nodes_shared(nodes) && nodes_known(nodes);
+}
+
+struct each {
+	struct fanout *f;
+	const char *only;
+	const struct op *op;
+	fanout_reply fn;
+};
+
+static bool ask_node(const struct node_info *node, void *arg)
+{
+	const struct each *e = arg;
+	if (e->only && strcmp(e->only, node->name) != 0)
+		return true;
+	if (node->status == NODE_UNREACHABLE)
+		fanout_miss(e->f, node->name); /* its beat has stopped: not waited for */
+	else
+		fanout_ask(e->f, e->op, node->name, NULL, NULL, e->fn);
+	return true;
+}
+
+void fanout_ask_nodes(struct fanout *f, struct nodes *nodes, const char *here, const char *only, const struct op *op,
+		      fanout_reply fn)
+{
+	struct each e = { f, only, op, fn };
+	if (many(nodes))
+		nodes_each(nodes, ask_node, &e);
+	else if (!only || strcmp(only, here) == 0)
 		fanout_ask(f, op, here, NULL, NULL, fn);
 }
 
-bool fanout_knows(UNUSED struct nodes *nodes, const char *here, const char *node)
+bool fanout_knows(struct nodes *nodes, const char *here, const char *node)
 {
-	return strcmp(node, here) == 0;
+	return many(nodes) ? nodes_find(nodes, node) != NULL : strcmp(node, here) == 0;
 }
 
 void fanout_go(struct fanout *f)
