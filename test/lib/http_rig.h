@@ -120,7 +120,7 @@ static void rig_handle(struct http_req *r, void *arg)
 	}
 }
 
-static struct blob *rig_refusal(int status, const char *why, char id[HTTP_ID_SIZE], UNUSED void *arg)
+static struct blob *rig_refusal(int status, const char *why, UNUSED const char *peer, char id[HTTP_ID_SIZE], UNUSED void *arg)
 {
 	char text[300];
 	memcpy(id, "rig", 4);
