@@ -15,6 +15,7 @@
 #define CALLS_MAX 4096	 /* under way to all of them together */
 #define CONNECTIONS_MAX 64 /* with a call on them, to one of them */
 #define WAITING_MAX 512	 /* calls that wait for one of those; past it they are refused at once */
+#define ANSWERS_MAX (64u << 20) /* bytes of their answers that are not whole yet */
 #define CHECK_MS 4500
 
 /* A process behind a URL: of roles, of nodes, or of both. */
@@ -57,6 +58,7 @@ static struct http_client *make_client(struct loop *l, const struct http_tls *tl
 	char why[256];
 	struct http_client *client = http_client_new(l, CALLS_MAX);
 	http_client_limit_place(client, CONNECTIONS_MAX, WAITING_MAX);
+	http_client_limit_answers(client, ANSWERS_MAX);
 	if (tls->cert && http_client_tls(client, tls, why, sizeof why) < 0)
 		log_error("server", "TLS to other roles: %s", why);
 	return client;

@@ -49,6 +49,7 @@ struct http_client {
 	struct evdns_base *dns; /* made with the first name */
 	struct ssl_ctx_st *tls; /* made with the first https://, or given */
 	unsigned in_flight, max_in_flight, max_busy, max_waiting;
+	size_t gathered, max_gathered; /* bytes of the answers that come */
 	struct list calls, busy, ways;
 	struct http_pool pool;
 	struct loop_task pump;
@@ -88,6 +89,12 @@ static void way_leave(struct http_call *call)
 
 /* --- the end of a call */
 
+static void forget_gathered(struct http_client *c, struct link *k)
+{
+	c->gathered -= k->counted;
+	k->counted = 0;
+}
+
 static void call_free(struct http_call *call)
 {
 	list_remove(&call->node);
@@ -96,8 +103,10 @@ static void call_free(struct http_call *call)
 	loop_timer_free(call->deadline);
 	if (call->request)
 		evbuffer_free(call->request);
-	if (call->link)
+	if (call->link) {
+		forget_gathered(call->client, call->link);
 		call->link->call = NULL;
+	}
 	free(call);
 }
 
@@ -140,6 +149,16 @@ static void on_link_lost(struct link *k, void *arg)
 		pool_doom(&c->pool, k);
 }
 
+static void on_link_more(struct link *k, void *arg)
+{
+	struct http_client *c = arg;
+	size_t len = evbuffer_get_length(k->answer.body);
+	c->gathered += len - k->counted;
+	k->counted = len;
+	if (c->gathered > c->max_gathered && k->call)
+		call_fail(k->call, "the answers that come at this moment are larger together than allowed");
+}
+
 static void on_link_answer(struct link *k, void *arg)
 {
 	struct http_client *c = arg;
@@ -147,6 +166,7 @@ static void on_link_answer(struct link *k, void *arg)
 	struct http_result res = { HTTP_ANSWERED, k->answer.status, "", &k->answer };
 	call->link = NULL;
 	k->call = NULL;
+	forget_gathered(c, k);
 	/* kept only afterwards: a callback that asks again must not get a connection that is still in this answer */
 	call_end(call, &res);
 	if (link_may_stay(k))
@@ -227,7 +247,7 @@ static struct evbuffer *make_request(const struct http_ask *ask, const struct ht
 /* It waits no longer. */
 static void start(struct http_call *call)
 {
-	static const struct link_events events = { on_link_answer, on_link_lost, NULL };
+	static const struct link_events events = { on_link_answer, on_link_lost, on_link_more };
 	struct http_client *c = call->client;
 	struct way *w = call->way;
 	struct evbuffer *request = TAKE_PTR(call->request);
@@ -314,6 +334,7 @@ struct http_client *http_client_new(struct loop *l, unsigned max_in_flight)
 	signal(SIGPIPE, SIG_IGN);
 	c->loop = l;
 	c->max_in_flight = c->max_busy = max_in_flight;
+	c->max_gathered = SIZE_MAX;
 	list_init(&c->calls);
 	list_init(&c->busy);
 	list_init(&c->ways);
@@ -326,6 +347,11 @@ void http_client_limit_place(struct http_client *c, unsigned connections, unsign
 {
 	c->max_busy = connections;
 	c->max_waiting = waiting;
+}
+
+void http_client_limit_answers(struct http_client *c, size_t bytes)
+{
+	c->max_gathered = bytes;
 }
 
 void http_client_free(struct http_client *c)

@@ -37,6 +37,8 @@ void http_client_free(struct http_client *c); /* takes NULL; not from a callback
 /* To one host and port, or socket: at most so many connections with a call on them, and calls that wait for one. As many as
  * there may be calls, and none that wait, unless this says otherwise. */
 void http_client_limit_place(struct http_client *c, unsigned connections, unsigned waiting);
+/* Of all answers that are not whole yet, together; what would exceed it fails. No bound unless this says otherwise. */
+void http_client_limit_answers(struct http_client *c, size_t bytes);
 /* For https:// from now on: authorities that are trusted besides the system's, and the certificate to show when asked. 0, or
  * -ERR_INVALID with a sentence in why[size]. May be called again; before it there are the system's authorities alone. */
 int http_client_tls(struct http_client *c, const struct http_tls *t, char *why, size_t size);

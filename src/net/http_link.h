@@ -27,6 +27,7 @@ struct link {
 	struct list node; /* the owner's */
 	void *call;	  /* the owner's */
 	int64_t idle_since_ms;
+	size_t counted;	  /* the owner's */
 	struct http_url place; /* without its path */
 	const struct link_events *events;
 	void *arg;
