@@ -15,6 +15,7 @@
 #include "lucid/pool.h"
 #include "lucid/str.h"
 #include "store/mongo_db.h"
+#include "store/mongo_module.h"
 #include "store/mongo_order.h"
 
 #define DEFAULT_DATABASE "lucid_rdp"
@@ -308,7 +309,10 @@ static void set_default(mongoc_uri_t *u, const char *option, int64_t value)
 
 static mongoc_uri_t *make_uri(const struct store_options *o)
 {
-	mongoc_uri_t *u = mongoc_uri_new(o->url);
+	bson_error_t e; /* what it says could quote the password */
+	mongoc_uri_t *u = mongoc_uri_new_with_error(o->url, &e);
+	if (!u)
+		return NULL;
 	int64_t threads = MAX(o->max_clients, 1);
 	set_default(u, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, MIN(SELECTION_MS, o->timeout_ms));
 	set_default(u, MONGOC_URI_CONNECTTIMEOUTMS, CONNECT_MS);
@@ -339,20 +343,21 @@ static void start_eye(struct store_driver *d)
 	}
 }
 
-struct store *store_open_mongo(struct loop *l, const struct store_options *o, void (*on_open)(int err, const char *why, void *arg), void *arg)
+/* What open_mongo.c looks for in this module. */
+const char store_mongo_version[] = LUCID_VERSION;
+
+struct store *store_mongo_open(struct loop *l, const struct store_options *o, void (*on_open)(int err, const char *why, void *arg), void *arg)
 {
 	static const struct store_driver_ops ops = { false, submit, end };
-	char why[MONGO_WHY];
 	pthread_condattr_t attr;
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	if (store_check_mongo_url(o->url, why, sizeof why) < 0) {
-		log_error("store", "MONGODB_URL: %s", why);
-		return NULL;
-	}
 	pthread_once(&once, library_begin);
+	mongoc_uri_t *uri = make_uri(o);
+	if (!uri)
+		return NULL;
 	struct store_driver *d = XNEW(struct store_driver);
 	d->loop = l;
-	d->uri = make_uri(o);
+	d->uri = uri;
 	const char *database = mongoc_uri_get_database(d->uri);
 	d->database = xstrdup(database && *database ? database : DEFAULT_DATABASE);
 	d->look_uri = mongoc_uri_copy(d->uri);

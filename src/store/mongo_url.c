@@ -1,37 +1,129 @@
-/* mongo_url: what is wrong with a connection string, in words that show nothing of it. Nothing here starts the library, so that
- * the supervisor may ask before it forks. */
-#include <mongoc/mongoc.h>
-
+/* mongo_url: what is wrong with a connection string, in words that show nothing of it. Read without the library, which is in the
+ * module alone; what passes here and not there, an option perhaps, is said when the store is opened. */
 #include <stdio.h>
 
 #include "lucid/str.h"
 #include "store/open.h"
 
+#define FORM "it is no MongoDB connection string: mongodb://user:password@host:port/database, with what is special in user and password percent-encoded"
+
+struct parts {
+	const char *login, *hosts, *database;
+	size_t login_len, hosts_len, database_len;
+};
+
+static const char *after(const char *s, const char *prefix)
+{
+	return str_starts(s, prefix) ? s + strlen(prefix) : NULL;
+}
+
+static bool is_percented(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (s[i] == '%' && (i + 2 >= n || strspn(s + i + 1, "0123456789abcdefABCDEF") < 2))
+			return false;
+	return true;
+}
+
+/* user[:password], or nothing at all */
+static bool is_login(const char *s, size_t n)
+{
+	const char *colon = memchr(s, ':', n);
+	bool one = !colon || !memchr(colon + 1, ':', n - (size_t)(colon + 1 - s));
+	return n && s[0] != ':' && one && !memchr(s, '@', n) && is_percented(s, n);
+}
+
+/* name, name:port, [v6], [v6]:port, or a socket's path with %2F */
+static bool is_host(const char *s, size_t n)
+{
+	const char *end = n && s[0] == '[' ? memchr(s, ']', n) : NULL;
+	if (n && s[0] == '[' && !end)
+		return false;
+	size_t name = end ? (size_t)(end + 1 - s) : 0;
+	while (!end && name < n && s[name] != ':')
+		name++;
+	char port[8] = "";
+	int64_t number;
+	if (name < n && (s[name] != ':' || n - name - 1 >= sizeof port))
+		return false;
+	if (name < n) {
+		memcpy(port, s + name + 1, n - name - 1);
+		if (!str_int(port, 1, 65535, &number))
+			return false;
+	}
+	return name > (end ? 2u : 0u) && is_percented(s, name);
+}
+
+static bool are_hosts(const char *s, size_t n)
+{
+	for (;;) {
+		const char *comma = memchr(s, ',', n);
+		size_t len = comma ? (size_t)(comma - s) : n;
+		if (!is_host(s, len))
+			return false;
+		if (!comma)
+			return true;
+		s += len + 1;
+		n -= len + 1;
+	}
+}
+
+static bool split(const char *url, struct parts *ret)
+{
+	const char *p = after(url, "mongodb://");
+	if (!p)
+		p = after(url, "mongodb+srv://");
+	*ret = (struct parts){ 0 };
+	if (!p)
+		return false;
+	size_t n = strcspn(p, "/?");
+	const char *at = memchr(p, '@', n);
+	if (at) {
+		ret->login = p;
+		ret->login_len = (size_t)(at - p);
+		n -= ret->login_len + 1;
+		p = at + 1;
+	}
+	ret->hosts = p;
+	ret->hosts_len = n;
+	if (p[n] == '/') {
+		ret->database = p + n + 1;
+		ret->database_len = strcspn(ret->database, "?");
+	}
+	return (!ret->login || is_login(ret->login, ret->login_len)) && are_hosts(ret->hosts, ret->hosts_len) &&
+	       (!ret->database || strcspn(ret->database, "/\\ .\"$*<>:|") >= ret->database_len);
+}
+
 int store_check_mongo_url(const char *url, char *why, size_t size)
 {
-	bson_error_t e = { 0 };
-	mongoc_uri_t *u = mongoc_uri_new_with_error(url, &e);
-	if (!u) /* what it says could quote the password */
-		snprintf(why, size, "it is no MongoDB connection string: mongodb://user:password@host:port/database, with what is special in user and password percent-encoded");
-	const char *database = u ? mongoc_uri_get_database(u) : NULL;
 	static const char *const theirs[] = { "admin", "local", "config" };
-	int rc = u ? 0 : -ERR_INVALID;
-	for (size_t i = 0; rc == 0 && database && i < ARRAY_LEN(theirs); i++)
-		if (str_eq(database, theirs[i])) {
-			snprintf(why, size, "the database %s is MongoDB's own: name another one, and give authSource=%s as an option where the login is there", database, database);
-			rc = -ERR_INVALID;
+	struct parts u;
+	if (!split(url, &u)) {
+		snprintf(why, size, "%s", FORM);
+		return -ERR_INVALID;
+	}
+	for (size_t i = 0; u.database && i < ARRAY_LEN(theirs); i++)
+		if (strlen(theirs[i]) == u.database_len && !strncmp(u.database, theirs[i], u.database_len)) {
+			snprintf(why, size, "the database %s is MongoDB's own: name another one, and give authSource=%s as an option where the login is there", theirs[i], theirs[i]);
+			return -ERR_INVALID;
 		}
-	mongoc_uri_destroy(u);
-	return rc;
+	return 0;
+}
+
+static bool is_loopback(const char *s, size_t n)
+{
+	return (n >= 9 && !strncmp(s, "localhost", 9) && (n == 9 || s[9] == ':')) || (n >= 5 && !strncmp(s, "[::1]", 5)) || (n >= 4 && !strncmp(s, "127.", 4));
 }
 
 bool store_mongo_url_is_loopback(const char *url)
 {
-	mongoc_uri_t *u = mongoc_uri_new(url);
-	const mongoc_host_list_t *h = u ? mongoc_uri_get_hosts(u) : NULL;
-	bool all = h != NULL;
-	for (; h; h = h->next)
-		all &= str_eq(h->host, "localhost") || str_eq(h->host, "::1") || str_starts(h->host, "127.");
-	mongoc_uri_destroy(u);
+	struct parts u;
+	bool all = split(url, &u);
+	for (size_t at = 0; all && at < u.hosts_len; at++) {
+		const char *comma = memchr(u.hosts + at, ',', u.hosts_len - at);
+		size_t len = comma ? (size_t)(comma - u.hosts) - at : u.hosts_len - at;
+		all = is_loopback(u.hosts + at, len);
+		at += len;
+	}
 	return all;
 }

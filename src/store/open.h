@@ -24,8 +24,9 @@ struct store_options {
 struct store *store_open_embedded(struct loop *l, const struct store_options *o,
 				  void (*on_open)(int err, const char *why, void *arg), void *arg);
 /* The same on MongoDB, or what speaks its protocol: returns at once, and on_open tells. A server that is away is looked for all
- * the time, and what is asked meanwhile fails at once. Final (-ERR_INVALID): a newer schema, or another program's database. NULL,
- * with a line in the log, when the URL is not one (store_check_mongo_url says why, without what is secret in it). */
+ * the time, and what is asked meanwhile fails at once. Final (-ERR_INVALID): a newer schema, another program's database, a URL that is
+ * none (store_check_mongo_url says so before, without what is secret in it), or a driver that is not there: it is a module of its own,
+ * lucid-rdp-mongodb.so, loaded here and not before, as its library would cost every start 4 MiB and 9 ms. */
 struct store *store_open_mongo(struct loop *l, const struct store_options *o,
 			       void (*on_open)(int err, const char *why, void *arg), void *arg);
 int store_check_mongo_url(const char *url, char *why, size_t size);

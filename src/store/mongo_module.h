@@ -1,0 +1,11 @@
+/* mongo_module: what open_mongo.c looks for in the module with the MongoDB driver. Floor F3. */
+#ifndef STORE_MONGO_MODULE_H
+#define STORE_MONGO_MODULE_H
+
+#include "store/open.h"
+
+extern const char store_mongo_version[]; /* of the program it was built with; no other may load it */
+/* store_open_mongo; NULL: the library does not take the URL. */
+struct store *store_mongo_open(struct loop *l, const struct store_options *o, void (*on_open)(int err, const char *why, void *arg), void *arg);
+
+#endif
