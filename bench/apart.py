@@ -12,6 +12,8 @@ import time
 import requests
 
 from measure import BENCH, LOAD_CPU, ROOT, SECONDS, cpu_seconds, daemon, lucid, pin, proc, pss_kib, row, sh, wrk
+import mongo
+import redis
 
 PEER_PYTHON = os.path.join(ROOT, "build/peer/bin/python")
 
@@ -75,4 +77,92 @@ def events():
         d.end(check=False)
 
 
-APART = (events,)
+# --- the same work done by others
+
+class Peer:
+    """bench/peer as four processes on a database and a Redis of their own."""
+
+    def __init__(self, mongo_url, redis_url):
+        if not os.path.exists(PEER_PYTHON):
+            sh("python3", "-m", "venv", os.path.dirname(os.path.dirname(PEER_PYTHON)))
+            sh(PEER_PYTHON, "-m", "pip", "install", "-q", "-r", "bench/peer/requirements.txt")
+        first = lucid.free_ports(4)
+        env = {**os.environ, "MONGODB_URL": mongo_url, "REDIS_URL": redis_url, "JWT_SECRET": lucid.SECRET}
+        self.ports = [first + i for i in range(4)]
+        with open(os.devnull, "wb") as nothing:  # its access log: written, as ours is, and read by nobody
+            self.processes = [subprocess.Popen([PEER_PYTHON, "bench/peer/app.py", role, str(port), f"http://127.0.0.1:{first}"], env=env,
+                                               stdout=nothing, stderr=nothing) for role, port in zip(lucid.ROLES, self.ports)]
+        for port in self.ports:
+            proc.until("the peer", lambda at=port: answers(at), 30)
+
+    def pids(self):
+        return [p.pid for p in self.processes]
+
+    def end(self):
+        for p in self.processes:
+            p.kill()
+            p.wait()
+
+
+def answers(port):
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/health", timeout=2).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def created(port, token, clients=8):
+    """Creations a second, each answered before the next of its client."""
+    out = sh("taskset", "-c", LOAD_CPU, f"{BENCH}/load", "creates", str(port), token, str(clients), f"{SECONDS:g}")
+    if " bad 0 " not in out:
+        raise AssertionError(out)
+    return float(out.split()[-1])
+
+
+def work(name, ports, pids):
+    """GET of one, list of 20, GET through another role, creations: the rates, and what the processes hold."""
+    token = lucid.token_for("admin", "admin")
+    base = f"http://127.0.0.1:{ports[0]}"
+    head = {"Authorization": f"Bearer {token}"}
+    ids = [requests.post(base + lucid.SERVERS, json={"name": f"bench {i}", "auto_start": False}, headers=head, timeout=10).json()["server_id"]
+           for i in range(20)]
+    for pid in pids:
+        pin(pid)
+    one = f"{lucid.SERVERS}/{ids[0]}"
+    rates = {
+        "GET": wrk(base + one, token)[0],
+        "list of 20": wrk(base + lucid.SERVERS, token, connections=16)[0],
+        "GET through another role": wrk(f"http://127.0.0.1:{ports[3]}{one}", token)[0],
+        "creations": created(ports[0], token),
+    }
+    held = sum(pss_kib(p) for p in pids) / 1024
+    return {"name": name, "rates": rates, "MiB": held}
+
+
+def peer():
+    """The same calls to the usual Python stack and to the program: in one process on its own store, and in four on the same database."""
+    results = []
+    with mongo.MongoServer() as database, redis.RedisServer() as cache:
+        p = Peer(database.url("peer"), cache.url())
+        try:
+            results.append(work("FastAPI", p.ports, p.pids()))
+        finally:
+            p.end()
+        d = daemon(MAX_SERVERS_PER_USER="100000", PORT_RANGE_START="33000", PORT_RANGE_END="60000")
+        try:
+            results.append(work("one process, its own store", list(d.ports.values()), [d.supervisor, d.server_pid()]))
+        finally:
+            d.end(check=False)
+        four = split(database.url("ours"), cache.url())
+        try:
+            results.append(work("four processes, the same database", list(four.ports.values()), four.pids()))
+        finally:
+            four.end(check=False)
+    theirs = results[0]
+    for r in results:
+        for what, rate in r["rates"].items():
+            row(f"{what}: {r['name']}", f"{rate:,.0f}/s", "" if r is theirs else f"{rate / theirs['rates'][what]:.0f}× FastAPI", "" if r is theirs else "≥ 50×")
+        row(f"memory: {r['name']}", f"{r['MiB']:.0f} MiB PSS", "" if r is theirs else f"1/{theirs['MiB'] / r['MiB']:.0f} of FastAPI's", "" if r is theirs else "≤ 1/15")
+
+
+APART = (events, peer)

@@ -4,6 +4,7 @@
  *                                                         hide it by being asked less. → p50, p99, p999, max
  *   load pairs PORT TOKEN CONNECTIONS SECONDS             each connection creates a server (auto_start false) and deletes
  *                                                         it, over and over. → operations a second
+ *   load creates PORT TOKEN CONNECTIONS SECONDS           the same, and none is deleted
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -61,7 +62,7 @@ static int dial(int port)
 static int answer(struct conn *c, char *body, size_t size)
 {
 	c->in[c->n] = 0;
-	char *end = strstr(c->in, "\r\n\r\n"), *len = strstr(c->in, "Content-Length: ");
+	char *end = strstr(c->in, "\r\n\r\n"), *len = strcasestr(c->in, "Content-Length: ");
 	if (!end)
 		return 0;
 	size_t body_len = len && len < end ? strtoul(len + 16, NULL, 10) : 0;
@@ -162,7 +163,7 @@ static void create_or_delete(struct conn *c, const char *token)
 	ask(c, request, n);
 }
 
-static int pairs(struct conn *c, int conns, int ep, const char *token, double seconds)
+static int pairs(struct conn *c, int conns, int ep, const char *token, double seconds, int keep)
 {
 	size_t good = 0, bad = 0;
 	double start = now(), end = start + seconds;
@@ -178,7 +179,7 @@ static int pairs(struct conn *c, int conns, int ep, const char *token, double se
 			int status = answer(x, body, sizeof body);
 			if (!status)
 				continue;
-			const char *id = status == 201 ? strstr(body, "\"server_id\":\"") : NULL;
+			const char *id = status == 201 && !keep ? strstr(body, "\"server_id\":\"") : NULL;
 			good += status == 201 || status == 204;
 			bad += status != 201 && status != 204;
 			x->id[0] = 0;
@@ -194,12 +195,12 @@ static int pairs(struct conn *c, int conns, int ep, const char *token, double se
 int main(int argc, char **argv)
 {
 	if (argc < 6 || (strcmp(argv[1], "pace") == 0 && argc != 8)) {
-		fprintf(stderr, "usage: load pace PORT TOKEN CONNECTIONS SECONDS RATE PATH | load pairs PORT TOKEN CONNECTIONS SECONDS\n");
+		fprintf(stderr, "usage: load pace PORT TOKEN CONNECTIONS SECONDS RATE PATH | load pairs|creates PORT TOKEN CONNECTIONS SECONDS\n");
 		return 2;
 	}
 	int ep, conns = atoi(argv[4]);
 	struct conn *c = dial_all(atoi(argv[2]), conns, &ep);
 	if (strcmp(argv[1], "pace") == 0)
 		return pace(c, conns, ep, argv[3], atof(argv[5]), atof(argv[6]), argv[7]);
-	return pairs(c, conns, ep, argv[3], atof(argv[5]));
+	return pairs(c, conns, ep, argv[3], atof(argv[5]), strcmp(argv[1], "creates") == 0);
 }

@@ -46,6 +46,7 @@ class NewServer(BaseModel):
 
 
 class Server(NewServer):
+    model_config = ConfigDict(extra="ignore")
     server_id: str
     user_id: str
     node: str
