@@ -1,19 +1,17 @@
 """Measurements of roles apart from each other, and of what others do the same work with."""
-import json
 import os
-import re
 import resource
 import select
 import socket
 import subprocess
-import sys
 import time
 
 import requests
 
-from measure import BENCH, LOAD_CPU, ROOT, SECONDS, cpu_seconds, daemon, lucid, pin, proc, pss_kib, row, sh, wrk
+from measure import BENCH, LOAD_CPU, ROOT, SECONDS, SERVER_CPU, connect_within, cpu_seconds, daemon, fill, lucid, pin, proc, pss_kib, row, sh, wrk
 import mongo
 import redis
+import shapes
 
 PEER_PYTHON = os.path.join(ROOT, "build/peer/bin/python")
 
@@ -75,6 +73,92 @@ def events():
             s.close()
     finally:
         d.end(check=False)
+
+
+def split(mongo_url, **settings):
+    """Four processes on that database."""
+    return shapes.Split(None, beside=("mongo",), MONGODB_URL=mongo_url, MAX_SERVERS_PER_USER="100000", PORT_RANGE_START="33000", PORT_RANGE_END="60000",
+                        METRICS_PUBLIC="true", **settings).start()
+
+
+def pids_of(four):
+    """Of all its processes."""
+    return [pid for part in four.parts.values() for pid in (part.process.pid, part.server_pid()) if pid]
+
+
+# --- one process or several
+
+def hop():
+    """A call over REST to another process against a local one, and against a bare libevhtp's round trip; one process against four."""
+    local = dict(line.split() for line in sh("taskset", "-c", SERVER_CPU, f"{BENCH}/local_call").splitlines())
+    port = lucid.free_ports(2)
+    hello = subprocess.Popen([f"{BENCH}/http_hello", "evhtp", str(port), SERVER_CPU], stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(0.3)
+        bare, rest = [], []
+        for _ in range(3):
+            bare.append(wrk(f"http://127.0.0.1:{port}/")[0])
+            out = sh(f"{BENCH}/rest_call", str(port + 1), f"{SECONDS:g}", "64", SERVER_CPU, LOAD_CPU)
+            rest.append({k: float(v) for k, v in (line.split() for line in out.splitlines())})
+    finally:
+        hello.kill()
+        hello.wait()
+    best = max(rest, key=lambda r: r["calls_per_s"])
+    cost = best["ask_us"] + best["serve_us"]
+    row("a call over REST, 64 at a time", f"{best['calls_per_s']:,.0f}/s, p99 {best['p99_ms']:.1f} ms", f"{best['calls_per_s'] / max(bare):.0%} of a bare round trip", "≥ 50 %")
+    row("its CPU, both sides", f"{cost:.1f} µs", f"a local call is {cost * 1000 / float(local['local_call_small_ns']):.0f}× cheaper", "≥ 50×")
+
+
+# --- many managers, many servers
+
+def manager(mongo_url, first):
+    """One rdp-server-manager beside others."""
+    settings = {**shapes.KEYS, "MONGODB_URL": mongo_url, "MAX_SERVERS_PER_USER": "100000", "MAX_CONCURRENT_SERVERS": "1000"}
+    return lucid.Daemon(roles=[lucid.ROLES[0]], PORT_RANGE_START=str(first), PORT_RANGE_END=str(first + 20000), **settings)
+
+
+def managers():
+    """Creations a second through one, two and four managers on one database."""
+    rates = {}
+    with mongo.MongoServer() as database:
+        for count in (1, 2, 4):
+            url = database.url(f"managers{count}")
+            agent = lucid.Daemon(roles=[lucid.ROLES[1]], MONGODB_URL=url, **shapes.KEYS).start()
+            many = [manager(url, 33000).start() for _ in range(count)]
+            token = lucid.token_for("admin", "admin")
+            try:
+                time.sleep(2)
+                loads = [subprocess.Popen([f"{BENCH}/load", "creates", str(d.ports[lucid.ROLES[0]]), token, str(32 // count), f"{SECONDS:g}"],
+                                          stdout=subprocess.PIPE, text=True) for d in many]
+                outs = [p.communicate(timeout=60)[0] for p in loads]
+                if any(" bad 0 " not in out for out in outs):
+                    raise AssertionError(outs)
+                rates[count] = sum(float(out.split()[-1]) for out in outs)
+            finally:
+                for d in (*many, agent):
+                    d.end(check=False)
+    for count, rate in rates.items():
+        row(f"creations through {count} manager{'s' if count > 1 else ''}, one database", f"{rate:,.0f}/s", "" if count == 1 else f"{rate / rates[1]:.2f}× one")
+
+
+def reconcile():
+    """A start with that many servers stored: work of the first five seconds, and how long a GET takes meanwhile."""
+    for count in (250, 500, 1000):
+        d = daemon(MAX_SERVERS_PER_USER="2000", PORT_RANGE_START="33000", PORT_RANGE_END="36000")
+        try:
+            fill(d, count)
+            d.stop()
+            d.spawn()
+            connect_within(d.ports[lucid.ROLES[0]])
+            slowest, start = 0, time.perf_counter()
+            while time.perf_counter() - start < 5:
+                begin = time.perf_counter()
+                d.admin.call("GET", f"{lucid.SERVERS}?limit=1", expect=200)
+                slowest = max(slowest, time.perf_counter() - begin)
+                time.sleep(0.02)
+            row(f"a start with {count:,} servers", f"{cpu_seconds(d.server_pid()) * 1000:.0f} ms CPU in 5 s of asking", f"slowest answer {slowest * 1e3:.0f} ms")
+        finally:
+            d.end(check=False)
 
 
 # --- the same work done by others
@@ -153,9 +237,9 @@ def peer():
             results.append(work("one process, its own store", list(d.ports.values()), [d.supervisor, d.server_pid()]))
         finally:
             d.end(check=False)
-        four = split(database.url("ours"), cache.url())
+        four = split(database.url("ours"), REDIS_URL=cache.url())
         try:
-            results.append(work("four processes, the same database", list(four.ports.values()), four.pids()))
+            results.append(work("four processes, the same database", list(four.ports.values()), pids_of(four)))
         finally:
             four.end(check=False)
     theirs = results[0]
@@ -165,4 +249,4 @@ def peer():
         row(f"memory: {r['name']}", f"{r['MiB']:.0f} MiB PSS", "" if r is theirs else f"1/{theirs['MiB'] / r['MiB']:.0f} of FastAPI's", "" if r is theirs else "≤ 1/15")
 
 
-APART = (events, peer)
+APART = (events, hop, peer, managers, reconcile)

@@ -151,7 +151,7 @@ int main(int argc, char **argv)
 	pin(atoi(argv[5]));
 	make_common();
 	snprintf(url, sizeof url, "http://127.0.0.1:%d", port);
-	struct rest *rest = rest_new(http_client_new(loop, 2048), keys, url);
+	struct rest *rest = rest_new(loop, http_client_new(loop, 2048), service_token_new(keys), url);
 	bus_route(bus, op->role, rest_transport(rest));
 	took_us = xcalloc(SAMPLES, sizeof *took_us);
 	struct asking *all = xcalloc(n, sizeof *all);
