@@ -158,6 +158,32 @@ static int first_port(struct place *p, struct call *c, int asked)
 	return port;
 }
 
+static void counted(enum store_result result, UNUSED struct blob *const *docs, UNUSED size_t n, int64_t total, int err, void *arg)
+{
+	struct creation *w = arg;
+	if (result == STORE_OK && !quota_of(w->m, w->call, w->s->owner->id, total)) {
+		try_port(w);
+		return;
+	}
+	if (result != STORE_OK)
+		store_fail(w->call, err, ERR_SERVER_CREATE);
+	give_up(w, 0);
+}
+
+/* Where other managers create too, the store is asked how many the owner has, once that may matter: what is known here may be
+ * behind. */
+static void count(struct creation *w)
+{
+	struct manager *m = w->m;
+	if (m->one_host || (int64_t)w->s->owner->servers * 2 < m->max_per_user) {
+		try_port(w);
+		return;
+	}
+	struct store_query q = { .filters = { { .path = "user_id", .cmp = STORE_EQ, .text = w->s->owner->id } }, .nfilters = 1,
+				 .want_total = true };
+	store_list(m->env.store, COL_SERVERS, &q, counted, w);
+}
+
 void op_create(struct call *c, void *ctx)
 {
 	struct manager *m = ctx;
@@ -199,5 +225,5 @@ void op_create(struct call *c, void *ctx)
 		return;
 	}
 	w->s->unborn = true;
-	try_port(w);
+	count(w);
 }

@@ -203,7 +203,12 @@ bool may_see(const struct caller *c, const char *owner)
 
 int quota_definition(struct manager *m, struct call *c, const char *user)
 {
-	if (owner_servers(m, user) < (size_t)m->max_per_user)
+	return quota_of(m, c, user, (int64_t)owner_servers(m, user));
+}
+
+int quota_of(struct manager *m, struct call *c, const char *user, int64_t has)
+{
+	if (has < m->max_per_user)
 		return 0;
 	if (c)
 		call_fail(c, ERR_QUOTA, "%s has %lld servers, as many as MAX_SERVERS_PER_USER allows; delete one first", user,

@@ -169,6 +169,7 @@ bool place_is_here(const struct place *p);
 
 /* --- quotas (records.c): 0, or -ERR_QUOTA after the call (may be NULL) was answered */
 int quota_definition(struct manager *m, struct call *c, const char *user);
+int quota_of(struct manager *m, struct call *c, const char *user, int64_t has);
 int quota_live(struct manager *m, struct call *c);
 
 /* --- documents (define.c) */

@@ -315,6 +315,15 @@ static void test_taken_over(void **state)
 	pair_close(&p);
 }
 
+/* As if it had never heard of any server. */
+static void owner_forget(struct rig *t)
+{
+	struct map_pos pos = { 0 };
+	struct server *s;
+	while (map_next(rig_manager(t)->servers, &pos, NULL, (void **)&s))
+		server_drop(s);
+}
+
 static void test_following(void **state)
 {
 	struct pair p;
@@ -341,12 +350,20 @@ static void test_following(void **state)
 	rig_call(&p.b, &x[1], &alice, "rdp.servers.get", id, NULL, NULL);
 	assert_int_equal(x[1].err, ERR_SERVER_NOT_FOUND);
 	assert_int_equal(map_count(rig_manager(&p.b)->servers), 2); /* it has not heard of it */
+	/* quotas look at the store when they may matter */
+	rig_call(&p.a, &x[0], &alice, "rdp.servers.create", NULL, NULL, "{'name':'more','auto_start':false}");
+	assert_int_equal(x[0].err, 0);
+	owner_forget(&p.b);
+	rig_call(&p.b, &x[1], &alice, "rdp.servers.create", NULL, NULL, "{'name':'too many','auto_start':false}");
+	assert_int_equal(x[1].err, ERR_QUOTA);
+	assert_int_equal(rig_count(&p.a, COL_SERVERS), rig_count(&p.a, COL_PORTS));
 	/* events were missed: all is looked at */
 	p.deaf = false;
 	bus_gap(p.b.bus, "");
-	for (int i = 0; i < 200 && map_count(rig_manager(&p.b)->servers) != 1; i++)
+	for (int i = 0; i < 200 && (map_count(rig_manager(&p.b)->servers) != 2 || server_find(rig_manager(&p.b), id)); i++)
 		rig_run_ms(&p.a, 10);
-	assert_int_equal(map_count(rig_manager(&p.b)->servers), 1);
+	assert_int_equal(map_count(rig_manager(&p.b)->servers), 2);
+	assert_null(server_find(rig_manager(&p.b), id));
 	clear(x);
 	pair_close(&p);
 }
