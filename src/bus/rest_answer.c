@@ -56,6 +56,12 @@ static void refused(struct call *c, const json_t *error)
 			  c->op->role, why);
 }
 
+static bool strangers(struct call *c, const struct http_result *res)
+{
+	call_fail(c, ERR_UNAVAILABLE, "what answers for the role %s is not lucid-rdp (status %d); look at its URL", c->op->role, http_result_status(res));
+	return false;
+}
+
 /* False: what answers is not one of ours. */
 static bool failure(struct call *c, const struct http_result *res)
 {
@@ -65,11 +71,8 @@ static bool failure(struct call *c, const struct http_result *res)
 	_cleanup_(doc_unrefp) json_t *page = len ? doc_parse(body, len, NULL, 0) : NULL;
 	const json_t *error = json_object_get(page, "error");
 	const char *code = doc_str(error, "code", NULL);
-	if (!code) {
-		call_fail(c, ERR_UNAVAILABLE, "what answers for the role %s is not lucid-rdp (status %d); look at its URL", c->op->role,
-			  http_result_status(res));
-		return false;
-	}
+	if (!code)
+		return strangers(c, res);
 	if (err_from_code(code) == ERR_UNAUTHENTICATED) {
 		refused(c, error);
 		return true;
@@ -87,6 +90,9 @@ bool rest_answer(struct call *c, const struct http_result *res)
 {
 	if (http_result_status(res) >= 300)
 		return failure(c, res);
+	/* a web server says 200 to anything; every listener of ours tells the request's id */
+	if (!http_result_header(res, "X-Request-ID"))
+		return strangers(c, res);
 	success(c, res);
 	return true;
 }

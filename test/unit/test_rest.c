@@ -243,9 +243,14 @@ static void test_garbage(UNUSED void **state)
 		assert_int_equal(a.err, ERR_UNAVAILABLE);
 		rest_heard(rest);
 	}
-	peer.text = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n{\"a\"";
+	peer.text = "HTTP/1.1 200 OK\r\nX-Request-ID: x\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n{\"a\"";
 	struct answer a = ask(RESTART);
 	assert_int_equal(a.err, ERR_UNCERTAIN);
+	/* a web server that has a page for everything did not restart anything */
+	peer.text = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+	a = ask(RESTART);
+	assert_int_equal(a.err, ERR_UNAVAILABLE);
+	assert_non_null(strstr(a.message, "not lucid-rdp"));
 	peer.text = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\n<html";
 	a = ask(GET);
 	assert_int_equal(a.err, ERR_UNAVAILABLE);
@@ -255,7 +260,7 @@ static void test_garbage(UNUSED void **state)
 /* The second try of what may be done twice finds it well again. */
 static void mend(void *arg)
 {
-	*(const char **)arg = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"name\":\"a\"}";
+	*(const char **)arg = "HTTP/1.1 200 OK\r\nX-Request-ID: x\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"name\":\"a\"}";
 	peer.closes = false;
 }
 
