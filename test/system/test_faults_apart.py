@@ -1,0 +1,274 @@
+"""What goes wrong between processes and hosts: a store, a Redis, a role or a link dies, freezes, is slow or lies. Of each the outcome:
+no acknowledged write is lost, nothing is done twice, every request is answered by its deadline, and all is well again within ten
+seconds of the cause ending, by itself."""
+import contextlib
+import socket
+import threading
+import time
+import uuid
+
+import pytest
+import requests
+
+import figures
+import hosts
+import proc
+from faults import HEALED_S, Writers, checks, error, nobody_knows, refused
+from lucid import SERVERS, XRDP
+from proc import until
+from shapes import AGENT, KEYS, MANAGER, SESSIONS, URLS
+
+pytestmark = pytest.mark.one_shape("processes that it makes itself")
+
+@pytest.fixture
+def split(make_daemon):
+    def make(shape="split-embedded", **settings):
+        return make_daemon(start=False, shape=shape, **{"range_size": 300, **settings})
+    return make
+
+
+# --- a role
+
+def create_again(d, name, key):
+    """The same creation at the same port: its answer, or that nobody knows; its key guards it from being done once more."""
+    answers = []
+
+    def settled():
+        answers.append(d.api("admin", SESSIONS).call("POST", SERVERS, {"name": name}, headers={"Idempotency-Key": key}))
+        return answers[-1].status_code in (201, 409) or nobody_knows(answers[-1])
+    until("an answer that stays", settled, HEALED_S)
+    assert answers[-1].status_code == 201 or nobody_knows(answers[-1]), answers[-1].text
+    return answers[-1]
+
+
+def test_a_role_killed_in_the_middle_of_a_call(split):
+    """kill -9 of the agent's server, the manager, and the role whose port was asked, while servers are being started through them."""
+    d = split(range_size=40).start()
+    for n, role in enumerate((AGENT, MANAGER, SESSIONS)):
+        for moment in (0.01, 0.08, 0.2):
+            name, key, got = f"s{n} {moment}", str(uuid.uuid4()), []
+
+            def ask():
+                api = d.api("admin", SESSIONS)
+                with contextlib.suppress(requests.ConnectionError):
+                    got.append(api.call("POST", SERVERS + "?wait=running", {"name": name}, headers={"Idempotency-Key": key}, timeout=35))
+            t = threading.Thread(target=ask)
+            t.start()
+            time.sleep(moment)
+            old = d.pid_of(role)
+            d.kill(old)
+            t.join(40)
+            assert not t.is_alive()
+            until("all of them again", lambda: d.pid_of(role) != old and d.ready(), HEALED_S)
+            again = create_again(d, name, key)
+            if got and got[0].status_code == 201:
+                assert again.status_code == 201 and again.json()["server_id"] == got[0].json()["server_id"]
+            found = [s for s in d.admin.list_servers() if s["name"] == name]
+            assert len(found) <= 1 and (found or again.status_code != 201)
+            for server in found:
+                sid = server["server_id"]
+                d.ids.add(sid)
+                until("running", lambda s=sid: d.admin.server(s)["status"] == "running", HEALED_S)
+                names = [proc.exe(p).rsplit("/", 1)[-1] for p in proc.marked(server_ids=[sid])]
+                assert sorted(n for n in names if n.startswith("xrdp")) == ["xrdp", "xrdp-sesman"]
+                d.admin.delete(f"{SERVERS}/{sid}?force=true")
+
+
+def test_the_manager_killed_under_writers(split):
+    d = split().start()
+    with Writers(d, SESSIONS) as w:
+        w.wait()
+        for _ in range(3):
+            old = d.pid_of(MANAGER)
+            d.kill(old)
+            until("the manager again", lambda: d.pid_of(MANAGER) != old and d.ready(), HEALED_S)
+            w.wait()
+
+
+# --- a peer
+
+def test_a_peer_that_accepts_and_never_answers(split):
+    d = split(REQUEST_TIMEOUT="3")
+    relay = d.between(MANAGER, AGENT)
+    d.start()
+    server = d.admin.create_server("one")
+    relay.freeze()
+    for path in (XRDP + "/instances", f"{SERVERS}/{server['server_id']}/logs"):
+        refused(d.admin.call("GET", path, timeout=15))
+    # what can be told without the agent is told, in time
+    assert d.admin.get(f"{SERVERS}/{server['server_id']}/status", timeout=15)["agent"] == "away"
+    assert [s["name"] for s in d.admin.list_servers()] == ["one"]
+    until("to be told", lambda: checks(d)[AGENT]["status"] == "unhealthy", 15)
+    # what needs nobody else is done meanwhile
+    with Writers(d) as w:
+        w.wait(20)
+    relay.heal()
+    until("the agent again", lambda: d.admin.call("GET", XRDP + "/instances", timeout=15).status_code == 200, HEALED_S)
+    until("readiness", d.ready, HEALED_S)
+
+
+def test_a_peer_that_is_slow(split):
+    """Late is not lost: what is answered within its deadline is the answer, and each thing was done once."""
+    d = split()
+    relay = d.between(MANAGER, AGENT)
+    d.start()
+    relay.slow(0.7)
+    server = d.admin.create_server("late")
+    assert server["status"] == "running"
+    assert d.admin.instance(server["server_id"])["pids"]
+    relay.heal()
+    assert len(d.api("admin", AGENT).get(XRDP + "/instances")["instances"]) == 1
+
+
+class Liar:
+    """A listener on a port that gives every request the same answer."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.sock = socket.create_server(("127.0.0.1", 0))
+        self.port = self.sock.getsockname()[1]
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                s, _ = self.sock.accept()
+                with s, contextlib.suppress(OSError):
+                    s.settimeout(2)
+                    s.recv(65536)
+                    s.sendall(self.answer)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.shutdown(socket.SHUT_RDWR)
+        self.sock.close()
+        self.thread.join(5)
+
+
+LIES = [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"]
+
+
+@pytest.mark.parametrize("lie", LIES, ids=range(len(LIES)))
+def test_a_peer_that_is_somebody_else(split, lie):
+    """Whatever is found at the agent's URL, the manager goes on and says that it is not the agent."""
+    d = split(REQUEST_TIMEOUT="3")
+    with Liar(lie) as liar:
+        manager = d.parts[MANAGER]
+        manager.settings[URLS[AGENT]] = f"http://127.0.0.1:{liar.port}"
+        manager.start()
+        until("to be told", lambda: checks(manager)[AGENT]["status"] == "unhealthy", HEALED_S)
+        assert checks(manager)[AGENT]["message"]
+        server = manager.admin.create_server("waits", wait=False)
+        r = manager.admin.call("GET", f"{SERVERS}/{server['server_id']}/logs", timeout=15)
+        assert r.status_code in (502, 503, 504) and error(r)["message"], r.text
+        assert manager.admin.server(server["server_id"])["status"] != "running"
+        manager.stop()
+    manager.settings[URLS[AGENT]] = d.parts[AGENT].url(AGENT)
+    d.start()
+    d.ids.add(server["server_id"])
+    until("running", lambda: d.admin.server(server["server_id"])["status"] == "running", HEALED_S)
+
+
+@pytest.mark.parametrize("shift_s", [300, -300])
+def test_a_clock_that_is_off(split, shift_s):
+    """The agent's host has another time: either that does no harm, or it is said that the clocks differ; nothing runs twice."""
+    d = split()
+    agent = d.parts[AGENT]
+    agent.settings["LUCID_CLOCK_SHIFT_MS"] = str(shift_s * 1000)
+    for role in (AGENT, MANAGER):
+        d.parts[role].start()
+    admin = d.admin
+    server = admin.create_server("one", wait=False)
+    d.ids.add(server["server_id"])
+    r = admin.call("GET", XRDP + "/instances", timeout=15)
+    assert r.status_code == 200 or (r.status_code == 503 and "clock" in error(r)["message"]), r.text
+    assert admin.server(server["server_id"])["name"] == "one"
+    agent.stop()
+    agent.settings["LUCID_CLOCK_SHIFT_MS"] = None
+    d.start()
+    until("running", lambda: admin.server(server["server_id"])["status"] == "running", HEALED_S)
+    assert len(d.api("admin", AGENT).get(XRDP + "/instances")["instances"]) == 1
+
+
+# --- links
+
+@pytest.fixture
+def two_hosts():
+    with hosts.Net() as net:
+        a, b = net.host("first"), net.host("second")
+        manager, agent = (h.daemon([role], start=False, HEALTH_CHECK_INTERVAL="1", REQUEST_TIMEOUT="3", **KEYS) for h, role in ((a, MANAGER), (b, AGENT)))
+        for d in (manager, agent):
+            d.settings.update({URLS[MANAGER]: manager.url(), URLS[AGENT]: agent.url(), "NODE_NAME": "second",
+                               "PORT_RANGE_START": str(agent.range[0]), "PORT_RANGE_END": str(agent.range[1])})
+        agent.ids = manager.ids
+        agent.start()
+        manager.start()
+        yield net, a, b, manager, agent
+
+
+@pytest.mark.parametrize("ways", ["there", "back", "both"])
+def test_a_link_that_is_cut_and_healed(two_hosts, ways):
+    """What the manager says does not reach the agent, or the other way round: said once the deadline is over, and done once."""
+    net, a, b, manager, agent = two_hosts
+    admin = manager.admin
+    kept = admin.create_server("kept")["server_id"]
+    pids = admin.instance(kept)["pids"]
+    for one, other in {"there": [(a, b)], "back": [(b, a)], "both": [(a, b), (b, a)]}[ways]:
+        net.cut(one, other)
+    refused(admin.call("GET", XRDP + "/instances", timeout=15))
+    later = admin.create_server("later", wait=False)["server_id"]
+    until("to be told", lambda: checks(manager)[AGENT]["status"] == "unhealthy", 15)
+    assert admin.get(f"{SERVERS}/{kept}/status", timeout=15)["agent"] == "away"
+    # the host itself does not notice: it is asked from where it stands
+    assert agent.api("admin").instance(kept)["pids"] == pids
+    for one, other in {"there": [(a, b)], "back": [(b, a)], "both": [(a, b), (b, a)]}[ways]:
+        net.heal(one, other)
+    until("the agent", lambda: checks(manager)[AGENT]["status"] == "healthy", HEALED_S)
+    until("running", lambda: admin.server(later)["status"] == "running", HEALED_S)
+    assert admin.instance(kept)["pids"] == pids and admin.server(kept)["status"] == "running"
+    assert len(agent.api("admin").get(XRDP + "/instances")["instances"]) == 2
+    for sid in (kept, later):
+        names = [proc.exe(p).rsplit("/", 1)[-1] for p in proc.marked(server_ids=[sid])]
+        assert sorted(n for n in names if n.startswith("xrdp")) == ["xrdp", "xrdp-sesman"], names
+
+
+# --- many
+
+def test_a_thousand_faults(split):
+    """Connections between roles reset a thousand times, with calls on them: nothing piles up, and each call is answered."""
+    d = split()
+    relay = d.between(MANAGER, AGENT)
+    d.start()
+    server = d.admin.create_server("one")["server_id"]
+    manager, agent = d.pid_of(MANAGER), d.pid_of(AGENT)
+    before, answers, done = None, [], threading.Event()
+
+    def ask():
+        api = d.admin
+        while not done.is_set():
+            answers.append(api.call("GET", XRDP + "/instances/" + server, timeout=35).status_code)
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for n in range(1100):
+        if n == 100:  # what a first hundred makes grow is there now
+            before = [figures.of_process(p) for p in (manager, agent)]
+        had = len(answers)
+        until("calls on the way", lambda h=had: len(answers) > h, HEALED_S, 0.001)
+        relay.reset()
+    done.set()
+    for t in threads:
+        t.join(40)
+    assert set(answers) <= {200, 503, 504} and 200 in answers
+    until("an answer", lambda: d.admin.call("GET", XRDP + "/instances/" + server).status_code == 200, HEALED_S)
+    assert (d.pid_of(MANAGER), d.pid_of(AGENT)) == (manager, agent)
+
+    def flat():
+        now = [figures.of_process(p) for p in (manager, agent)]
+        return all(n["pss"] <= b["pss"] + 4096 and n["fds"] <= b["fds"] + 4 and n["threads"] <= b["threads"] for n, b in zip(now, before))
+    until("it to hold what it held", flat, HEALED_S)
