@@ -1,10 +1,15 @@
 """Events between processes with nothing but REST between them, and for whom one process asks another."""
+import os
+import socket
+import threading
 import time
+
+import pytest
 
 import proc
 from lucid import ROLES, SERVERS, XRDP, Api, token_for
 from proc import until
-from test_apart import AGENT, MANAGER, MONITOR, SESSIONS, apart, error  # noqa: F401 (apart is a fixture)
+from test_apart import AGENT, KEYS, MANAGER, MONITOR, SESSIONS, apart, error, point  # noqa: F401 (apart is a fixture)
 from test_events import Stream
 
 IDLE = {"auto_start": False}
@@ -175,3 +180,63 @@ def test_for_whom_it_is_asked(apart):
         assert e["actor"] == "ann ä;" and e["from"] == "203.0.113.9" and e["object"] == sid, e
     line = next(x for x in manager.log().splitlines() if '"far-1"' in x and "POST" in x)
     assert "203.0.113.9" in line and "ann ä;" in line
+
+
+class Mute:
+    """A process that takes every connection and says nothing, or something that is no HTTP."""
+
+    def __init__(self, says=b""):
+        self.says, self.lines, self.over = says, [], False
+        self.sock = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.url = f"http://127.0.0.1:{self.sock.getsockname()[1]}"
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while True:
+            line, _ = self.sock.accept()
+            if self.over:
+                line.close()
+                return
+            self.lines.append(line)
+            if self.says:
+                line.sendall(self.says)
+
+    def end(self):
+        self.over = True
+        for line in self.lines:
+            line.close()
+        self.lines = []
+        socket.create_connection(self.sock.getsockname()).close()
+        self.thread.join()
+        self.sock.close()
+
+
+def descriptors(d):
+    return len(os.listdir(f"/proc/{d.process.pid}/fd"))
+
+
+@pytest.mark.parametrize("says", [b"", b"220 this is mail\r\n"])
+def test_a_peer_that_is_none(make_daemon, says):
+    """Every call ends by its deadline, with a sentence; soon at once; and nothing of it stays behind."""
+    mute = Mute(says)
+    d = make_daemon(start=False, roles=[MANAGER], HEALTH_CHECK_INTERVAL=NEVER, **KEYS)
+    point(d, AGENT, mute.url)
+    d.start()
+    try:
+        admin, nobody = d.admin, d.api(None)  # a connection each
+        assert nobody.get("/health") and admin.get(SERVERS)["servers"] == []  # what is opened when first needed
+        before = descriptors(d)
+        answers = [admin.call("GET", XRDP + "/info", headers={"X-Lucid-Deadline-Ms": "500"}) for _ in range(12)]
+        assert {r.status_code for r in answers} <= {503, 504}
+        assert all(len(error(r)["message"]) > 20 for r in answers)
+        assert "has not answered for a while" in error(answers[-1])["message"] and int(answers[-1].headers["Retry-After"]) >= 1
+        page = nobody.call("GET", "/metrics").text
+        assert f'rdp_peer_breaker{{peer="{mute.url}"}} 0' not in page
+        # what needs no agent does not feel it, and readiness names it
+        assert admin.get(SERVERS)["servers"] == []
+        r = nobody.get("/health/ready")
+        assert r["ready"] and r["degraded"] and r["checks"][AGENT]["message"]
+        until("descriptors to be given back", lambda: descriptors(d) <= before + 2, 10)  # two: what tries again at this moment
+    finally:
+        mute.end()
