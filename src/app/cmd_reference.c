@@ -8,12 +8,13 @@
 #include "lucid/errs.h"
 #include "lucid/metrics.h"
 #include "lucid/op.h"
+#include "store/indexes.h"
 #include "sys/log.h"
 
 /* The README's reference pages, printed from the tables that the program itself goes by, so that they cannot say anything
  * else. `make docs` writes them, lint compares. */
 
-static const char help[] = "lucid-rdp reference api|config|errors|metrics: prints a reference page as Markdown, from the program's own tables.\n";
+static const char help[] = "lucid-rdp reference api|config|errors|metrics|mongo: prints a reference page as Markdown, or deploy/mongo-init.js, from the program's own tables.\n";
 
 /* A cell of a table: a bar or a line's end in it would end it. */
 static void cell(const char *text)
@@ -169,12 +170,82 @@ static void page_metrics(void)
 	}
 }
 
+/* --- deploy/mongo-init.js */
+
+static void mongo_fields(enum store_collection col)
+{
+	static const char *const types[] = { [STORE_TEXT] = "{ bsonType: \"string\" }", [STORE_INTEGER] = "{ bsonType: [\"long\", \"int\"] }",
+					     [STORE_TEXT_LIST] = "{ bsonType: \"array\", items: { bsonType: \"string\" } }" };
+	const struct store_collection_def *def = &store_collections[col];
+	char name[STORE_FIELD_NAME];
+	for (size_t i = 0; i < def->n; i++) {
+		store_field_name(name, def->fields[i].path);
+		printf("      %s: %s,\n", name, types[def->fields[i].type]);
+	}
+	if (store_expiry_name(col))
+		printf("      %s: { bsonType: \"date\" },\n", store_expiry_name(col));
+}
+
+static void mongo_indexes(enum store_collection col)
+{
+	struct store_index x;
+	for (size_t i = 0; store_index_at(col, i, &x); i++) {
+		printf("      { name: \"%s\", key: {", x.name);
+		for (const char *p = x.keys; *p; p += strcspn(p, ","), p += *p == ',') {
+			bool down = *p == '-';
+			p += down;
+			printf("%s %.*s: %s1", p - down == x.keys ? "" : ",", (int)strcspn(p, ","), p, down ? "-" : "");
+		}
+		printf(" }%s },\n", x.expires ? ", expireAfterSeconds: 0" : "");
+	}
+}
+
+static void page_mongo(void)
+{
+	printf("// Collections, validators and indexes of lucid-rdp, printed from its own tables (make docs; lint compares). The program makes the indexes\n"
+	       "// itself when it first opens a database; this is for who prepares one: mongosh mongodb://HOST/lucid_rdp mongo-init.js, or mounted in\n"
+	       "// /docker-entrypoint-initdb.d. It may be run again. A document's text is in json; what stands beside it is for filters and sorts.\n\n"
+	       "const target = db.getSiblingDB(process.env.MONGO_INITDB_DATABASE || (db.getName() === \"test\" ? \"lucid_rdp\" : db.getName()));\n\n"
+	       "const collections = {\n");
+	for (int col = 0; col < COL_COUNT; col++) {
+		printf("  %s: {\n    fields: {\n", store_collections[col].name);
+		mongo_fields(col);
+		printf("    },\n    indexes: [\n");
+		mongo_indexes(col);
+		printf("    ],\n  },\n");
+	}
+	printf("};\n\n"
+	       "const present = target.getCollectionNames();\n"
+	       "for (const [name, c] of Object.entries(collections)) {\n"
+	       "  const validator = {\n"
+	       "    $jsonSchema: {\n"
+	       "      bsonType: \"object\",\n"
+	       "      required: [\"_id\", \"version\", \"json\"],\n"
+	       "      properties: {\n"
+	       "        _id: { bsonType: \"string\", minLength: 1, maxLength: %d },\n"
+	       "        version: { bsonType: [\"long\", \"int\"], minimum: 1 },\n"
+	       "        json: { bsonType: \"string\" },\n"
+	       "        ...c.fields,\n"
+	       "      },\n"
+	       "    },\n"
+	       "  };\n"
+	       "  if (present.includes(name)) {\n"
+	       "    target.runCommand({ collMod: name, validator });\n"
+	       "  } else {\n"
+	       "    target.createCollection(name, { validator });\n"
+	       "  }\n"
+	       "  if (c.indexes.length > 0) {\n"
+	       "    target.runCommand({ createIndexes: name, indexes: c.indexes });\n"
+	       "  }\n"
+	       "}\n", STORE_ID_MAX);
+}
+
 static int take(UNUSED struct cli *c, UNUSED int argc, char **argv, int *i, void *arg)
 {
 	static const struct {
 		const char *name;
 		void (*print)(void);
-	} pages[] = { { "api", page_api }, { "config", page_config }, { "errors", page_errors }, { "metrics", page_metrics } };
+	} pages[] = { { "api", page_api }, { "config", page_config }, { "errors", page_errors }, { "metrics", page_metrics }, { "mongo", page_mongo } };
 	for (size_t p = 0; p < ARRAY_LEN(pages); p++)
 		if (!strcmp(argv[*i], pages[p].name)) {
 			*(void (**)(void))arg = pages[p].print;

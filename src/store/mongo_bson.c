@@ -1,18 +1,8 @@
 /* mongo_bson: requests as BSON, field by field. */
+#include "store/indexes.h"
 #include "store/mongo_db.h"
 
 #include "lucid/str.h"
-
-void mongo_field_name(char dst[MONGO_NAME], const char *path)
-{
-	size_t n = 0;
-	for (; path[n] && n < MONGO_NAME - 1; n++)
-		dst[n] = path[n];
-	dst[n] = 0;
-	for (char *p = dst; *p; p++)
-		if (*p == '.')
-			*p = '_';
-}
 
 static void append_text(bson_t *to, const char *name, const char *text)
 {
@@ -39,8 +29,8 @@ static void append_list(bson_t *to, const char *name, const char *text)
 
 static void append_value(bson_t *to, const struct store_field *f, const struct store_value *v)
 {
-	char name[MONGO_NAME];
-	mongo_field_name(name, f->path);
+	char name[STORE_FIELD_NAME];
+	store_field_name(name, f->path);
 	if (!v->set)
 		return;
 	if (f->type == STORE_TEXT)
@@ -140,8 +130,8 @@ static void append_filter(bson_t *to, const struct store_filter *f, enum store_c
 {
 	/* by comparison; a list has what equals one of its members */
 	static const char *const operators[] = { [STORE_EQ] = "$eq", [STORE_NE] = "$ne", [STORE_HAS] = "$eq", [STORE_GE] = "$gte", [STORE_LT] = "$lt" };
-	char name[MONGO_NAME];
-	mongo_field_name(name, f->path);
+	char name[STORE_FIELD_NAME];
+	store_field_name(name, f->path);
 	if (f->cmp == STORE_PREFIX)
 		append_prefix(to, name, f->text);
 	else if (f->cmp == STORE_IN)
@@ -171,12 +161,12 @@ void mongo_filter(bson_t *to, const struct store_request *r)
 
 void mongo_options(bson_t *to, const struct store_query *q)
 {
-	char name[MONGO_NAME];
+	char name[STORE_FIELD_NAME];
 	bson_t sort, projection;
 	int direction = q->sort.descending ? -1 : 1;
 	bson_append_document_begin(to, "sort", -1, &sort);
 	if (q->sort.path) {
-		mongo_field_name(name, q->sort.path);
+		store_field_name(name, q->sort.path);
 		bson_append_int32(&sort, name, -1, direction);
 	}
 	bson_append_int32(&sort, "_id", -1, q->sort.path ? 1 : direction);

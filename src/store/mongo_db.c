@@ -107,28 +107,18 @@ static int try_write(mongoc_collection_t *col, const struct store_request_op *op
 	return ok ? 0 : -1;
 }
 
-struct found {
-	bool there, same;
-	int64_t version;
-};
-
-/* What lies under the id of a write now, and whether it is what the write brings. */
-static int look_up(mongoc_collection_t *col, const struct store_request_op *op, struct found *ret, bson_error_t *e)
+/* A replacement or a deletion met nothing: because there is none, or because it has another version? */
+static int why_none(mongoc_collection_t *col, const struct store_request_op *op, enum store_result *ret_result, bson_error_t *e)
 {
-	bson_t which = BSON_INITIALIZER, opts = BSON_INITIALIZER;
+	bson_t which = BSON_INITIALIZER, opts = BSON_INITIALIZER, projection;
 	const bson_t *doc;
-	bson_iter_t it;
-	*ret = (struct found){ 0 };
 	bson_append_utf8(&which, "_id", -1, op->id, -1);
 	bson_append_int64(&opts, "limit", -1, 1);
+	bson_append_document_begin(&opts, "projection", -1, &projection);
+	bson_append_int32(&projection, "_id", -1, 1);
+	bson_append_document_end(&opts, &projection);
 	mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(col, &which, &opts, NULL);
-	if (mongoc_cursor_next(cursor, &doc)) {
-		ret->there = true;
-		ret->version = bson_iter_init_find(&it, doc, "version") ? bson_iter_as_int64(&it) : 0;
-		uint32_t n = 0;
-		const char *text = bson_iter_init_find(&it, doc, "json") ? bson_iter_utf8(&it, &n) : NULL;
-		ret->same = text && op->text && n == op->text->len && memcmp(text, op->text->data, n) == 0;
-	}
+	*ret_result = mongoc_cursor_next(cursor, &doc) ? STORE_STALE : STORE_MISSING;
 	bool failed = mongoc_cursor_error(cursor, e);
 	mongoc_cursor_destroy(cursor);
 	bson_destroy(&opts);
@@ -136,46 +126,25 @@ static int look_up(mongoc_collection_t *col, const struct store_request_op *op, 
 	return failed ? -1 : 0;
 }
 
-/* The outcome of a first try that reached nobody's ears is told by what is there after the second. */
-static enum store_result outcome_of(const struct store_request_op *op, enum store_result second, const struct found *f, bool again)
-{
-	if (second == STORE_EXISTS)
-		return again && f->same && op->verb == STORE_INSERT ? STORE_OK : STORE_EXISTS;
-	if (op->verb == STORE_DELETE && again && !f->there)
-		return STORE_OK;
-	if (again && f->same && op->verb == STORE_REPLACE)
-		return STORE_OK;
-	return f->there ? STORE_STALE : STORE_MISSING;
-}
-
 bool mongo_write(mongoc_client_t *c, const char *database, const struct store_request_op *op, enum store_result *ret_result,
 		 struct mongo_fault *ret)
 {
 	_cleanup_(mongo_collectionp) mongoc_collection_t *col = collection(c, database, op->col);
 	bson_error_t e = { 0 };
-	bool again = false;
 	int rc = try_write(col, op, ret_result, &e);
-	/* an upsert that met another's insert, too: then there is something to replace */
+	/* an upsert that met another's insert: then there is something to replace */
 	if (rc == 0 && op->verb == STORE_PUT && *ret_result == STORE_EXISTS)
 		rc = try_write(col, op, ret_result, &e);
 	if (rc < 0) {
 		mongo_fault_set(ret, &e);
-		if (!ret->uncertain || e.domain == MONGOC_ERROR_WRITE_CONCERN)
-			return false;
-		again = true;
-		rc = try_write(col, op, ret_result, &e);
+		return false;
 	}
-	struct found f = { 0 };
-	if (rc == 0 && *ret_result != STORE_OK && (again || *ret_result == STORE_MISSING)) {
-		rc = look_up(col, op, &f, &e);
-		if (rc == 0)
-			*ret_result = outcome_of(op, *ret_result, &f, again);
+	if (*ret_result == STORE_MISSING && op->expect && why_none(col, op, ret_result, &e) < 0) {
+		mongo_fault_set(ret, &e);
+		ret->uncertain = false; /* it changed nothing, that is known */
+		return false;
 	}
-	if (rc == 0)
-		return true;
-	mongo_fault_set(ret, &e);
-	ret->uncertain |= again;
-	return false;
+	return true;
 }
 
 /* --- reading */

@@ -25,7 +25,8 @@ struct mongo_fault {
 
 /* mongo_db.c */
 /* One write. True with *ret_result (STORE_OK, EXISTS, STALE, MISSING), else what went wrong. A write whose answer was lost is
- * tried once more and looked up, so that an unlucky moment of the network does not make it uncertain. */
+ * uncertain and not tried again: the same id may be somebody else's by then, with the same version, and a second deletion would take what
+ * was acknowledged to them. (The library itself tries again where the server can tell a second try from the first.) */
 bool mongo_write(mongoc_client_t *c, const char *database, const struct store_request_op *op, enum store_result *ret_result,
 		 struct mongo_fault *ret);
 bool mongo_get(mongoc_client_t *c, const char *database, struct store_request *r, struct mongo_fault *ret);
@@ -34,8 +35,6 @@ bool mongo_command(mongoc_client_t *c, const char *database, const bson_t *comma
 void mongo_fault_set(struct mongo_fault *f, const bson_error_t *e);
 
 /* mongo_bson.c */
-#define MONGO_NAME 64
-void mongo_field_name(char dst[MONGO_NAME], const char *path);
 void mongo_document(bson_t *to, const struct store_request_op *op);
 void mongo_filter(bson_t *to, const struct store_request *r);
 void mongo_options(bson_t *to, const struct store_query *q); /* sort, skip, limit, projection */

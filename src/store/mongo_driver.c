@@ -20,7 +20,7 @@
 
 #define DEFAULT_DATABASE "lucid_rdp"
 #define LOOK_MS 500	    /* between looks at a server that is away */
-#define LOOK_TIMEOUT_MS 1000 /* of one look */
+#define LOOK_UP_MS 2000	    /* between looks at one that is there, so that its going is noticed though nobody asks */
 #define SELECTION_MS 2000
 #define CONNECT_MS 1000
 #define HEARTBEAT_MS 5000
@@ -31,7 +31,7 @@ enum state { OPENING, UP, DOWN, FINAL };
 struct store_driver {
 	struct store *store;
 	struct loop *loop;
-	mongoc_uri_t *uri, *look_uri;
+	mongoc_uri_t *uri;
 	mongoc_client_pool_t *clients;
 	char *database;
 	struct pool *pool;
@@ -228,26 +228,47 @@ static void look_and_tell(struct store_driver *d, mongoc_client_t *c)
 	store_driver_report(d->store, err, f.why, opening || err == -ERR_INVALID);
 }
 
+/* Whether it still answers; a request that finds out first has said so itself. */
+static void look_again(struct store_driver *d, mongoc_client_t *c)
+{
+	struct mongo_fault f = { 0 };
+	bson_t *ping = BCON_NEW("ping", BCON_INT32(1)), reply;
+	if (!mongo_command(c, d->database, ping, &reply, &f) && f.away)
+		went_away(d, &f);
+	bson_destroy(&reply);
+	bson_destroy(ping);
+}
+
+/* With the lock held, and let go for the look. A client of the pool's: one of its own would not look again for five seconds after a
+ * connection failed, while the pool's threads see a server come back within half a second. */
+static void look_now(struct store_driver *d)
+{
+	bool up = d->state == UP;
+	pthread_mutex_unlock(&d->lock);
+	mongoc_client_t *c = mongoc_client_pool_pop(d->clients); /* there is one more than there are workers */
+	if (c && up)
+		look_again(d, c);
+	else if (c)
+		look_and_tell(d, c);
+	if (c)
+		mongoc_client_pool_push(d->clients, c);
+	pthread_mutex_lock(&d->lock);
+}
+
 static void *eye_main(void *arg)
 {
 	struct store_driver *d = arg;
 	pthread_setname_np(pthread_self(), "store-eye");
-	mongoc_client_t *c = mongoc_client_new_from_uri(d->look_uri);
-	mongoc_client_set_error_api(c, MONGOC_ERROR_API_VERSION_2);
 	pthread_mutex_lock(&d->lock);
 	while (!d->closing) {
-		if (d->state == UP || d->state == FINAL) {
+		if (d->state == FINAL)
 			pthread_cond_wait(&d->changed, &d->lock);
-			continue;
-		}
-		pthread_mutex_unlock(&d->lock);
-		look_and_tell(d, c);
-		pthread_mutex_lock(&d->lock);
+		else if (d->state != UP || !wait_ms(d, LOOK_UP_MS))
+			look_now(d);
 		if (d->state == DOWN && !d->closing)
 			wait_ms(d, LOOK_MS);
 	}
 	pthread_mutex_unlock(&d->lock);
-	mongoc_client_destroy(c);
 	return NULL;
 }
 
@@ -274,7 +295,6 @@ static void end(struct store_driver *d)
 	mongo_order_free(d->order);
 	mongoc_client_pool_destroy(d->clients);
 	mongoc_uri_destroy(d->uri);
-	mongoc_uri_destroy(d->look_uri);
 	pthread_cond_destroy(&d->changed);
 	pthread_mutex_destroy(&d->lock);
 	free(d->database);
@@ -326,6 +346,10 @@ static mongoc_uri_t *make_uri(const struct store_options *o)
 	mongoc_write_concern_set_journal(w, true);
 	mongoc_uri_set_write_concern(u, w);
 	mongoc_write_concern_destroy(w);
+	/* what was answered is read by whoever reads next, whatever the URL prefers */
+	mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
+	mongoc_uri_set_read_prefs_t(u, primary);
+	mongoc_read_prefs_destroy(primary);
 	return u;
 }
 
@@ -360,9 +384,6 @@ struct store *store_mongo_open(struct loop *l, const struct store_options *o, vo
 	d->uri = uri;
 	const char *database = mongoc_uri_get_database(d->uri);
 	d->database = xstrdup(database && *database ? database : DEFAULT_DATABASE);
-	d->look_uri = mongoc_uri_copy(d->uri);
-	mongoc_uri_set_option_as_int32(d->look_uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, LOOK_TIMEOUT_MS);
-	mongoc_uri_set_option_as_int32(d->look_uri, MONGOC_URI_SOCKETTIMEOUTMS, MAX(LOOK_TIMEOUT_MS, (int32_t)o->timeout_ms * 2 / 5));
 	d->clients = mongoc_client_pool_new(d->uri);
 	mongoc_client_pool_set_error_api(d->clients, MONGOC_ERROR_API_VERSION_2);
 	d->min_clients = MIN(o->min_clients, o->max_clients);

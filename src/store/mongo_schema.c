@@ -4,6 +4,7 @@
  * Two documents of `store_meta` hold it together: `schema` {application, number}, and `lease` {holder, until}, which lets one
  * program at a time change anything, by the server's clock.
  */
+#include "store/indexes.h"
 #include "store/mongo_db.h"
 
 #include <stdarg.h>
@@ -22,38 +23,24 @@
 #define LEASE_POLL_US 500000
 #define NOT_IMPLEMENTED 238
 
-/* Beside an index a declared field: what is filtered by one and sorted by the other. */
-static const struct {
-	enum store_collection col;
-	const char *first, *second;
-} pairs[] = {
-	{ COL_SERVERS, "user_id", "created_at" },
-	{ COL_SESSIONS, "user_id", "created_at" },
-	{ COL_SESSIONS, "metadata_project", "metadata_environment" },
-	{ COL_PORTS, "node", "port" },
-	{ COL_AUDIT, "actor", "time" },
-	{ COL_AUDIT, "action", "time" },
-	{ COL_AUDIT, "object", "time" },
-	{ COL_AUDIT, "outcome", "time" },
-};
-
 /* --- indexes */
 
-static void append_index(bson_t *list, uint32_t *n, const char *first, const char *second, bool expires)
+static void append_index(bson_t *list, uint32_t n, const struct store_index *x)
 {
-	char key[16], name[2 * MONGO_NAME + 4];
+	char key[16];
 	const char *at;
 	bson_t index, keys;
-	size_t len = bson_uint32_to_string((*n)++, &at, key, sizeof key);
+	size_t len = bson_uint32_to_string(n, &at, key, sizeof key);
 	bson_append_document_begin(list, at, (int)len, &index);
 	bson_append_document_begin(&index, "key", -1, &keys);
-	bson_append_int32(&keys, first, -1, 1);
-	if (second)
-		bson_append_int32(&keys, second, -1, 1);
+	for (const char *p = x->keys; *p; p += strcspn(p, ","), p += *p == ',') {
+		bool down = *p == '-';
+		p += down;
+		bson_append_int32(&keys, p, (int)strcspn(p, ","), down ? -1 : 1);
+	}
 	bson_append_document_end(&index, &keys);
-	snprintf(name, sizeof name, "%s%s%s", first, second ? "_" : "", second ? second : "");
-	bson_append_utf8(&index, "name", -1, name, -1);
-	if (expires)
+	bson_append_utf8(&index, "name", -1, x->name, -1);
+	if (x->expires)
 		bson_append_int32(&index, "expireAfterSeconds", -1, 0);
 	bson_append_document_end(list, &index);
 }
@@ -80,16 +67,12 @@ static bool index_collection(mongoc_client_t *c, const char *database, enum stor
 	bson_t indexes = BSON_INITIALIZER, ttl = BSON_INITIALIZER;
 	uint32_t n = 0, nttl = 0;
 	bool ok = true, unknown = false;
-	for (size_t i = 0; i < def->n; i++) {
-		char name[MONGO_NAME];
-		mongo_field_name(name, def->fields[i].path);
-		append_index(&indexes, &n, name, NULL, false);
-		if (str_eq(name, "expires_at"))
-			append_index(&ttl, &nttl, "expires", NULL, true);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
-		if (pairs[i].col == col)
-			append_index(&indexes, &n, pairs[i].first, pairs[i].second, false);
+	struct store_index x;
+	for (size_t i = 0; store_index_at(col, i, &x); i++)
+		if (x.expires)
+			append_index(&ttl, nttl++, &x);
+		else
+			append_index(&indexes, n++, &x);
 	if (n)
 		ok = create_indexes(c, database, def->name, &indexes, ret, &unknown);
 	if (ok && nttl && !create_indexes(c, database, def->name, &ttl, ret, &unknown)) {

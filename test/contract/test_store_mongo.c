@@ -3,9 +3,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -220,6 +222,115 @@ static void an_absent_server_is_waited_for(void **state)
 	close_database(d);
 }
 
+/* --- an answer that is lost: a process between, which cuts the connection where the server answers a deletion */
+
+#define RELAY_PAIRS 64
+struct relay {
+	int port, *cut; /* cut: shared; 1: the next deletion's answer; 2: it was cut */
+	pid_t pid;
+};
+
+static int connected(int to)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)to) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0)
+		_exit(3);
+	return fd;
+}
+
+/* Passes on what is there; false: this side has gone, or is cut. */
+static bool pass_on(int from, int to, bool asks, bool *doomed, const struct relay *r)
+{
+	static char buf[1 << 16];
+	ssize_t n = read(from, buf, sizeof buf);
+	if (n <= 0 || (!asks && *doomed))
+		return false;
+	if (asks && *r->cut == 1 && memmem(buf, (size_t)n, "\x02""delete\0", 8)) {
+		*r->cut = 2;
+		*doomed = true;
+	}
+	return write(to, buf, (size_t)n) == n;
+}
+
+static void relay_main(int listener, const struct relay *r)
+{
+	struct pollfd p[1 + 2 * RELAY_PAIRS];
+	bool doomed[RELAY_PAIRS] = { false };
+	nfds_t n = 1;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	p[0] = (struct pollfd){ .fd = listener, .events = POLLIN };
+	while (poll(p, n, -1) > 0) {
+		for (nfds_t i = 1; i + 1 < n; i += 2)
+			for (nfds_t side = 0; side < 2 && p[i].fd >= 0; side++)
+				if (p[i + side].revents && !pass_on(p[i + side].fd, p[i + 1 - side].fd, side == 0, &doomed[i / 2], r)) {
+					close(p[i].fd);
+					close(p[i + 1].fd);
+					p[i].fd = p[i + 1].fd = -1;
+				}
+		if (p[0].revents && n + 2 <= ARRAY_LEN(p)) {
+			p[n] = (struct pollfd){ .fd = accept(listener, NULL, NULL), .events = POLLIN };
+			p[n + 1] = (struct pollfd){ .fd = connected(port), .events = POLLIN };
+			n += 2;
+		}
+	}
+	_exit(0);
+}
+
+static void relay_start(struct relay *r)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	r->port = free_port();
+	a.sin_port = htons((uint16_t)r->port);
+	r->cut = mmap(NULL, sizeof *r->cut, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+	assert_int_equal(listen(fd, 64), 0);
+	r->pid = fork();
+	if (r->pid == 0)
+		relay_main(fd, r);
+	close(fd);
+}
+
+/* It may have happened, and that is what is said. It is not tried again: by then the id could be somebody else's. */
+static void a_lost_answer_is_uncertain(void **state)
+{
+	struct relay r;
+	relay_start(&r);
+	_cleanup_(xfreep) char *direct = url_of("lost");
+	_cleanup_(xfreep) char *through = xasprintf("mongodb://127.0.0.1:%d/lrdp_%d_lost", r.port, (int)getpid());
+	struct database *d = open_database(through, 5000), *other = open_database(direct, 5000);
+	assert_int_equal(put(d, "x", STORE_INSERT).result, STORE_OK);
+	*r.cut = 1;
+	struct suite_answer a;
+	suite_write(d->l, d->s, &(struct store_op){ STORE_DELETE, COL_SERVERS, "x", 1, NULL }, 1, &a);
+	assert_int_equal(*r.cut, 2);
+	assert_int_equal(a.result, STORE_FAILED);
+	assert_int_equal(a.err, -ERR_UNCERTAIN);
+	assert_false(has(other, "x"));
+	assert_int_equal(put(other, "x", STORE_INSERT).result, STORE_OK);
+	wait_up(d, true);
+	assert_true(has(d, "x"));
+	close_database(d);
+	close_database(other);
+	kill(r.pid, SIGKILL);
+	waitpid(r.pid, NULL, 0);
+	munmap(r.cut, sizeof *r.cut);
+}
+
+/* Nobody asks anything, and that it has gone is noticed all the same. */
+static void a_server_that_goes_is_noticed_without_a_request(void **state)
+{
+	_cleanup_(xfreep) char *url = url_of("idle");
+	struct database *d = open_database(url, 5000);
+	wait_up(d, true);
+	end_server();
+	wait_up(d, false);
+	start_server();
+	wait_up(d, true);
+	close_database(d);
+}
+
 /* --- whose database it is */
 
 static void set_schema(const char *url, const char *application, int number)
@@ -297,6 +408,8 @@ int main(void)
 		cmocka_unit_test(a_killed_server_heals),
 		cmocka_unit_test(a_frozen_server_heals),
 		cmocka_unit_test(an_absent_server_is_waited_for),
+		cmocka_unit_test(a_lost_answer_is_uncertain),
+		cmocka_unit_test(a_server_that_goes_is_noticed_without_a_request),
 		cmocka_unit_test(a_newer_or_foreign_database_is_refused),
 		cmocka_unit_test(two_begin_at_once),
 		cmocka_unit_test(a_bad_url_is_said),
