@@ -23,10 +23,10 @@ def at(folder, text):
     return text
 
 
-def place(folder):
+def place(folder, **secrets):
     """conf/ and secrets below the folder."""
     os.makedirs(f"{folder}/etc/secrets")
-    for name, value in SECRETS.items():
+    for name, value in {**SECRETS, **secrets}.items():
         with open(f"{folder}/etc/secrets/{name}", "w", encoding="ascii") as f:
             f.write(value + "\n")
         os.chmod(f"{folder}/etc/secrets/{name}", 0o600)

@@ -1,0 +1,122 @@
+"""README, "More than one machine", as it stands there: three hosts, the files of conf/split, MongoDB and Redis on a fourth."""
+import os
+import re
+import subprocess
+
+import pytest
+
+import hosts
+import mongo
+from lucid import ROLES, ROOT, SECRET, SERVERS, XRDP, token_for
+from proc import until
+from relay import Relay
+from test_conf import at, place
+
+pytestmark = pytest.mark.one_shape("processes that it makes itself")
+
+MANAGER, AGENT, SESSIONS, MONITOR = ROLES
+PORTS = dict(zip(ROLES, (8090, 8091, 8092, 8093)))
+BLUE = "#3366cc"
+
+
+class FromFiles(hosts.HostDaemon):
+    """A role as the files have it: nothing is set but the names of hosts, and what every desktop of the tests runs."""
+
+    def __init__(self, host, role, folder, names):
+        super().__init__(host, roles=[role], range_size=1)
+        paint = self.settings["DESKTOP_PROFILES"]
+        self.ports, self.range = PORTS, (13389, 14389)
+        self.settings = {**names, "LRDP_TEST": self.dir, "DESKTOP_PROFILES": paint, "DESKTOP_DEFAULT": "paint"}
+        self.args = ["--env-file", f"{folder}/conf/split/shared.env", "--env-file", f"{folder}/conf/split/{role}.env"]
+
+    def leaks(self):
+        """Its ports are another host's, not this machine's."""
+        return [fault for fault in super().leaks() if not fault.startswith("port ")]
+
+
+@pytest.fixture
+def store(make_redis):
+    """What is on the host of the stores; they end after all that use them."""
+    with mongo.MongoServer() as server:
+        yield server, make_redis()
+
+
+@pytest.fixture
+def three(store):
+    with hosts.Net() as net:
+        first, second, third, stores = (net.host(name) for name in ("first", "second", "third", "stores"))
+        with Relay(store[0].port, stores) as mongodb, Relay(store[1].port, stores) as redis:
+            urls = {"jwt_secret": SECRET, "mongodb_url": f"mongodb://{stores.address}:{mongodb.port}/lucid_rdp",
+                    "redis_url": f"redis://{stores.address}:{redis.port}"}
+            made = []
+            for host, role, agent in ((second, AGENT, second), (third, AGENT, third), (first, MANAGER, second), (first, SESSIONS, second),
+                                      (first, MONITOR, second)):
+                folder = os.path.join(host.folder, f"{role}-files")
+                place(folder, **urls)
+                names = {f"{n}_HOST": first.address for n in ("MANAGER", "CONTROLLER", "MONITOR")}
+                made.append(FromFiles(host, role, folder, {**names, "AGENT_HOST": agent.address}))
+                host.daemons.append(made[-1])
+            for d in made:
+                d.ids = made[0].ids
+                d.spawn()
+            for d in made:
+                until(f"readiness; log: {d.log()[-3000:]}", d.ready, 20)
+            yield first, second, third, made
+            made[2].remove_servers()  # while agents and stores are there; none are left for later
+            made[2].remove_servers = lambda: None
+
+
+def section():
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+        return f.read().split("## More than one machine")[1].split("\n## ")[0]
+
+
+def test_three_hosts(three, pool):
+    first, second, third, made = three
+    manager = made[2]
+    admin, away = manager.admin, manager.api("admin")
+    away.seat = third
+    user, = pool.get(1)
+    for d in made:
+        d.accounts = [user]
+    user.paint(BLUE)
+    nodes = until("both agents", lambda: (lambda n: n if len(n) == 2 else None)(admin.get("/api/v1/rdp/nodes")["nodes"]), 15)
+    assert sorted(n["node"] for n in nodes) == ["second", "third"], nodes
+    # the commands as they are written, on a host that has no role but an agent
+    commands = section().split("# 4.")[1].split("```")[0].split("\n", 1)[1].replace("manager.internal", first.address)
+    commands = commands.replace("second.internal", second.address)
+    setting, ask, create, login, end = re.split(r"\n(?=curl|xfreerdp)", commands.strip())
+
+    def run(command, **words):
+        words = {"TOKEN": token_for("admin", "admin"), **words}
+        r = subprocess.run([*third.enter("-n"), "sh", "-c", setting + "\n" + command], env={"PATH": os.environ["PATH"], **words},
+                           capture_output=True, text=True, timeout=60, check=False)
+        assert r.returncode == 0, r.stderr
+        return r.stdout
+    assert '"second"' in run(ask)
+    run(create)
+    server, = away.list_servers()
+    sid = server["server_id"]
+    manager.ids.add(sid)
+    assert server["node"] == "second" and server["status"] == "running"
+    assert login.startswith(f"xfreerdp /v:{second.address}:PORT ")
+    client = third.client(second, server["port"], user)
+    manager.clients.append(client)
+    client.wait_colour(BLUE)
+    desktop, = until("the desktop", lambda: away.desktops(sid))
+    assert desktop["username"] == user.name
+    assert [s["node"] for s in away.get("/api/v1/sessions")["sessions"]] == ["second"]
+    assert '"ended"' in run(end.replace("DISPLAY", str(desktop["display"])), ID=sid)
+    until("its end", lambda: not away.desktops(sid))
+    # each host has what it was given, whichever is asked
+    assert [i["server_id"] for i in made[0].admin.get(XRDP + "/instances")["instances"]] == [sid]
+    assert away.get(SERVERS + "?node=third")["servers"] == []
+
+
+def test_the_secrets_of_the_walk_through(tmp_path):
+    """Step 1, as it is written."""
+    script = at(str(tmp_path), section().split("# 1.")[1].split("# 2.")[0].split("\n", 1)[1])
+    subprocess.run(["sh", "-ec", script], check=True, timeout=20)
+    made = {p.name: p for p in (tmp_path / "etc/secrets").iterdir()}
+    assert set(made) == {"jwt_secret", "master_key", "mongodb_url", "redis_url"}
+    assert all(p.stat().st_mode & 0o77 == 0 for p in made.values()) and len(made["jwt_secret"].read_text().strip()) == 64
