@@ -109,7 +109,8 @@ static void check_store(const struct config *c, struct strbuf *faults)
 	else if (store_mongo_url_is_loopback(url) && container_has_own_network())
 		config_fault(c, "MONGODB_URL", faults, "names the machine itself, which inside a container is the container; name the host or service "
 			     "that MongoDB runs on, or give the container the host's network");
-	if (config_int(c, "MONGODB_MIN_POOL_SIZE") > config_int(c, "MONGODB_MAX_POOL_SIZE"))
+	/* the default is not above a smaller limit: fewer are made then */
+	if (config_given(c, "MONGODB_MIN_POOL_SIZE") && config_int(c, "MONGODB_MIN_POOL_SIZE") > config_int(c, "MONGODB_MAX_POOL_SIZE"))
 		config_fault(c, "MONGODB_MIN_POOL_SIZE", faults, "above MONGODB_MAX_POOL_SIZE");
 }
 

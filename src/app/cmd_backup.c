@@ -145,6 +145,10 @@ int cmd_backup(struct cli *c, int argc, char **argv)
 	struct config *config = app_config_load_or_say(c);
 	if (!config)
 		return 1;
+	if (command_store_is_elsewhere(config, "backup", "run mongodump --config=FILE --gzip --archive=BACKUP, with \"uri: …\" in FILE")) {
+		config_free(config);
+		return 1;
+	}
 	j.path = store_path(config);
 	j.dir = j.to ? xstrdup(j.to) : backup_dir(config);
 	code = open_dir(&j);

@@ -130,6 +130,10 @@ int cmd_restore(struct cli *c, int argc, char **argv)
 	struct config *config = app_config_load_or_say(c);
 	if (!config)
 		return 1;
+	if (command_store_is_elsewhere(config, "restore", "stop the program and run mongorestore --config=FILE --drop --gzip --archive=BACKUP, with \"uri: …\" in FILE")) {
+		config_free(config);
+		return 1;
+	}
 	code = prepare(&j, config);
 	if (code == 0 && as_owner(config, false, work, &j, &j.facts, why) < 0)
 		code = fail("nothing was replaced", why);

@@ -115,6 +115,10 @@ int cmd_verify(struct cli *c, int argc, char **argv)
 		struct config *config = app_config_load_or_say(c);
 		if (!config)
 			return 1;
+		if (command_store_is_elsewhere(config, "verify", "name a file to look at one all the same")) {
+			config_free(config);
+			return 1;
+		}
 		path = store_path(config);
 		config_free(config);
 	}

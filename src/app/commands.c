@@ -28,6 +28,14 @@ const struct command *command_find(const char *name)
 	return NULL;
 }
 
+bool command_store_is_elsewhere(const struct config *c, const char *command, const char *instead)
+{
+	if (!config_given(c, "MONGODB_URL"))
+		return false;
+	fprintf(stderr, "%s: the store is in MongoDB (MONGODB_URL), and this command works on the embedded store's file; %s\n", command, instead);
+	return true;
+}
+
 bool command_words(struct cli *c, int argc, char **argv, const char *help,
 		   int (*take)(struct cli *c, int argc, char **argv, int *i, void *arg), void *arg, int *ret_code)
 {

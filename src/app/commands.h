@@ -3,6 +3,7 @@
 #define APP_COMMANDS_H
 
 #include "app/cli.h"
+#include "lucid/config.h"
 
 struct command {
 	const char *name;
@@ -32,6 +33,9 @@ int cmd_help(struct cli *c, int argc, char **argv);
  * cli_option; common options and --help are taken here. */
 bool command_words(struct cli *c, int argc, char **argv, const char *help,
 		   int (*take)(struct cli *c, int argc, char **argv, int *i, void *arg), void *arg, int *ret_code);
+
+/* For commands that work on the embedded store's file: true, and `instead` was said, when these settings keep the store elsewhere. */
+bool command_store_is_elsewhere(const struct config *c, const char *command, const char *instead);
 
 #define EXIT_USAGE 2
 

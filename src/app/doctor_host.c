@@ -181,7 +181,9 @@ void doctor_store(const struct config *c, struct finding *f)
 	_cleanup_(xfreep) char *path = store_path(c), *backups = backup_dir(c), *newest = backup_newest(backups);
 	struct backup_facts facts;
 	char why[OWNER_WHY_SIZE];
-	if (access(path, F_OK) < 0 && errno == ENOENT)
+	if (config_given(c, "MONGODB_URL"))
+		doctor_say(f, DOCTOR_OK, "", "in MongoDB (MONGODB_URL); /health/ready of the running program says whether it answers");
+	else if (access(path, F_OK) < 0 && errno == ENOENT)
 		doctor_say(f, DOCTOR_OK, "", "%s is not there yet; it is made at the first start", path);
 	else if (as_owner(c, false, look, path, &facts, why) < 0)
 		doctor_say(f, DOCTOR_FAIL, "a damaged one: stop the program and restore a backup (lucid-rdp restore); else mend what is said", "%s", why);

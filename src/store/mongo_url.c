@@ -51,7 +51,7 @@ static bool is_host(const char *s, size_t n)
 		if (!str_int(port, 1, 65535, &number))
 			return false;
 	}
-	return name > (end ? 2u : 0u) && is_percented(s, name);
+	return name > (end ? 2u : 0u) && !memchr(s, '@', name) && is_percented(s, name);
 }
 
 static bool are_hosts(const char *s, size_t n)

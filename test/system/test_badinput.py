@@ -477,7 +477,7 @@ BAD_SETTINGS = [
     {"PORT_RANGE_START": "100"}, {"PORT_RANGE_START": "30000", "PORT_RANGE_END": "29000"}, {"PORT_RANGE_END": "65536"}, {"MAX_CONCURRENT_SERVERS": "1001"},
     {"MAX_CONCURRENT_SERVERS": "0"}, {"MAX_SERVERS_PER_USER": "many"}, {"ENVIRONMENT": "prod"}, {"LOG_LEVEL": "LOUD"}, {"LOG_FORMAT": "xml"}, {"DEBUG": "perhaps"},
     {"REQUEST_TIMEOUT": "-5"}, {"MAX_BODY_BYTES": "1GB"}, {"ROLE": "rdp-server-manger"}, {"XRDP_BACKEND": "docker"}, {"JWT_SECRET": "short", "ENVIRONMENT": "production"},
-    {"XRDP_BINARY": "/nonexistent/xrdp"}, {"JWT_SECRET": None, "ENVIRONMENT": "production"}, {"MONGODB_URL": "mongodb://db/x"}, {"REDIS_URL": "rediss://r"}, {"BIND_ADDRESS": "not an address"}, {"MAX_CPU_USAGE": "101"},
+    {"XRDP_BINARY": "/nonexistent/xrdp"}, {"JWT_SECRET": None, "ENVIRONMENT": "production"}, {"MONGODB_URL": "mongodb://u:p@ss@db/x"}, {"REDIS_URL": "rediss://r"}, {"BIND_ADDRESS": "not an address"}, {"MAX_CPU_USAGE": "101"},
     {"RDP_SERVER_MANAGER_PORT": "18091", "XRDP_INTEGRATION_PORT": "18091"}, {"RATE_LIMIT_PER_MINUTE": ""}, {"JWT_ALGORITHM": "none"},
 ]
 

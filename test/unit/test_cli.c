@@ -285,7 +285,12 @@ static void what_does_not_fit_together(void **state)
 		{ "DESKTOP_PROFILES: ", "--set=DESKTOP_PROFILES=xfce" },
 		{ "DESKTOP_DEFAULT: \"b\" from --set: there is no such profile; there are: a, xx", "--set=DESKTOP_PROFILES=a=aa,xx=b",
 		  "--set=DESKTOP_DEFAULT=b" },
-		{ "MONGODB_URL: \"********\" from --set: this program does not have the MongoDB store yet", "--set=MONGODB_URI=mongodb://h/" },
+		{ "MONGODB_URL: \"********\" from --set: it is no MongoDB connection string", "--set=MONGODB_URI=mongodb://u:p@ss@h/" },
+		{ "MONGODB_URL: \"********\" from --set: the database admin is MongoDB's own", "--set=MONGODB_URI=mongodb://h/admin" },
+		{ "JWT_SECRET: \"\" from default: must be given where", "--set=MONGODB_URI=mongodb://h/" },
+		{ "MASTER_KEY: \"\" from default: must be given where", "--set=MONGODB_URI=mongodb://h/" },
+		{ "MONGODB_MIN_POOL_SIZE: \"9\" from --set: above MONGODB_MAX_POOL_SIZE", "--set=MONGODB_URI=mongodb://h/", "--set=MONGODB_MIN_POOL_SIZE=9",
+		  "--set=MONGODB_MAX_POOL_SIZE=8" },
 	};
 	struct fixture *f = *state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
