@@ -16,7 +16,7 @@
 #define CONNECTIONS_MAX 64 /* with a call on them, to one of them */
 #define WAITING_MAX 512	 /* calls that wait for one of those; past it they are refused at once */
 #define ANSWERS_MAX (64u << 20) /* bytes of their answers that are not whole yet */
-#define CHECK_MS 4500
+#define CHECK_MS 4500 /* of both questions */
 
 /* A process behind a URL: of roles, of nodes, or of both. */
 struct place {
@@ -194,6 +194,27 @@ static bool is_there(const struct http_result *res, const char *role)
 	return false;
 }
 
+static void on_known(const struct http_result *res, void *arg)
+{
+	_cleanup_(xfreep) struct asked *a = arg;
+	int status = http_result_outcome(res) == HTTP_ANSWERED ? http_result_status(res) : 0;
+	if (status == 401 || status == 429)
+		a->done(a->token, API_UNHEALTHY, "it does not accept this process's token; give both the same JWT_SECRET and the right time");
+	else
+		a->done(a->token, API_HEALTHY, "");
+}
+
+/* Alive and the right one; whether it knows us too is asked of a page that takes a token and is no work. */
+static bool ask_known(struct asked *a)
+{
+	const struct peer *peer = a->peer;
+	_cleanup_(xfreep) char *url = xasprintf("%s/events", peer->place->url);
+	struct http_header header = { "Authorization", service_token_get(peer->peers->token) };
+	struct http_ask ask = { .method = HTTP_HEAD, .url = url, .headers = &header, .n_headers = 1, .timeout_ms = CHECK_MS / 2 };
+	const char *why = NULL;
+	return http_client_ask(peer->peers->client, &ask, on_known, a, &why, NULL) == 0;
+}
+
 static void on_health(const struct http_result *res, void *arg)
 {
 	_cleanup_(xfreep) struct asked *a = arg;
@@ -202,7 +223,10 @@ static void on_health(const struct http_result *res, void *arg)
 		a->done(a->token, API_UNHEALTHY, http_result_why(res));
 	else if (http_result_status(res) == 200 && is_there(res, a->peer->role->name)) {
 		rest_heard(a->peer->place->rest);
-		a->done(a->token, API_HEALTHY, "");
+		if (ask_known(a))
+			TAKE_PTR(a);
+		else
+			a->done(a->token, API_HEALTHY, "");
 	} else {
 		snprintf(message, sizeof message, "its /health answers %d%s", http_result_status(res),
 			 http_result_status(res) == 200 ? ", without this role; look at its URL" : "");
@@ -216,7 +240,7 @@ static void check_peer(void *arg, api_check_done done, void *token)
 	_cleanup_(xfreep) char *url = xasprintf("%s/health", peer->place->url);
 	struct asked *a = XNEW(struct asked);
 	*a = (struct asked){ peer, done, token };
-	struct http_ask ask = { .method = HTTP_GET, .url = url, .timeout_ms = CHECK_MS };
+	struct http_ask ask = { .method = HTTP_GET, .url = url, .timeout_ms = CHECK_MS / 2 };
 	const char *why = "too many calls are under way";
 	if (http_client_ask(peer->peers->client, &ask, on_health, a, &why, NULL) == 0)
 		return;
