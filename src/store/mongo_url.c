@@ -5,6 +5,7 @@
 #include "lucid/str.h"
 #include "store/open.h"
 
+#define DATABASE_MAX 63
 #define FORM "it is no MongoDB connection string: mongodb://user:password@host:port/database, with what is special in user and password percent-encoded"
 
 struct parts {
@@ -100,6 +101,10 @@ int store_check_mongo_url(const char *url, char *why, size_t size)
 	struct parts u;
 	if (!split(url, &u)) {
 		snprintf(why, size, "%s", FORM);
+		return -ERR_INVALID;
+	}
+	if (u.database && u.database_len > DATABASE_MAX) {
+		snprintf(why, size, "the name of its database is %zu bytes long; MongoDB takes %d", u.database_len, DATABASE_MAX);
 		return -ERR_INVALID;
 	}
 	for (size_t i = 0; u.database && i < ARRAY_LEN(theirs); i++)
