@@ -1,6 +1,7 @@
 """The program under test: started in directories and on ports of its own, spoken to over HTTP, and looked after: what it
 leaves behind is a failure."""
 import base64
+import collections
 import contextlib
 import hashlib
 import hmac
@@ -63,11 +64,16 @@ def of_store(checks):
     return checks.get("mongodb") or checks["store"]
 
 
+given = collections.deque(maxlen=16)  # what was given out here last, and is perhaps not listened on yet
+
+
 def free_ports(n, low=20000, high=32000):
     """n neighbouring ports that nobody has."""
     for _ in range(200):
-        first, taken = random.randrange(low, high - n), proc.all_listening()
+        first = random.randrange(low, high - n)
+        taken = proc.all_listening().union(*given)
         if all(p not in taken and proc.can_bind(p) for p in range(first, first + n)):
+            given.append(range(first, first + n))
             return first
     raise AssertionError("no free ports")
 

@@ -12,6 +12,8 @@ from proc import until
 from test_apart import AGENT, KEYS, MANAGER, MONITOR, SESSIONS, apart, error, point  # noqa: F401 (apart is a fixture)
 from test_events import Stream
 
+pytestmark = pytest.mark.one_shape("processes that it makes itself")
+
 IDLE = {"auto_start": False}
 NEVER = "3600"  # HEALTH_CHECK_INTERVAL: what is seen is seen because of an event
 

@@ -11,6 +11,8 @@ from mongo import MongoServer
 from proc import until
 from test_apart import URLS, apart  # noqa: F401  (a fixture)
 
+pytestmark = pytest.mark.one_shape("processes that it makes itself")
+
 MANAGER, AGENT, SESSIONS, MONITOR = ROLES
 
 

@@ -10,6 +10,8 @@ from lucid import ROLES, SERVERS, XRDP
 from mongo import MongoServer
 from proc import until
 
+pytestmark = pytest.mark.one_shape("processes that it makes itself")
+
 MANAGER, AGENT = ROLES[:2]
 NODES = "/api/v1/rdp/nodes"
 KEYS = {"MASTER_KEY": "a master key for tests alone, of more than 32 bytes"}

@@ -14,6 +14,8 @@ from proc import until
 from test_apart import KEYS, point
 from test_events import Stream
 
+pytestmark = pytest.mark.one_shape("processes that it makes itself")
+
 MANAGER, AGENT, SESSIONS, _ = ROLES
 BURST = 20
 LIMITS = {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_PER_MINUTE": "1", "RATE_LIMIT_BURST_SIZE": str(BURST)}

@@ -8,6 +8,8 @@ from lucid import XRDP, free_ports
 from own_systemd import DaemonInside
 from proc import kill_one, listening, status, until
 
+pytestmark = pytest.mark.one_shape("a program that systemd starts")
+
 CONFIG, SERVICE = f"{XRDP}/config", f"{XRDP}/service"
 
 
