@@ -43,7 +43,6 @@ def allowed(server, client, account, colour):
     client.wait_colour(colour)
 
 
-@pytest.mark.shapes
 def test_users_and_groups(daemon, users, login, group):
     a, b, c = users(3, daemon)
     admin = daemon.admin

@@ -77,8 +77,7 @@ def kill_both(d):
     d.spawn()
 
 
-@pytest.mark.shapes
-@pytest.mark.parametrize("strike", [kill_server, kill_supervisor, kill_both])
+@pytest.mark.parametrize("strike", [kill_server, pytest.param(kill_supervisor, marks=pytest.mark.shapes), kill_both])
 def test_ours_dies(scene, strike):
     d, server, user, client, colours = scene
     sid = server["server_id"]

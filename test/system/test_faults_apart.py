@@ -88,7 +88,7 @@ def test_the_manager_killed_under_writers(split):
 # --- a peer
 
 def test_a_peer_that_accepts_and_never_answers(split):
-    d = split(REQUEST_TIMEOUT="3")
+    d = split(REQUEST_TIMEOUT="2")
     relay = d.between(MANAGER, AGENT)
     d.start()
     server = d.admin.create_server("one")
@@ -156,7 +156,7 @@ LIES = [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"HTTP/1.1 404 Not
 @pytest.mark.parametrize("lie", LIES, ids=range(len(LIES)))
 def test_a_peer_that_is_somebody_else(split, lie):
     """Whatever is found at the agent's URL, the manager goes on and says that it is not the agent."""
-    d = split(REQUEST_TIMEOUT="3")
+    d = split(REQUEST_TIMEOUT="2")
     with Liar(lie) as liar:
         manager = d.parts[MANAGER]
         manager.settings[URLS[AGENT]] = f"http://127.0.0.1:{liar.port}"
@@ -201,7 +201,7 @@ def test_a_clock_that_is_off(split, shift_s):
 def two_hosts():
     with hosts.Net() as net:
         a, b = net.host("first"), net.host("second")
-        manager, agent = (h.daemon([role], start=False, HEALTH_CHECK_INTERVAL="1", REQUEST_TIMEOUT="3", **KEYS) for h, role in ((a, MANAGER), (b, AGENT)))
+        manager, agent = (h.daemon([role], start=False, HEALTH_CHECK_INTERVAL="1", REQUEST_TIMEOUT="2", **KEYS) for h, role in ((a, MANAGER), (b, AGENT)))
         for d in (manager, agent):
             d.settings.update({URLS[MANAGER]: manager.url(), URLS[AGENT]: agent.url(), "NODE_NAME": "second",
                                "PORT_RANGE_START": str(agent.range[0]), "PORT_RANGE_END": str(agent.range[1])})

@@ -2,6 +2,7 @@
 request is answered by its deadline, and all is well again within ten seconds of the cause ending, by itself."""
 import pytest
 
+import figures
 import mongo
 import proc
 from faults import HEALED_S, Writers, checks
@@ -10,6 +11,8 @@ from proc import until
 from relay import Relay
 
 pytestmark = pytest.mark.one_shape("processes that it makes itself")
+
+POOL = 8  # connections to MongoDB, each with a worker
 
 
 @pytest.fixture
@@ -30,7 +33,8 @@ def own_mongo():
 def with_mongo(own_mongo, split):
     """All roles on it, through the relay."""
     server, relay = own_mongo
-    return split("split", MONGODB_URL=server.url("lucid_faults", relay.port), REQUEST_TIMEOUT="3", STORE_TIMEOUT_MS="2000").start(), server, relay
+    return split("split", MONGODB_URL=server.url("lucid_faults", relay.port), MONGODB_MAX_POOL_SIZE=str(POOL), MONGODB_MIN_POOL_SIZE="2",
+                 REQUEST_TIMEOUT="3", STORE_TIMEOUT_MS="2000").start(), server, relay
 
 
 def kill(server, relay):
@@ -100,6 +104,25 @@ def test_mongodb_is_slow(with_mongo):
         until("a refusal", lambda: w.answers[-1] in (503, 504), HEALED_S)
         relay.heal()
         w.wait(10)
+
+
+def test_mongodb_resets_leave_nothing(with_mongo):
+    """Its connections reset three hundred times under writers: descriptors, threads and memory stay what they were."""
+    d, _, relay = with_mongo
+    pid, before = d.pid_of(ROLES[0]), None
+    with Writers(d, n=2) as w:
+        for n in range(300):
+            if n == 50:  # what a first few make grow is there now
+                before = figures.of_process(pid)
+            had = len(w.answers)
+            until("an answer on the way", lambda h=had: len(w.answers) > h, HEALED_S, 0.002)
+            relay.reset()
+        w.wait(5)
+
+    def flat():
+        now = figures.of_process(pid)
+        return now["pss"] <= before["pss"] + 6144 and now["fds"] <= before["fds"] + 4 and now["threads"] <= POOL + 8
+    until(f"it to hold what it held, {before}", flat, HEALED_S)
 
 
 # --- Redis

@@ -124,7 +124,6 @@ def test_as_pid_1(make_daemon, users, login):
 
 # --- restart policies
 
-@pytest.mark.shapes
 def test_xrdp_is_always_started_again(daemon, users, login):
     user, = users(1, daemon)
     user.paint(BLUE)
