@@ -89,6 +89,7 @@ def test_every_refused_attempt_is_an_entry(daemon):
     assert [(e["actor"], e["action"], e["object"], e["code"]) for e in found] == want
 
 
+@pytest.mark.one_shape("the embedded store's file")
 def test_what_the_gate_refuses_is_an_entry(daemon):
     """Each kind once, and how many more there were; from many addresses only some of them by name."""
     port = daemon.ports[lucid.ROLES[0]]
@@ -129,6 +130,7 @@ def test_an_echo_is_no_second_entry(daemon):
     assert found == [(first["server_id"], "ok"), (None, "refused")]
 
 
+@pytest.mark.one_shape("the embedded store's file")
 def test_the_rate_limit_is_folded(make_daemon):
     d = make_daemon(RATE_LIMIT_ENABLED="true", RATE_LIMIT_PER_MINUTE="1", RATE_LIMIT_BURST_SIZE="20")
     path = f"{lucid.SERVERS}/{uuid.uuid4()}"
@@ -169,6 +171,7 @@ def test_filters_and_pages(daemon):
     assert AUDIT in requests.get(daemon.url() + "/openapi.json", timeout=10).json()["paths"]
 
 
+@pytest.mark.one_shape("the embedded store's file")
 def test_a_restart_goes_on_with_the_chain(daemon):
     daemon.api("anna").create_server("one", wait=False, auto_start=False)
     entries(daemon, 1, actor="anna")
