@@ -154,6 +154,8 @@ struct peers *peers_new(struct loop *l, struct bus *b, const struct config *c, s
 	p->bus = b;
 	p->paused = bus_carried(b);
 	bus_on_carried(b, on_carried, p);
+	rest_declare_figures();
+	feed_declare_figures();
 	p->token = service_token_new(keys);
 	p->nodes = map_new(PEERS_NODES_MAX);
 	list_init(&p->places);

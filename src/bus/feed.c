@@ -168,6 +168,13 @@ static struct metric_family *gaps_family(void)
 	return metric_family("rdp_feed_gaps_total", METRIC_COUNTER, "peer", "Times when events of another process may have been missed.");
 }
 
+void feed_declare_figures(void)
+{
+	up_family();
+	events_family();
+	gaps_family();
+}
+
 void feed_pause(struct feed *f, bool paused)
 {
 	if (f->paused == paused)

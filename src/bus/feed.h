@@ -19,5 +19,6 @@ struct feed *feed_new(struct loop *l, struct bus *b, struct http_client *client,
 		      void (*on_alive)(void *arg), void *arg);
 void feed_pause(struct feed *f, bool paused);
 void feed_free(struct feed *f); /* before the client; takes NULL */
+void feed_declare_figures(void); /* as rest_declare_figures */
 
 #endif

@@ -289,6 +289,13 @@ static struct metric_family *state_family(void)
 			     "Whether another process is asked: 0 it is, 1 a call now and then, 2 it is not.");
 }
 
+void rest_declare_figures(void)
+{
+	calls_family();
+	retries_family();
+	state_family();
+}
+
 struct rest *rest_new(struct loop *l, struct http_client *client, struct service_token *token, const char *url)
 {
 	struct rest *r = XNEW(struct rest);

@@ -25,5 +25,7 @@ void rest_free(struct rest *r); /* calls under way are answered with ERR_UNCERTA
 struct transport *rest_transport(struct rest *r);
 /* A sign of life from there by another way. */
 void rest_heard(struct rest *r);
+/* The families of its figures are there with the first of them, or with this: for the page that names all. */
+void rest_declare_figures(void);
 
 #endif

@@ -68,7 +68,12 @@ given = collections.deque(maxlen=16)  # what was given out here last, and is per
 
 
 def free_ports(n, low=20000, high=32000):
-    """n neighbouring ports that nobody has."""
+    """n neighbouring ports that nobody has. Suites that run side by side (pytest's workers) have a part of the range each."""
+    worker = re.fullmatch(r"gw(\d+)", os.environ.get("PYTEST_XDIST_WORKER", ""))
+    if worker:
+        part = (high - low) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        low += part * int(worker.group(1))
+        high = low + part
     for _ in range(200):
         first = random.randrange(low, high - n)
         taken = proc.all_listening().union(*given)
