@@ -6,6 +6,7 @@
 #include "lucid/errs.h"
 #include "lucid/log.h"
 #include "lucid/str.h"
+#include "sys/log.h"
 
 #define RETRY_MS 500
 #define GATHER_MS 15	  /* a loss by kill -9 is at most this and one commit */
@@ -56,6 +57,8 @@ static void say(const struct audit_fact *f, bool kept)
 		{ "from", text_or_null(f->from) }, { "count", *count ? count : NULL }, { "kept", kept ? NULL : "false" }, { NULL, NULL },
 	};
 	log_write(kept ? LOG_INFO_ : LOG_WARN_, "audit", text_or_null(f->request_id), fields, "audit");
+	if (!f->err)
+		log_flush(); /* before the answer goes: a kill in this turn of the loop leaves one of the two, never neither */
 }
 
 /* A full batch goes at once; a few entries wait for more, so that they do not cost a commit, and its fsync, of their own. */
