@@ -1,9 +1,10 @@
 #include "lucid/clock.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
-static int64_t shift_ms;
+static _Atomic int64_t shift_ms; /* of tests, whose stores have threads that look at the time */
 
 #ifdef LUCID_TEST
 /* A whole program whose clock is off, for tests. */
@@ -18,14 +19,14 @@ int64_t clock_mono_ns(void)
 {
 	struct timespec ts;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec + shift_ms * 1000000;
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec + atomic_load_explicit(&shift_ms, memory_order_relaxed) * 1000000;
 }
 
 int64_t clock_wall_ms(void)
 {
 	struct timespec ts;
 	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000 + shift_ms;
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000 + atomic_load_explicit(&shift_ms, memory_order_relaxed);
 }
 
 void clock_shift_ms(int64_t ms)
