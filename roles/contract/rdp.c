@@ -88,6 +88,7 @@ static const struct shape out_list = SHAPE("ServerList", server_list);
 static const char *const wait_for[] = { "running", NULL };
 static const struct shape_field create_query[] = {
 	{ "wait", SH_STRING, .values = wait_for, .help = "answer when it runs or has failed, within 30 s" },
+	{ "labels", SH_STRING, .min = 1, .max = 1024, .format = "labels", .help = "place it on a host that has each of these, parted by commas" },
 };
 static const struct shape query_create = SHAPE(NULL, create_query);
 static const struct shape_field change_query[] = {

@@ -201,7 +201,7 @@ void op_create(struct call *c, void *ctx)
 		return;
 	}
 	bool run = doc_bool(body, "auto_start", true);
-	struct place *p = place_choose(m, c, doc_str(body, "node", NULL), run);
+	struct place *p = place_choose(m, c, &(struct place_wish){ doc_str(body, "node", NULL), doc_str(call_query(c), "labels", ""), run });
 	if (!p || quota_definition(m, c, user) || (run && quota_live(m, c)))
 		return;
 	int asked = (int)doc_int(body, "port", 0), port = first_port(p, c, asked);

@@ -83,21 +83,44 @@ static int64_t room_of(struct manager *m, const struct node_info *node)
 	return MAX(MIN(cores_mb, memory_mb), 1) * 1024 / ((int64_t)p->servers + 1);
 }
 
+static bool has_label(const struct node_info *node, const char *label, size_t n)
+{
+	for (const char *const *l = node->labels; *l; l++)
+		if (strlen(*l) == n && !memcmp(*l, label, n))
+			return true;
+	return false;
+}
+
+/* Whether it has each of these, which commas part. */
+static bool has_labels(const struct node_info *node, const char *labels)
+{
+	for (const char *l = labels; *l; l += strspn(l, ",")) {
+		size_t n = strcspn(l, ",");
+		if (!has_label(node, l, n))
+			return false;
+		l += n;
+	}
+	return true;
+}
+
 struct choice {
 	struct manager *m;
-	bool will_run;
+	const struct place_wish *wish;
 	const struct node_info *best, *busy; /* busy: too much so, the first of those */
 	int64_t room;
-	size_t ready;
+	size_t fit, ready; /* that have the labels; and are ready too */
 };
 
 static bool weigh(const struct node_info *node, void *arg)
 {
 	struct choice *ch = arg;
+	if (!has_labels(node, ch->wish->labels))
+		return true;
+	ch->fit++;
 	if (node->status != NODE_READY)
 		return true;
 	ch->ready++;
-	if (ch->will_run && too_busy(ch->m, node)) {
+	if (ch->wish->will_run && too_busy(ch->m, node)) {
 		ch->busy = ch->busy ? ch->busy : node;
 		return true;
 	}
@@ -119,45 +142,58 @@ static void fail_busy(struct call *c, const struct node_info *node, size_t ready
 		  ready > 1 ? "every node is too busy: " : "", node->name, node->cpu_percent, node->memory_percent);
 }
 
-/* The one that is wanted; NULL: the call was answered. */
-static const struct node_info *take_wanted(struct manager *m, struct call *c, const char *wanted, bool will_run)
+static void fail_field(struct call *c, const char *field, const char *message)
 {
-	const struct node_info *node = nodes_find(m->env.nodes, wanted);
+	call_fail_details(c, ERR_INVALID, json_pack("[{s:s, s:s}]", "field", field, "message", message), NULL);
+}
+
+/* The one that is wanted; NULL: the call was answered. */
+static const struct node_info *take_wanted(struct manager *m, struct call *c, const char *name, const struct place_wish *wish)
+{
+	const struct node_info *node = nodes_find(m->env.nodes, name);
 	if (!node)
-		call_fail_details(c, ERR_INVALID,
-				  json_pack("[{s:s, s:s}]", "field", "node", "message", "there is no such node; see GET /nodes"),
-				  NULL);
+		fail_field(c, "node", "there is no such node; see GET /nodes");
+	else if (!has_labels(node, wish->labels))
+		call_fail(c, ERR_CONFLICT, "node %s has not the labels %s; choose another, or none to be given one", name, wish->labels);
 	else if (node->status == NODE_DRAINING)
-		call_fail(c, ERR_CONFLICT, "node %s is draining and takes no new servers", wanted);
+		call_fail(c, ERR_CONFLICT, "node %s is draining and takes no new servers", name);
 	else if (node->status == NODE_UNREACHABLE)
-		call_fail(c, ERR_UNAVAILABLE, "node %s is unreachable; start lucid-rdp on it, or choose another node", wanted);
-	else if (will_run && too_busy(m, node))
+		call_fail(c, ERR_UNAVAILABLE, "node %s is unreachable; start lucid-rdp on it, or choose another node", name);
+	else if (wish->will_run && too_busy(m, node))
 		fail_busy(c, node, 1);
 	else
 		return node;
 	return NULL;
 }
 
-struct place *place_choose(struct manager *m, struct call *c, const char *wanted, bool will_run)
+/* The one with the most room of those with the labels; NULL: the call was answered. */
+static const struct node_info *take_best(struct manager *m, struct call *c, const struct place_wish *wish)
 {
-	struct choice ch = { .m = m, .will_run = will_run };
-	const struct node_info *node = NULL;
+	struct choice ch = { .m = m, .wish = wish };
+	nodes_each(m->env.nodes, weigh, &ch);
+	if (ch.best)
+		return ch.best;
+	if (ch.busy)
+		fail_busy(c, ch.busy, ch.ready);
+	else if (*wish->labels && !ch.fit)
+		fail_field(c, "labels", "no node has all of these; see GET /nodes");
+	else
+		call_fail(c, ERR_UNAVAILABLE, "no node%s takes new servers: each is draining or unreachable; see GET /nodes",
+			  *wish->labels ? " with these labels" : "");
+	return NULL;
+}
+
+struct place *place_choose(struct manager *m, struct call *c, const struct place_wish *wish)
+{
 	/* on a host of its own there is but one, also before it has first been heard of */
-	bool alone = m->one_host && (!wanted || str_eq(wanted, m->env.node));
-	if (alone && !nodes_find(m->env.nodes, m->env.node))
+	bool alone = m->one_host && (!wish->node || str_eq(wish->node, m->env.node));
+	if (alone && !*wish->labels && !nodes_find(m->env.nodes, m->env.node))
 		return place_of(m, m->env.node);
 	if (!nodes_known(m->env.nodes)) {
 		call_fail(c, ERR_UNAVAILABLE, "the nodes have not been read from the store yet; try again in a moment");
 		return NULL;
 	}
-	if (wanted || alone) {
-		node = take_wanted(m, c, wanted ? wanted : m->env.node, will_run);
-		return node ? place_of(m, node->name) : NULL;
-	}
-	nodes_each(m->env.nodes, weigh, &ch);
-	if (!ch.best && ch.busy)
-		fail_busy(c, ch.busy, ch.ready);
-	else if (!ch.best)
-		call_fail(c, ERR_UNAVAILABLE, "no node takes new servers: each is draining or unreachable; see GET /nodes");
-	return ch.best ? place_of(m, ch.best->name) : NULL;
+	const struct node_info *node = wish->node || alone ? take_wanted(m, c, wish->node ? wish->node : m->env.node, wish)
+							   : take_best(m, c, wish);
+	return node ? place_of(m, node->name) : NULL;
 }

@@ -157,9 +157,14 @@ bool may_see(const struct caller *c, const char *owner);
 /* The place of that name, made when it is new. On a store of one host's own it is always this host's. */
 struct place *place_of(struct manager *m, const char *node);
 void place_free(void *place);
-/* Where a new server goes: the node that is wanted, or the one with the most room. NULL: the call was answered, for there is no
- * such node, or it is draining, unreachable, or too busy for what is about to run. */
-struct place *place_choose(struct manager *m, struct call *c, const char *wanted, bool will_run);
+struct place_wish {
+	const char *node;   /* NULL: any */
+	const char *labels; /* the node has each of them, parted by commas; "": any */
+	bool will_run;
+};
+/* Where a new server goes: the node that is wanted, or the one with the most room of those with the labels. NULL: the call was
+ * answered, for there is none such, or it is draining, unreachable, or too busy for what is about to run. */
+struct place *place_choose(struct manager *m, struct call *c, const struct place_wish *wish);
 /* What clients of servers on that node connect to. Borrowed until the turn ends. */
 const char *place_host(struct manager *m, const char *node);
 /* What a node has; NULL: what the biggest one has. Great numbers where nothing is known. */

@@ -34,6 +34,11 @@ static bool is_label(const char *s)
 	return spans(s, LOWER UPPER DIGITS, LOWER UPPER DIGITS "._:/-=", 64);
 }
 
+static bool is_labels(const char *s)
+{
+	return spans(s, LOWER UPPER DIGITS, LOWER UPPER DIGITS "._:/-=,", 1024) && !strstr(s, ",,") && s[strlen(s) - 1] != ',';
+}
+
 static bool is_node(const char *s)
 {
 	return spans(s, LOWER UPPER DIGITS, LOWER UPPER DIGITS "._-", 253) && !strstr(s, "..");
@@ -67,6 +72,7 @@ static const struct {
 	{ "group", is_account, "must be a group name: a-z, 0-9, _ and -, at most 32, beginning with a letter or _" },
 	{ "tag", is_tag, "must be 1 to 64 of A-Z a-z 0-9 . _ : / - and begin with a letter or digit" },
 	{ "label", is_label, "must be name=value or a word, 1 to 64 of A-Z a-z 0-9 . _ : / - = beginning with a letter or digit" },
+	{ "labels", is_labels, "must be labels of nodes parted by commas, like gpu=yes,room=b12" },
 	{ "node", is_node, "must be a host's name: letters, digits, '.', '_' and '-'" },
 	{ "id", is_id, "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter or digit" },
 	{ "digits", is_digits, "must be a number of at most 9 digits" },

@@ -83,6 +83,14 @@ def test_servers_live_on_their_node(hosts, users, login):
     # two hosts that are one machine here: a port that one has is a stranger's to the other, whose agent says so
     admin.call("POST", SERVERS, {"name": "same", "node": "one", "port": there["port"]}, expect=409)
 
+    # by label, wherever there is more room
+    admin.call("PUT", f"{NODES}/one", {"labels": ["gpu=yes"]}, expect=200)
+    until("the label", lambda: admin.call("POST", f"{SERVERS}?labels=gpu%3Dyes", {"name": "by-label", "auto_start": False}).status_code == 201)
+    labelled, = [s for s in admin.list_servers() if s["name"] == "by-label"]
+    assert labelled["node"] == "one"
+    refused = admin.call("POST", f"{SERVERS}?labels=gpu%3Dno", {"name": "no"}, expect=422).json()
+    assert refused["error"]["details"][0]["field"] == "labels"
+
     # what is full, or drains, gets no more
     admin.call("PUT", f"{NODES}/two", {"draining": True}, expect=200)
     until("two to drain", lambda: status(manager, "two") == "draining")

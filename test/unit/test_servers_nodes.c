@@ -201,6 +201,46 @@ static void test_most_room(UNUSED void **state)
 	answer_clear(&a);
 }
 
+static bool far_has(const char *label)
+{
+	const struct node_info *info = nodes_find(t.nodes, "node-2");
+	return info && info->labels[0] && str_eq(info->labels[0], label);
+}
+
+/* Only where the labels are, however much room there is elsewhere. */
+static void test_labels(UNUSED void **state)
+{
+	char body[64];
+	struct answer a = { 0 };
+	rig_call(&t, &a, &admin, "rdp.nodes.put", "node-2", NULL, "{'labels':['gpu=yes','room=b12']}");
+	assert_int_equal(a.err, 0);
+	UNTIL(far_has("gpu=yes"));
+	for (int i = 0; i < 4; i++) {
+		snprintf(body, sizeof body, "{'name':'g%d'}", i);
+		rig_call(&t, &a, &admin, "rdp.servers.create", NULL, i % 2 ? "{'labels':'gpu=yes'}" : "{'labels':'room=b12,gpu=yes'}", body);
+		assert_int_equal(a.err, 0);
+		assert_string_equal(doc_str(a.doc, "node", ""), "node-2");
+	}
+	static const struct {
+		const char *labels, *body;
+		int err;
+	} no[] = {
+		{ "{'labels':'gpu=yes,room=b13'}", "{'name':'no'}", ERR_INVALID },
+		{ "{'labels':'gpu'}", "{'name':'no'}", ERR_INVALID },
+		{ "{'labels':'gpu=yes'}", "{'name':'no','node':'node-1'}", ERR_CONFLICT },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(no); i++) {
+		rig_call(&t, &a, &admin, "rdp.servers.create", NULL, no[i].labels, no[i].body);
+		assert_int_equal(a.err, no[i].err);
+	}
+	rig_call(&t, &a, &admin, "rdp.nodes.put", "node-2", NULL, "{'draining':true}");
+	UNTIL(far_is(NODE_DRAINING));
+	rig_call(&t, &a, &admin, "rdp.servers.create", NULL, "{'labels':'gpu=yes'}", "{'name':'no'}");
+	assert_int_equal(a.err, ERR_UNAVAILABLE);
+	assert_non_null(strstr(a.message, "with these labels"));
+	answer_clear(&a);
+}
+
 static void test_draining(UNUSED void **state)
 {
 	char id[ID_UUID_SIZE], body[64];
@@ -269,7 +309,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, up, down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_named_node), TEST(test_same_port_twice), TEST(test_stranger_there),
-		TEST(test_most_room),  TEST(test_draining),	   TEST(test_unreachable),
+		TEST(test_most_room),  TEST(test_labels),	   TEST(test_draining),	   TEST(test_unreachable),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
