@@ -64,7 +64,7 @@ def of_store(checks):
     return checks.get("mongodb") or checks["store"]
 
 
-given = collections.deque(maxlen=16)  # what was given out here last, and is perhaps not listened on yet
+given = collections.deque(maxlen=8)  # what was given out here last, and is perhaps not listened on yet
 
 
 def free_ports(n, low=20000, high=32000):
