@@ -24,60 +24,115 @@ json_t *pagination(int64_t total, size_t limit, size_t offset)
 			 "has_next", at + n < total, "has_previous", at > 0);
 }
 
+/* Its stored text goes into the answer as it is, with the counts before its last brace. */
+struct item {
+	struct blob *text;
+	char id[ID_UUID_SIZE];
+	json_t *sessions; /* NULL: none */
+};
+
 struct listing {
 	struct manager *m;
 	struct call *call;
 	size_t limit, offset, asked; /* asked: answers that are owed, and the asking itself */
 	int64_t total;
-	json_t *servers;
-	char sort[32], q[300];
+	struct map *nodes; /* that were asked */
+	struct map *by_id; /* items */
+	size_t nitems;
+	struct item items[];
 };
+
+static void listing_free(struct listing *w)
+{
+	for (size_t i = 0; i < w->nitems; i++) {
+		blob_unref(w->items[i].text);
+		json_decref(w->items[i].sessions);
+	}
+	map_free(w->nodes, NULL);
+	map_free(w->by_id, NULL);
+	free(w);
+}
+
+static void add_item(struct strbuf *b, const struct item *item)
+{
+	strbuf_add(b, item->text->data, item->text->len - 1);
+	strbuf_puts(b, ",\"sessions\":");
+	if (item->sessions) {
+		_cleanup_(xfreep) char *counts = doc_text(item->sessions);
+		strbuf_puts(b, counts);
+	} else {
+		strbuf_puts(b, "{\"active\":0,\"disconnected\":0,\"orphaned\":0}");
+	}
+	strbuf_putc(b, '}');
+}
 
 static void answer(struct listing *w)
 {
-	call_ok(w->call, json_pack("{s:o, s:o}", "servers", w->servers, "pagination", pagination(w->total, w->limit, w->offset)));
-	free(w);
+	struct strbuf b = { 0 };
+	_cleanup_(doc_unrefp) json_t *page = pagination(w->total, w->limit, w->offset);
+	_cleanup_(xfreep) char *pages = doc_text(page);
+	strbuf_puts(&b, "{\"servers\":[");
+	for (size_t i = 0; i < w->nitems; i++) {
+		if (i)
+			strbuf_putc(&b, ',');
+		add_item(&b, &w->items[i]);
+	}
+	strbuf_printf(&b, "],\"pagination\":%s}", pages);
+	call_ok_blob(w->call, blob_new(b.s, b.len), NULL);
+	strbuf_done(&b);
+	listing_free(w);
 }
 
 /* Counts of those that have an instance; all others have none. The agent away: zero, the status says the rest. */
 static void counted(const struct reply *r, void *arg)
 {
 	struct listing *w = arg;
-	json_t *instances = r->err ? NULL : json_object_get(r->doc, "instances"), *instance, *server;
-	struct map *by_id = map_new(65536);
+	json_t *instance;
 	size_t i;
-	json_array_foreach(instances, i, instance)
-		map_put(by_id, doc_str(instance, "server_id", ""), json_object_get(instance, "sessions"), NULL);
-	json_array_foreach(w->servers, i, server)
+	json_array_foreach(r->err ? NULL : json_object_get(r->doc, "instances"), i, instance)
 	{
-		json_t *live = map_get(by_id, doc_str(server, "server_id", ""));
-		if (live)
-			json_object_set(server, "sessions", live);
+		struct item *item = map_get(w->by_id, doc_str(instance, "server_id", ""));
+		if (item && !item->sessions)
+			item->sessions = json_incref(json_object_get(instance, "sessions"));
 	}
-	map_free(by_id, NULL);
 	if (--w->asked == 0)
 		answer(w);
 }
 
 /* Each node that one of them may run on, once: all of a node's instances come in one answer. */
-static void ask_nodes(struct listing *w)
+static void ask_node(struct listing *w, const char *node)
 {
-	struct map *seen = map_new(PLACES_MAX);
-	json_t *server;
-	size_t i;
-	w->asked = 1;
-	json_array_foreach(w->servers, i, server)
-	{
-		const char *node = w->m->one_host ? w->m->env.node : doc_str(server, "node", "");
-		if (str_eq(doc_str(server, "status", ""), "stopped") || map_get(seen, node))
-			continue;
-		map_put(seen, node, w, NULL);
-		w->asked++;
-		agent_call(w->m, node, w->m->agent.list, NULL, NULL, NULL, w->call, counted, w);
-	}
-	map_free(seen, NULL);
-	if (--w->asked == 0)
-		answer(w);
+	if (map_get(w->nodes, node))
+		return;
+	map_put(w->nodes, node, w, NULL);
+	w->asked++;
+	agent_call(w->m, node, w->m->agent.list, NULL, NULL, NULL, w->call, counted, w);
+}
+
+/* It comes first, as it was defined. */
+static bool begins_with_id(const struct blob *text, char ret_id[ID_UUID_SIZE])
+{
+	static const char first[] = "{\"server_id\":\"";
+	size_t at = sizeof first - 1;
+	if (text->len < at + ID_UUID_SIZE || memcmp(text->data, first, at) != 0)
+		return false;
+	memcpy(ret_id, text->data + at, ID_UUID_SIZE - 1);
+	ret_id[ID_UUID_SIZE - 1] = 0;
+	return true;
+}
+
+/* What is known of it here saves reading the text; of another manager's new server nothing is yet. */
+static void take_item(struct listing *w, struct blob *text)
+{
+	struct item *item = &w->items[w->nitems++];
+	const struct server *s = begins_with_id(text, item->id) ? server_find(w->m, item->id) : NULL;
+	_cleanup_(doc_unrefp) json_t *doc = s ? NULL : doc_parse(text->data, text->len, NULL, 0);
+	if (doc)
+		str_copy(item->id, sizeof item->id, doc_str(doc, "server_id", ""));
+	item->text = blob_ref(text);
+	map_put(w->by_id, item->id, item, NULL);
+	if (s ? s->status != SERVER_STOPPED : !str_eq(doc_str(doc, "status", ""), "stopped"))
+		ask_node(w, s ? s->place->name : doc_str(doc, "node", ""));
 }
 
 static void listed(enum store_result result, struct blob *const *docs, size_t n, int64_t total, int err, void *arg)
@@ -85,19 +140,15 @@ static void listed(enum store_result result, struct blob *const *docs, size_t n,
 	struct listing *w = arg;
 	if (result != STORE_OK) {
 		store_fail(w->call, err, ERR_SERVER_LIST);
-		free(w);
+		listing_free(w);
 		return;
 	}
 	w->total = total;
-	w->servers = json_array();
-	for (size_t i = 0; i < n; i++) {
-		json_t *doc = doc_parse(docs[i]->data, docs[i]->len, NULL, 0);
-		if (!doc)
-			continue;
-		doc_set(doc, "sessions", json_pack("{s:i, s:i, s:i}", "active", 0, "disconnected", 0, "orphaned", 0));
-		json_array_append_new(w->servers, doc);
-	}
-	ask_nodes(w);
+	w->asked = 1;
+	for (size_t i = 0; i < n && i < w->limit; i++)
+		take_item(w, docs[i]);
+	if (--w->asked == 0)
+		answer(w);
 }
 
 static void filter(struct store_query *q, const char *path, enum store_cmp cmp, const char *value)
@@ -114,7 +165,9 @@ void op_list(struct call *c, void *ctx)
 	size_t limit, offset;
 	if (!paging(c, &limit, &offset))
 		return;
-	struct listing *w = XNEW(struct listing);
+	struct listing *w = xcalloc(1, sizeof *w + limit * sizeof *w->items);
+	w->nodes = map_new(PLACES_MAX);
+	w->by_id = map_new(limit);
 	w->m = m;
 	w->call = c;
 	w->limit = limit;
