@@ -204,7 +204,8 @@ def created(port, token, clients=8):
 
 
 def work(name, ports, pids):
-    """GET of one, list of 20, GET through another role, creations: the rates, and what the processes hold."""
+    """GET of one, list of 20, GET through another role, creations: the rates; what the processes hold after the reads, while all
+    have as many servers."""
     token = lucid.token_for("admin", "admin")
     base = f"http://127.0.0.1:{ports[0]}"
     head = {"Authorization": f"Bearer {token}"}
@@ -213,14 +214,17 @@ def work(name, ports, pids):
     for pid in pids:
         pin(pid)
     one = f"{lucid.SERVERS}/{ids[0]}"
+    before = sum(map(cpu_seconds, pids))
+    rate, count = wrk(base + one, token)
+    cost = (sum(map(cpu_seconds, pids)) - before) / count * 1e6
     rates = {
-        "GET": wrk(base + one, token)[0],
+        "GET": rate,
         "list of 20": wrk(base + lucid.SERVERS, token, connections=16)[0],
         "GET through another role": wrk(f"http://127.0.0.1:{ports[3]}{one}", token)[0],
-        "creations": created(ports[0], token),
     }
     held = sum(pss_kib(p) for p in pids) / 1024
-    return {"name": name, "rates": rates, "MiB": held}
+    rates["creations"] = created(ports[0], token)
+    return {"name": name, "rates": rates, "cost": cost, "MiB": held}
 
 
 def peer():
@@ -246,6 +250,7 @@ def peer():
     for r in results:
         for what, rate in r["rates"].items():
             row(f"{what}: {r['name']}", f"{rate:,.0f}/s", "" if r is theirs else f"{rate / theirs['rates'][what]:.0f}× FastAPI", "" if r is theirs else "≥ 50×")
+        row(f"CPU of a GET: {r['name']}", f"{r['cost']:.0f} µs", "" if r is theirs else f"1/{theirs['cost'] / r['cost']:.0f} of FastAPI's", "")
         row(f"memory: {r['name']}", f"{r['MiB']:.0f} MiB PSS", "" if r is theirs else f"1/{theirs['MiB'] / r['MiB']:.0f} of FastAPI's", "" if r is theirs else "≤ 1/15")
 
 
