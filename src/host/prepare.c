@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -133,6 +134,17 @@ static bool certificate(struct fault *f, struct host *h, const struct instance *
 	       note(f, fs_copy(from_key, key, 0640, h->xrdp_gid), from_key);
 }
 
+/* What all instances have in common is made by the first that needs it; others that start at that moment wait. Freed with the
+ * descriptor, so by the end of a job too. */
+static bool common_parts(struct fault *f, struct host *h, const struct instance *i, char fingerprint[65])
+{
+	_cleanup_(xfreep) char *dir = xasprintf("%s/xrdp", h->set.data_dir);
+	_cleanup_(closep) int lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (lock < 0 || flock(lock, LOCK_EX) < 0)
+		return note(f, -errno, dir);
+	return share(f, h, i->etc) && certificate(f, h, i, fingerprint);
+}
+
 /* The daemons append to these; xrdp runs as its own user. */
 static bool log_files(struct fault *f, struct host *h, const struct instance *i)
 {
@@ -197,7 +209,7 @@ static bool write_files(struct fault *f, const struct prepare_in *p, char finger
 		in.cert = own_cert;
 		in.key = own_key;
 	}
-	return directories(f, h, i) && share(f, h, i->etc) && log_files(f, h, i) && certificate(f, h, i, fingerprint) &&
+	return directories(f, h, i) && common_parts(f, h, i, fingerprint) && log_files(f, h, i) &&
 	       (i->shared || rsa_keys(f, h, i)) && put(f, i->etc, "xrdp.ini", ini_xrdp(&in), 0644, 0) &&
 	       (i->shared || (put(f, i->etc, "sesman.ini", ini_sesman(&in), 0644, 0) &&
 			      put(f, i->etc, "startwm.sh", ini_startwm(p->command), 0755, 0) &&

@@ -220,7 +220,9 @@ static void on_prepared(void *arg, int code, const char *text, UNUSED size_t len
 	i->job = NULL;
 	spares_fill(i->host->spares);
 	if (code != PREPARE_OK) {
-		obituary_of_prepare(i, code < 0 ? err_text(-code) : text);
+		const char *why = code < 0 ? err_text(-code) : text;
+		log_warn("host", "server %s could not be prepared: %s", i->id, why);
+		obituary_of_prepare(i, why);
 		give_up(i, code == PREPARE_NAMESPACE ? "no_namespace"
 			   : code == -ERR_DEADLINE   ? "prepare_slow"
 						     : "files_unwritable");

@@ -27,6 +27,19 @@ def running(d, sid):
 
 # --- signals
 
+def test_the_first_servers_come_together(make_daemon):
+    """What all have in common is made once, however many want it first."""
+    for _ in range(3):
+        d = make_daemon()
+        made = []
+        threads = [threading.Thread(target=lambda n=n: made.append(d.admin.create_server(f"first {n}"))) for n in range(4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join(60)
+        assert [s["status"] for s in made] == ["running"] * 4, [s["status_reason"] for s in made]
+
+
 def test_second_signal_leaves_at_once(daemon):
     """The first waits for what is under way; the second does not."""
     server = daemon.admin.create_server("stays")
