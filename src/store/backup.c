@@ -11,8 +11,10 @@
 #include "store/migrations.h"
 #include "store/sqlite_db.h"
 
-#define STEP_PAGES 128	       /* copied at once; between two steps writers have the machine for as long again */
-#define WRITE_BEHIND (8 << 20) /* bytes that may wait for the disk: one flush of all of them would hold up every fsync */
+#define STEP_PAGES 128 /* copied at once */
+#define REST 7 /* times as long as a step took writers have the machine to themselves: a backup can wait, they cannot */
+#define WRITE_BEHIND                                                                                                   \
+	(8 << 20) /* bytes that may wait for the disk: one flush of all of them would hold up every fsync */
 #define OUT_NAME "/lucid-rdp backup" /* stands for the descriptor; there is no such file */
 
 static int out;
@@ -53,8 +55,11 @@ static int look(struct sqlite_db *db, const char *check, struct backup_facts *re
 		rc = one_number(db->h, "PRAGMA application_id", &id);
 	if (rc == SQLITE_OK)
 		rc = one_number(db->h, "PRAGMA user_version", &schema);
-	if (rc == SQLITE_OK && (id != STORE_APPLICATION_ID || schema < 1 || schema > store_migrations[store_migrations_n - 1].number)) {
-		snprintf(why, size, id != STORE_APPLICATION_ID ? "%s is not a store of this program" : "%s is of a newer version of this program: use that one",
+	if (rc == SQLITE_OK &&
+	    (id != STORE_APPLICATION_ID || schema < 1 || schema > store_migrations[store_migrations_n - 1].number)) {
+		snprintf(why, size,
+			 id != STORE_APPLICATION_ID ? "%s is not a store of this program"
+						    : "%s is of a newer version of this program: use that one",
 			 db->path);
 		return -ERR_INVALID;
 	}
@@ -94,7 +99,7 @@ static int copy_pages(sqlite3 *from, sqlite3 *to)
 		if (pages % (WRITE_BEHIND / 4096) == 0)
 			sync_file_range(out, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE);
 		if (rc == SQLITE_OK)
-			usleep((unsigned)MIN(clock_mono_us() - began_us, 100000));
+			usleep((unsigned)MIN(REST * (clock_mono_us() - began_us), 100000));
 	}
 	int end = b ? sqlite3_backup_finish(b) : rc;
 	return rc == SQLITE_DONE ? end : rc;
@@ -111,7 +116,8 @@ static int check_copy(int fd, struct backup_facts *ret, char *why, size_t size)
 {
 	struct sqlite_db db = { .path = "the copy" };
 	struct stat st;
-	int rc = sqlite3_open_v2("file:" OUT_NAME "?immutable=1", &db.h, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+	int rc = sqlite3_open_v2("file:" OUT_NAME "?immutable=1", &db.h,
+				 SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
 	int r = rc ? sqlite_fault(&db, rc, why, size) : look(&db, "PRAGMA quick_check(1)", ret, why, size);
 	sqlite_db_close(&db);
 	if (r == 0 && fstat(fd, &st) == 0)
@@ -131,13 +137,15 @@ static int copy_all(struct sqlite_db *db, struct backup_facts *ret, char *why, s
 		return sqlite_fault(db, rc, why, size);
 	rc = sqlite3_open_v2(OUT_NAME, &to.h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(to.h, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-512", NULL, NULL, NULL);
+		rc = sqlite3_exec(to.h, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-512", NULL,
+				  NULL, NULL);
 	if (rc == SQLITE_OK)
 		rc = copy_pages(db->h, to.h);
 	int r = rc ? sqlite_fault(sqlite3_errcode(db->h) & 0xff ? db : &to, rc, why, size) : 0;
 	sqlite_db_close(&to);
 	if (r == 0 && forget_log(out) < 0)
-		return say(-ERR_UNAVAILABLE, why, size, "the copy could not be finished: look at the disk of the backups");
+		return say(-ERR_UNAVAILABLE, why, size,
+			   "the copy could not be finished: look at the disk of the backups");
 	return r ? r : check_copy(out, ret, why, size);
 }
 
@@ -231,11 +239,13 @@ static void fold_log(const char *path)
 /* At no moment is there no store at `path`: a program that started then would begin an empty one. */
 int backup_replace(const char *from, const char *path, const char *aside, char *why, size_t size)
 {
-	_cleanup_(xfreep) char *log = xasprintf("%s-wal", path), *aside_log = xasprintf("%s-wal", aside), *index = xasprintf("%s-shm", path);
+	_cleanup_(xfreep) char *log = xasprintf("%s-wal", path), *aside_log = xasprintf("%s-wal", aside),
+			       *index = xasprintf("%s-shm", path);
 	if (access(path, F_OK) == 0) {
 		fold_log(path);
 		if (link(path, aside) < 0) {
-			snprintf(why, size, "%s cannot be kept as %s: %s; nothing was replaced", path, aside, strerror(errno));
+			snprintf(why, size, "%s cannot be kept as %s: %s; nothing was replaced", path, aside,
+				 strerror(errno));
 			return -ERR_UNAVAILABLE;
 		}
 	}
@@ -248,7 +258,8 @@ int backup_replace(const char *from, const char *path, const char *aside, char *
 	}
 	unlink(index);
 	if (rename(from, path) < 0) {
-		snprintf(why, size, "%s cannot be put in place: %s; what was there is %s", from, strerror(errno), aside);
+		snprintf(why, size, "%s cannot be put in place: %s; what was there is %s", from, strerror(errno),
+			 aside);
 		return -ERR_UNAVAILABLE;
 	}
 	sqlite_sync_directory(path);
