@@ -27,11 +27,12 @@ void pool_keep(struct http_pool *p, struct link *k)
 	list_prepend(&p->idle, &k->node);
 	k->idle_since_ms = clock_mono_ms();
 	p->n_idle++;
-	LIST_FOREACH(other, &p->idle, node)
-		if (http_url_same_place(&other->place, &k->place)) {
-			same++;
-			oldest = other;
-		}
+	if (p->n_idle > POOL_IDLE_PLACE)
+		LIST_FOREACH(other, &p->idle, node)
+			if (http_url_same_place(&other->place, &k->place)) {
+				same++;
+				oldest = other;
+			}
 	if (same > POOL_IDLE_PLACE)
 		pool_doom(p, oldest);
 	else if (p->n_idle > POOL_IDLE_ALL)

@@ -8,8 +8,8 @@
 #include "net/http_link.h"
 
 #define POOL_IDLE_MS 20000 /* well below what servers grant, so that we are seldom surprised by their closing */
-#define POOL_IDLE_PLACE 16 /* kept to one place */
-#define POOL_IDLE_ALL 64   /* and to all of them */
+#define POOL_IDLE_PLACE 64 /* kept to one place: as many as are busy there, for all may be answered in one turn and asked again in the next */
+#define POOL_IDLE_ALL 256  /* and to all of them */
 
 struct http_pool {
 	struct loop *loop;
