@@ -181,7 +181,8 @@ static int pairs(struct conn *c, int conns, int ep, const char *token, double se
 				continue;
 			const char *id = status == 201 && !keep ? strstr(body, "\"server_id\":\"") : NULL;
 			good += status == 201 || status == 204;
-			bad += status != 201 && status != 204;
+			if (status != 201 && status != 204 && !bad++)
+				fprintf(stderr, "%d: %.300s\n", status, body);
 			x->id[0] = 0;
 			if (id)
 				snprintf(x->id, sizeof x->id, "%.36s", id + 13);

@@ -26,7 +26,10 @@ def row(name, value, against="", wanted=""):
 
 
 def sh(*args, **more):
-    return subprocess.run(args, capture_output=True, text=True, check=True, timeout=300, **more).stdout
+    done = subprocess.run(args, capture_output=True, text=True, timeout=300, check=False, **more)
+    if done.returncode:
+        raise AssertionError(f"{args[0]} left with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def pin(pid):
