@@ -79,6 +79,8 @@ static void next_port(struct creation *w, enum port_state why)
 {
 	struct place *p = w->s->place;
 	int taken = w->s->port, port = 0;
+	if (why == PORT_RESERVED) /* else both of us would meet at each of the next ports too */
+		ports_scatter(p->ports);
 	if (w->port_asked)
 		call_fail(w->call, ERR_CONFLICT, "port %d is taken; choose another, or none to be given one", taken);
 	else if (++w->tries >= PORT_TRIES || !(port = port_take(p)))

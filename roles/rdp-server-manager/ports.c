@@ -1,6 +1,7 @@
 #include "roles/rdp-server-manager/ports.h"
 
 #include "lucid/clock.h"
+#include "lucid/id.h"
 
 #define BLOCKED_MS 60000
 
@@ -91,4 +92,11 @@ int ports_take(struct ports *p)
 	p->next = port == p->last ? p->first : port + 1;
 	ports_set(p, port, PORT_ALLOCATED);
 	return port;
+}
+
+void ports_scatter(struct ports *p)
+{
+	uint32_t chance;
+	id_random(&chance, sizeof chance);
+	p->next = p->first + (int)(chance % (uint32_t)(p->last - p->first + 1));
 }

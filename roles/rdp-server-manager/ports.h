@@ -22,6 +22,8 @@ int ports_first(const struct ports *p);
 int ports_last(const struct ports *p);
 /* The next free one, now allocated; 0 when there is none. Goes round, so that a port just freed rests. */
 int ports_take(struct ports *p);
+/* Go on from anywhere in the range: another manager, or several, give out the ports from here on. */
+void ports_scatter(struct ports *p);
 /* Ports outside the range are ignored: a narrower range does not hurt servers that are there. */
 void ports_set(struct ports *p, int port, enum port_state s);
 enum port_state ports_get(const struct ports *p, int port);
