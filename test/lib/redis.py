@@ -1,15 +1,10 @@
-"""A real redis-server in a directory and on a port of its own: killed, frozen, restarted and emptied as a test wants it."""
+"""A real redis-server on a port of its own, that is also emptied as a test wants it."""
 import os
-import shutil
-import signal
 import socket
-import subprocess
-import tempfile
 import urllib.parse
 
-import proc
+from backend import Backend
 from lucid import free_ports
-from proc import until
 
 
 class RedisError(Exception):
@@ -37,17 +32,17 @@ def decode(f):
     return None if int(rest) < 0 else [decode(f) for _ in range(int(rest))]
 
 
-class RedisServer:
-    """Use as a context, or start() and stop(). It keeps nothing on disk: after restart() it is empty."""
+class RedisServer(Backend):
+    """It keeps nothing on disk: after restart() it is empty."""
+
+    name, patience_s = "redis-server", 10
 
     def __init__(self, password=None, port=None):
-        self.dir = tempfile.mkdtemp(prefix="lrdp-redis-")
+        super().__init__()
         os.chmod(self.dir, 0o755)  # the program under test runs as somebody else
         self.port = port or free_ports(1)
         self.password = password
         self.socket_path = os.path.join(self.dir, "redis.sock")
-        self.log_path = os.path.join(self.dir, "log")
-        self.process = None
 
     # --- how it is named in a setting
     def url(self, db=None, password=None):
@@ -61,52 +56,16 @@ class RedisServer:
         return f"unix:{self.socket_path}"
 
     # --- its life
-    def spawn(self):
-        more = ["--requirepass", self.password] if self.password else []
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(
-                ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", self.socket_path,
-                 "--unixsocketperm", "777", "--save", "", "--appendonly", "no", "--dir", self.dir, "--daemonize", "no", *more],
-                cwd=self.dir, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    def argv(self):
+        return ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", self.socket_path,
+                "--unixsocketperm", "777", "--save", "", "--appendonly", "no", "--dir", self.dir, "--daemonize", "no",
+                *(["--requirepass", self.password] if self.password else [])]
 
-    def up(self):
-        if self.process.poll() is not None:
-            raise AssertionError(f"redis-server left with {self.process.returncode}: {(proc.read(self.log_path) or '')[-2000:]}")
+    def answers(self):
         try:
             return self.command("PING") == "PONG"
         except (OSError, RedisError):
             return False
-
-    def start(self):
-        self.spawn()
-        until("redis-server to answer", self.up, 10)
-        return self
-
-    def kill(self):
-        """As a crash would: at once, whatever it was doing."""
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(10)
-
-    def freeze(self):
-        """It keeps its connections and takes new ones, and never answers."""
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self.process.send_signal(signal.SIGCONT)
-
-    def restart(self):
-        self.kill()
-        return self.start()
-
-    def stop(self):
-        self.kill()
-        shutil.rmtree(self.dir, ignore_errors=True)
-
-    __enter__ = start
-
-    def __exit__(self, *_):
-        self.stop()
 
     # --- asked directly
     def command(self, *args, timeout=5):

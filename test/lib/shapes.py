@@ -174,7 +174,7 @@ class Split(Daemon):
         for relay in self.relays:
             relay.end()
         if self.redis:
-            self.redis.stop()
+            self.redis.end()
         if not os.environ.get("KEEP"):
             shutil.rmtree(self.dir, ignore_errors=True)
 

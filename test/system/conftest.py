@@ -129,4 +129,4 @@ def make_redis():
         return r.start() if start else r
     yield make
     for r in made:
-        r.stop()
+        r.end()

@@ -11,7 +11,7 @@
 #include "roles/contract/contract.h"
 
 static const char *const verbs[] = { "GET", "POST", "PUT", "PATCH", "DELETE" };
-static const char *const formats[] = { "uuid", "name", "account", "group", "tag", "label", "node", "id", "time", "digits", "user" };
+static const char *const formats[] = { "uuid", "name", "account", "group", "tag", "label", "labels", "node", "id", "time", "digits", "user" };
 static const struct {
 	const char *role, *base;
 } bases[] = {
