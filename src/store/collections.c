@@ -1,5 +1,8 @@
 #include "lucid/store.h"
 
+#include "lucid/str.h"
+#include "store/driver.h"
+
 /* What the lists of api.md filter and sort on, and what sweeps look for. A field that is added here needs a column
  * (migrations.c); a boolean counts as the integer 0 or 1. */
 
@@ -46,3 +49,12 @@ const struct store_collection_def store_collections[COL_COUNT] = {
 	[COL_IDEMPOTENCY] = { "idempotency_keys", idempotency, ARRAY_LEN(idempotency) },
 	[COL_LEASES] = { "leases", leases, ARRAY_LEN(leases), .uncached = true },
 };
+
+bool store_field_is_integer(enum store_collection col, const char *path)
+{
+	const struct store_collection_def *def = &store_collections[col];
+	for (size_t i = 0; i < def->n; i++)
+		if (str_eq(def->fields[i].path, path))
+			return def->fields[i].type == STORE_INTEGER;
+	return false;
+}

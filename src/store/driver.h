@@ -110,4 +110,7 @@ void store_request_free(struct store_request *r);
 #define STORE_LIST_BYTES (64u << 20) /* of all documents in one answer */
 #define STORE_MAX_IN 256	   /* values of one STORE_IN */
 
+/* Whether that field of its documents is compared as a number (collections.c). */
+bool store_field_is_integer(enum store_collection col, const char *path);
+
 #endif

@@ -117,15 +117,6 @@ static void append_compared(bson_t *to, const char *name, const char *operator, 
 	bson_append_document_end(to, &b);
 }
 
-static bool is_integer(enum store_collection col, const char *path)
-{
-	const struct store_collection_def *def = &store_collections[col];
-	for (size_t i = 0; i < def->n; i++)
-		if (str_eq(def->fields[i].path, path))
-			return def->fields[i].type == STORE_INTEGER;
-	return false;
-}
-
 static void append_filter(bson_t *to, const struct store_filter *f, enum store_collection col)
 {
 	/* by comparison; a list has what equals one of its members */
@@ -137,7 +128,7 @@ static void append_filter(bson_t *to, const struct store_filter *f, enum store_c
 	else if (f->cmp == STORE_IN)
 		append_in(to, name, f->list);
 	else
-		append_compared(to, name, operators[f->cmp], f, is_integer(col, f->path));
+		append_compared(to, name, operators[f->cmp], f, store_field_is_integer(col, f->path));
 }
 
 void mongo_filter(bson_t *to, const struct store_request *r)

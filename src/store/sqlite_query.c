@@ -94,22 +94,13 @@ static void add_filter(struct strbuf *sql, struct params *p, const struct store_
 	}
 }
 
-static bool is_integer(enum store_collection col, const char *path)
-{
-	const struct store_collection_def *def = &store_collections[col];
-	for (size_t i = 0; i < def->n; i++)
-		if (str_eq(def->fields[i].path, path))
-			return def->fields[i].type == STORE_INTEGER;
-	return false;
-}
-
 static void add_where(struct strbuf *sql, struct params *p, const struct store_request *r)
 {
 	strbuf_printf(sql, " FROM %s", store_collections[r->col].name);
 	for (size_t i = 0; i < r->query.nfilters; i++) {
 		const struct store_filter *f = &r->query.filters[i];
 		strbuf_puts(sql, i ? " AND " : " WHERE ");
-		add_filter(sql, p, f, is_integer(r->col, f->path));
+		add_filter(sql, p, f, store_field_is_integer(r->col, f->path));
 	}
 }
 
