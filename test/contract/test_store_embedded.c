@@ -615,19 +615,19 @@ static void read_only_disk(const char *dir)
 static void a_full_disk_is_said_and_heals(UNUSED void **state)
 {
 	if (!disk_child(full_disk))
-		skip();
+		skip(); /* no file system may be mounted here: not root, or a container without the capability */
 }
 
 static void a_start_on_a_full_disk_reads(UNUSED void **state)
 {
 	if (!disk_child(full_at_start))
-		skip();
+		skip(); /* no file system may be mounted here: not root, or a container without the capability */
 }
 
 static void a_read_only_disk_is_said_and_heals(UNUSED void **state)
 {
 	if (!disk_child(read_only_disk))
-		skip();
+		skip(); /* no file system may be mounted here: not root, or a container without the capability */
 }
 
 static int remove_root(UNUSED void **state)

@@ -43,7 +43,7 @@ static void test_limits(void **state)
 {
 	struct cgroup *c = cgroup_make(all, name);
 	if (!c)
-		skip();
+		skip(); /* no group may be made here: not root, or /sys/fs/cgroup is read-only, as in a plain container */
 	struct cgroup_enforced e;
 	struct cgroup_limits l = { .cpu_percent = 50, .memory_mb = 128, .tasks = 40 };
 	cgroup_limit(c, &l, &e);
@@ -92,7 +92,7 @@ static void test_kill(void **state)
 {
 	struct cgroup *c = cgroup_make(all, name);
 	if (!c)
-		skip();
+		skip(); /* no group may be made here: not root, or /sys/fs/cgroup is read-only, as in a plain container */
 	struct cgroup *leaf = cgroup_sub(c, "daemons"), *other = cgroup_sub(c, "desktop-7");
 	assert_non_null(leaf);
 	assert_false(cgroup_populated(c));
@@ -130,7 +130,7 @@ static void test_task_limit_holds(void **state)
 {
 	struct cgroup *c = cgroup_make(all, name);
 	if (!c)
-		skip();
+		skip(); /* no group may be made here: not root, or /sys/fs/cgroup is read-only, as in a plain container */
 	struct cgroup *leaf = cgroup_sub(c, "daemons");
 	struct cgroup_enforced e;
 	const struct cgroup_limits l = { .tasks = 10 };
