@@ -17,6 +17,7 @@
 #include "lucid/caller.h"
 #include "lucid/errs.h"
 #include "lucid/op.h"
+#include "lucid/source.h"
 
 #define BUS_MAX_CALLS 8192
 
@@ -44,7 +45,8 @@ struct reply {
 	int status;	      /* HTTP status of success */
 	json_t *doc;	      /* answer document, or NULL */
 	struct blob *blob;    /* already serialised answer; then doc is NULL */
-	const char *type;     /* content type of the blob; NULL: application/json */
+	struct source *source; /* or it comes in pieces, from a row with OP_STREAMS; take a reference to read it */
+	const char *type;     /* content type of blob or source; NULL: application/json */
 	int64_t version;      /* of the object, for ETag; 0: none */
 	const char *location; /* of what was created, or NULL */
 	const char *message;  /* on error; never NULL then */
@@ -84,6 +86,8 @@ bool call_cancelled(const struct call *c);
 void call_ok(struct call *c, json_t *consume);			/* the row's status; NULL for none */
 void call_ok_status(struct call *c, int status, json_t *consume);
 void call_ok_blob(struct call *c, struct blob *consume, const char *static_type); /* NULL type: JSON */
+/* In pieces, on a row with OP_STREAMS. With its beginning the call is answered; what breaks off afterwards the source tells. */
+void call_ok_source(struct call *c, struct source *consume, const char *static_type);
 void call_fail(struct call *c, int err, const char *fmt, ...) PRINTF(3, 4);	  /* NULL fmt: the row's text */
 void call_fail_details(struct call *c, int err, json_t *consume_details, const char *fmt, ...) PRINTF(4, 5);
 void call_fail_reply(struct call *c, const struct reply *r); /* pass on another call's failure as it is */

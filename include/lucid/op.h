@@ -23,6 +23,7 @@ enum {
 	OP_READ = 1 << 3,	/* changes nothing: no audit entry when it succeeds, ETag and If-None-Match apply */
 	OP_SHORT = 1 << 4,	/* also answered without the base path, on the role's own port */
 	OP_IF_MATCH = 1 << 5,	/* honours If-Match */
+	OP_STREAMS = 1 << 6,	/* may answer in pieces (lucid/source.h), of whatever length; text or bytes, never JSON */
 };
 
 #define OP_MAX_PARAMS 3

@@ -30,5 +30,6 @@ extern const struct shape shape_instance, shape_instance_spec;
 extern const struct shape shape_instance_start; /* a spec with `replace` beside it: the body of POST /instances */
 extern const struct shape shape_connection, shape_desktop_session;
 extern const struct shape shape_session_counts;
+extern const struct shape shape_log_file; /* the query of a whole log */
 
 #endif

@@ -159,3 +159,7 @@ static const struct shape_field desktop_session[] = {
 	{ "connection_id", SH_STRING, SH_NULLABLE },
 };
 const struct shape shape_desktop_session = SHAPE("DesktopSession", desktop_session);
+
+static const char *const log_files[] = { "xrdp", "sesman", NULL };
+static const struct shape_field log_file[] = { { "source", SH_STRING, .values = log_files, .otherwise = "\"xrdp\"" } };
+const struct shape shape_log_file = SHAPE(NULL, log_file);

@@ -8,6 +8,7 @@
 #include "auth/rate.h"
 #include "auth/token.h"
 #include "cache/rate_redis.h"
+#include "lucid/source.h"
 #include "net/http.h"
 
 #define API_METHODS (HTTP_OTHER + 1)
@@ -130,8 +131,12 @@ void reply_blob(struct request *q, int status, const char *type, struct blob *bo
 /* For people: with its Content-Security-Policy, and what else keeps a page to itself. */
 void reply_page(struct request *q, const char *type, const char *policy, struct blob *body);
 void reply_options(struct request *q);
-/* Begin an answer that goes on, as http_stream_begin; q stays, without what came in its head. */
-bool reply_stream(struct request *q, const char *type, void (*on_gone)(void *arg), void *arg);
+/* Begin an answer that goes on, as http_stream_begin; q stays. An open one is accounted for now, and is without what came in its
+ * head from here on; a body is accounted for by reply_streamed, at its end. */
+bool reply_stream(struct request *q, enum http_stream_kind kind, const char *type, const struct http_stream_events *events, void *arg);
+void reply_streamed(struct request *q, size_t bytes);
+/* pour.c: the answer comes from a source, of which a hold is taken over; a 200 with this type, and what reply_call would add. */
+void pour(struct request *q, const char *type, struct source *consume);
 /* The error page alone, for what the gate refuses. */
 struct blob *reply_refusal(int status, const char *why, const char *peer, char ret_id[HTTP_ID_SIZE], void *api);
 /* An answer to an Idempotency-Key: kept as it is sent, and perhaps sent again. */

@@ -292,6 +292,7 @@ static void resume(struct stream *s, const char *last_id)
 
 static void begin(struct request *q, const char *token, char *consume_patterns)
 {
+	static const struct http_stream_events from_http = { .gone = on_gone };
 	struct events *all = q->api->events;
 	bool again = false;
 	const char *header = http_req_header(q->http, "Last-Event-ID", &again);
@@ -304,7 +305,7 @@ static void begin(struct request *q, const char *token, char *consume_patterns)
 	s->own = doc_bool(q->query, "own", false);
 	list_append(&all->streams, &s->node);
 	metric_set(all->open, (double)++all->n);
-	if (!reply_stream(q, "text/event-stream", on_gone, s)) {
+	if (!reply_stream(q, HTTP_STREAM_OPEN, "text/event-stream", &from_http, s)) {
 		forget(s);
 		return;
 	}

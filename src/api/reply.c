@@ -207,6 +207,10 @@ static void reply_success(struct request *q, const struct reply *r)
 	struct head h;
 	bool empty = !r->blob && !r->doc;
 	audit_request(q, 0, r->location);
+	if (r->source) {
+		pour(q, r->type, source_ref(r->source));
+		return;
+	}
 	head_begin(q, &h, empty ? NULL : r->type ? r->type : JSON_TYPE);
 	if (r->version) {
 		etag_print(h.etag, r->version);
@@ -297,13 +301,22 @@ void reply_page(struct request *q, const char *type, const char *policy, struct 
 	finish_blob(q, 200, &h, body);
 }
 
-bool reply_stream(struct request *q, const char *type, void (*on_gone)(void *arg), void *arg)
+bool reply_stream(struct request *q, enum http_stream_kind kind, const char *type, const struct http_stream_events *events, void *arg)
 {
 	struct head h;
 	head_begin(q, &h, type);
-	add(&h, "X-Accel-Buffering", "no"); /* nginx would gather what must go at once */
-	account(q, 200, 0);
-	return http_stream_begin(q->http, h.list, h.n, on_gone, arg);
+	if (kind == HTTP_STREAM_OPEN) {
+		add(&h, "X-Accel-Buffering", "no"); /* nginx would gather what must go at once */
+		account(q, 200, 0);
+	} else if (q->method == HTTP_HEAD) {
+		account(q, 200, 0);
+	}
+	return http_stream_begin(q->http, kind, h.list, h.n, events, arg);
+}
+
+void reply_streamed(struct request *q, size_t bytes)
+{
+	account(q, 200, bytes);
 }
 
 void reply_options(struct request *q)

@@ -152,6 +152,7 @@ static void call_free(struct call *c)
 	json_decref(c->reply.doc);
 	json_decref(c->reply.details);
 	blob_unref(c->reply.blob);
+	source_unref(c->reply.source);
 	free(c->message);
 	free(c->location);
 	for (size_t i = 0; i < OP_MAX_PARAMS; i++)

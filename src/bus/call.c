@@ -1,6 +1,8 @@
 #include "bus/call.h"
 
+#include <assert.h>
 #include <stdio.h>
+#include <strings.h>
 
 #include "lucid/clock.h"
 #include "lucid/str.h"
@@ -97,6 +99,12 @@ void call_ok_blob(struct call *c, struct blob *consume, const char *static_type)
 	call_answer(c, &(struct reply){ .status = success_status(c), .blob = consume, .type = static_type });
 }
 
+void call_ok_source(struct call *c, struct source *consume, const char *static_type)
+{
+	assert(c->op->flags & OP_STREAMS);
+	call_answer(c, &(struct reply){ .status = success_status(c), .source = consume, .type = static_type });
+}
+
 static void PRINTF(4, 0) fail(struct call *c, int err, json_t *details, const char *fmt, va_list ap)
 {
 	_cleanup_(xfreep) char *message = fmt ? xvasprintf(fmt, ap) : NULL;
@@ -124,10 +132,20 @@ void call_fail_reply(struct call *c, const struct reply *r)
 	struct reply out = *r;
 	out.doc = NULL;
 	out.blob = NULL;
+	out.source = NULL;
 	out.version = 0;
 	out.location = NULL;
 	out.details = json_incref(r->details);
 	call_answer(c, &out);
+}
+
+const char *call_known_type(const char *type)
+{
+	static const char *const known[] = { "text/plain; charset=utf-8", "application/x-rdp", "application/octet-stream" };
+	for (size_t i = 0; type && i < ARRAY_LEN(known); i++)
+		if (!strcasecmp(type, known[i]))
+			return known[i];
+	return known[2];
 }
 
 void call_set_version(struct call *c, int64_t version)

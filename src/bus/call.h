@@ -38,8 +38,11 @@ struct call {
 	char room[CALL_PARAM_ROOM]; /* of the params */
 };
 
-/* Answer with a reply made elsewhere; doc, blob and details are consumed, message and location are copied, type is static. */
+/* Answer with a reply made elsewhere; doc, blob, source and details are consumed, message and location are copied, type is static. */
 void call_answer(struct call *c, const struct reply *r);
+
+/* Content types come from a fixed set, so that a reply can point to them for ever; another is application/octet-stream. */
+const char *call_known_type(const char *type);
 
 /* Check what is asked against the row and take it over, with defaults (check.c). 0, or a negated error after the call was
  * answered with the faults. */

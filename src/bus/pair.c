@@ -3,12 +3,13 @@
 #include <stdio.h>
 
 #include "bus/call.h"
+#include "bus/pair_source.h"
 #include "lucid/clock.h"
 #include "lucid/log.h"
 #include "lucid/map.h"
 #include "sys/channel.h"
 
-/* Kinds of frames; all but the log line are JSON. */
+/* Kinds of frames; all but the log line and a piece (pair_source.h, which has kinds of its own) are JSON. */
 enum { FRAME_CALL = 'C', FRAME_REPLY = 'R', FRAME_CANCEL = 'X', FRAME_EVENT = 'E', FRAME_LOG = 'L', FRAME_WORD = 'W' };
 
 struct pair {
@@ -20,6 +21,7 @@ struct pair {
 	uint64_t next_id;
 	struct map *sent;   /* number → struct call, asked of the other side */
 	struct map *served; /* number → struct served, asked by the other side */
+	struct pair_sources *sources;
 };
 
 struct served {
@@ -107,28 +109,23 @@ static void transport_publish(struct transport *t, const struct event *e)
 		log_warn("bus", "event %s was lost: the other process does not read", e->topic);
 }
 
-/* Content types come from a fixed set, so that a reply can point to them for ever. */
-static const char *known_type(const char *type)
-{
-	static const char *const types[] = { "text/plain; charset=utf-8", "application/x-rdp", "application/octet-stream" };
-	for (size_t i = 0; i < ARRAY_LEN(types); i++)
-		if (type && strcmp(types[i], type) == 0)
-			return types[i];
-	return types[0];
-}
-
 static void on_reply(struct pair *p, const json_t *f)
 {
 	struct call *c = map_remove(p->sent, doc_str(f, "id", ""));
-	if (!c)
-		return; /* its caller went away meanwhile */
+	if (!c) { /* its caller went away meanwhile */
+		if (doc_bool(f, "source", false))
+			pair_source_refuse(p->sources, doc_str(f, "id", ""));
+		return;
+	}
 	const char *err = doc_str(f, "err", NULL), *text = doc_str(f, "text", NULL);
+	bool pours = doc_bool(f, "source", false);
 	call_answer(c, &(struct reply){
 			       .err = err ? (enum err)err_from_name(err) : ERR_OK,
 			       .status = (int)doc_int(f, "status", 200),
 			       .doc = json_incref(json_object_get(f, "doc")),
 			       .blob = text ? blob_new(text, strlen(text)) : NULL,
-			       .type = text ? known_type(doc_str(f, "type", NULL)) : NULL,
+			       .source = pours ? pair_source_in(p->sources, doc_str(f, "id", "")) : NULL,
+			       .type = text || pours ? call_known_type(doc_str(f, "type", NULL)) : NULL,
 			       .message = doc_str(f, "message", NULL),
 			       .details = json_incref(json_object_get(f, "details")),
 			       .version = doc_int(f, "version", 0),
@@ -152,6 +149,8 @@ static json_t *reply_frame(const char *number, const struct reply *r)
 		doc_set(f, "doc", doc_parse(r->blob->data, r->blob->len, NULL, 0));
 	else if (r->blob)
 		doc_set(f, "text", json_stringn(r->blob->data, r->blob->len));
+	else if (r->source)
+		doc_set_bool(f, "source", true);
 	if (r->type)
 		doc_set_str(f, "type", r->type);
 	if (r->message)
@@ -169,7 +168,10 @@ static json_t *reply_frame(const char *number, const struct reply *r)
 static void on_served(const struct reply *r, void *arg)
 {
 	struct served *s = arg;
+	const struct reply busy = { .err = ERR_BUSY, .message = err_text(ERR_BUSY) };
 	map_remove(s->pair->served, s->number);
+	if (r->source && !pair_source_out(s->pair->sources, s->number, r->source))
+		r = &busy;
 	int rc = send_doc(s->pair, FRAME_REPLY, reply_frame(s->number, r));
 	if (rc == -ERR_TOO_LARGE)
 		send_doc(s->pair, FRAME_REPLY,
@@ -252,6 +254,8 @@ static void on_frame(uint8_t kind, const char *data, size_t len, UNUSED const in
 			p->events.on_log(data, len, p->arg);
 		return;
 	}
+	if (pair_source_frame(p->sources, kind, data, len))
+		return;
 	/* a word may be a secret one, and words are few */
 	bool word = kind == FRAME_WORD;
 	json_t *f = word ? doc_parse_secret(data, len, NULL, 0) : doc_parse(data, len, NULL, 0);
@@ -290,6 +294,7 @@ static void on_closed(void *arg)
 {
 	struct pair *p = arg;
 	drop_calls(p);
+	pair_sources_lost(p->sources);
 	if (p->events.on_closed)
 		p->events.on_closed(p->arg);
 }
@@ -305,6 +310,7 @@ struct pair *pair_new(struct loop *l, struct bus *b, int fd, const struct pair_e
 	p->sent = map_new(BUS_MAX_CALLS);
 	p->served = map_new(BUS_MAX_CALLS);
 	p->channel = channel_new(l, fd, &frames, p);
+	p->sources = pair_sources_new(l, p->channel);
 	return p;
 }
 
@@ -313,6 +319,7 @@ void pair_free(struct pair *p)
 	if (!p)
 		return;
 	drop_calls(p);
+	pair_sources_free(p->sources);
 	channel_free(p->channel);
 	map_free(p->sent, NULL);
 	map_free(p->served, NULL);

@@ -104,7 +104,9 @@ static int send_it(struct asked *a, const char **ret_why)
 		headers[n++] = (struct http_header){ "Content-Type", "application/json" };
 	/* a little longer than the call's own deadline, which is then what ends it */
 	int64_t timeout_ms = call_time_left_ms(c) + TIMEOUT_SLACK_MS;
-	struct http_ask ask = { method_of(c->op), url, headers, n, body, body ? strlen(body) : 0, timeout_ms, REST_ANSWER_MAX };
+	struct http_ask ask = { .method = method_of(c->op), .url = url, .headers = headers, .n_headers = n, .body = body,
+				.body_len = body ? strlen(body) : 0, .timeout_ms = timeout_ms, .max_body = REST_ANSWER_MAX,
+				.streams = c->op->flags & OP_STREAMS };
 	a->sent_ms = clock_mono_ms();
 	return http_client_ask(r->client, &ask, on_result, a, ret_why, &a->http);
 }

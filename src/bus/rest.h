@@ -3,8 +3,9 @@
  * the REST request its row describes, with our own token, for whom it is made (acting.h), request id, trace, If-Match, the time
  * that is left and the number of hops. What was never sent is ERR_UNAVAILABLE, what was lost after it was sent ERR_UNCERTAIN;
  * what may be done twice is tried again before that, while there is time. A process that does not answer is left alone for a
- * while (breaker.h), and calls to it fail at once. Answers are gathered whole, up to REST_ANSWER_MAX each
- * and what the client allows for all of them; a longer one is an error. Events do not cross here (feed.h).
+ * while (breaker.h), and calls to it fail at once. Answers are gathered whole, up to REST_ANSWER_MAX each and what the client
+ * allows for all of them, where a longer one is an error; those of rows with OP_STREAMS are given on in pieces as they come. Events do
+ * not cross here (feed.h).
  */
 #ifndef BUS_REST_H
 #define BUS_REST_H

@@ -14,27 +14,25 @@ static int64_t version_of(const struct http_result *res)
 	return etag && *etag == '"' ? strtoll(etag + 1, NULL, 10) : 0;
 }
 
-static const char *text_type(const char *type)
-{
-	static const char *const known[] = { "text/plain; charset=utf-8", "application/x-rdp", "application/octet-stream" };
-	for (size_t i = 0; type && i < ARRAY_LEN(known); i++)
-		if (!strcasecmp(type, known[i]))
-			return known[i];
-	return known[2];
-}
-
 static void success(struct call *c, const struct http_result *res)
 {
 	size_t len = 0;
 	const char *body = http_result_body(res, &len), *type = http_result_header(res, "Content-Type");
+	struct source *source = http_result_source(res);
 	struct reply out = { .status = http_result_status(res), .version = version_of(res), .location = http_result_header(res, "Location") };
+	if (source) {
+		out.source = source_ref(source);
+		out.type = call_known_type(type);
+		call_answer(c, &out);
+		return;
+	}
 	if (!len) {
 		call_answer(c, &out);
 		return;
 	}
 	if (!type || strncasecmp(type, "application/json", 16) != 0) {
 		out.blob = blob_new(body, len);
-		out.type = text_type(type);
+		out.type = call_known_type(type);
 	} else if (!(out.doc = doc_parse(body, len, NULL, 0))) {
 		call_fail(c, ERR_UNCERTAIN, "the role %s answered with what is not JSON", c->op->role);
 		return;

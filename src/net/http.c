@@ -130,6 +130,8 @@ size_t http_wire_head(char *dst, const struct http_wire *w)
 		p += str_fmt_u64(p, w->length);
 	}
 	p = put(p, "\r\n", 2);
+	if (w->chunked)
+		p = put_line(p, "Transfer-Encoding", "chunked");
 	if (w->connection)
 		p = put_line(p, "Connection", w->connection);
 	for (size_t i = 0; i < w->n_headers; i++) {

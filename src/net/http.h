@@ -75,12 +75,23 @@ void http_reply(struct http_req *r, int status, const struct http_header *header
 void http_reply_blob(struct http_req *r, int status, const struct http_header *headers, size_t n, struct blob *body);
 
 /*
- * An answer that goes on: 200, no length, closed at its end (so that HTTP/1.0 understands it as well). From http_stream_begin
- * on nothing that http_req_* returned may be used but http_req_state; the stream lives until http_stream_end or _drop, or
- * until on_gone is called: the client has gone, stalled, or the server is freed. After either the request is gone.
+ * An answer that goes on, of one of two kinds, with status 200 and without a length. It lives until http_stream_end or _drop, or
+ * until `gone` is called: the client has gone, stalled, or the server is freed. After either the request is gone.
+ *
+ * HTTP_STREAM_OPEN: nobody knows its end; the connection is closed with it, what the client still sends is thrown away, and a
+ * drain ends it. From its begin on nothing that http_req_* returned may be used but http_req_state.
+ * HTTP_STREAM_BODY: it has an end, which the client can tell from its breaking off: it goes in chunks, and to HTTP/1.0, which
+ * has none, until the connection is closed. What http_req_* returned stays; a drain waits for it; requests may follow. A client
+ * that closes its sending side has gone, or a source that waits would wait for ever; but not one of HTTP/1.0, which may do so.
  */
-/* False: it was answered and is over already, on_gone will not be called: a HEAD, a client that has gone, a drain. */
-bool http_stream_begin(struct http_req *r, const struct http_header *headers, size_t n, void (*on_gone)(void *arg), void *arg);
+enum http_stream_kind { HTTP_STREAM_OPEN, HTTP_STREAM_BODY };
+struct http_stream_events {
+	void (*gone)(void *arg);
+	void (*room)(void *arg); /* all that was written has left, some of it after it had waited; NULL: not of interest */
+};
+/* False: it was answered and is over already, nothing will be called: a HEAD, a client that has gone; OPEN: a drain. */
+bool http_stream_begin(struct http_req *r, enum http_stream_kind kind, const struct http_header *headers, size_t n,
+		       const struct http_stream_events *events, void *arg);
 /* Send, by reference where the socket does not take it at once. False, and nothing sent: more than max bytes would wait for
  * the client. Calls nobody back. */
 bool http_stream_write(struct http_req *r, struct blob *b, size_t max);

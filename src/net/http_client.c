@@ -9,6 +9,7 @@
 
 #include "lucid/errs.h"
 #include "lucid/str.h"
+#include "net/http_body.h"
 #include "net/http_pool.h"
 #include "net/http_wire.h"
 
@@ -20,6 +21,7 @@ struct http_result {
 	int status;
 	const char *why;
 	struct http_answer *answer;
+	struct source *source; /* of the body, where that was asked for */
 };
 
 /* A place that is asked at this moment. */
@@ -39,8 +41,9 @@ struct http_call {
 	void *arg;
 	struct loop_timer *deadline;
 	struct evbuffer *request; /* until it has a connection */
-	bool bodyless;
+	bool bodyless, streams;
 	size_t max_body;
+	struct http_body *body; /* its answer has begun, and the callback was called */
 	const char *why; /* it cannot be sent */
 };
 
@@ -122,9 +125,22 @@ static void call_fail(struct http_call *call, const char *why)
 {
 	bool sent = call->link && call->link->sent;
 	struct http_result res = { .outcome = sent ? HTTP_UNCERTAIN : HTTP_NEVER_SENT, .why = why };
+	if (call->body)
+		http_body_end(call->body, why);
 	if (call->link)
 		pool_doom(&call->client->pool, call->link);
-	call_end(call, &res);
+	if (call->body)
+		call_free(call);
+	else
+		call_end(call, &res);
+}
+
+static void keep_link(struct http_client *c, struct link *k)
+{
+	if (link_may_stay(k))
+		pool_keep(&c->pool, k);
+	else
+		pool_doom(&c->pool, k);
 }
 
 static void on_deadline(void *arg)
@@ -149,9 +165,57 @@ static void on_link_lost(struct link *k, void *arg)
 		pool_doom(&c->pool, k);
 }
 
+/* --- answers that are given on as they come */
+
+static void on_body_dropped(void *arg)
+{
+	struct http_call *call = arg;
+	pool_doom(&call->client->pool, call->link);
+	call_free(call);
+}
+
+static bool streams(const struct http_call *call)
+{
+	return call && call->streams && call->link->answer.status < 300;
+}
+
+/* From its head on it is answered. False: nobody wants the body, and both it and the call are gone. */
+static bool hand_over(struct http_call *call)
+{
+	static const struct http_body_events events = { on_body_dropped };
+	struct link *k = call->link;
+	if (call->body)
+		return true;
+	loop_timer_clear(call->deadline);
+	call->body = http_body_new(call->client->loop, k, &events, call);
+	struct source *source = http_body_source(call->body);
+	struct http_result res = { HTTP_ANSWERED, k->answer.status, "", &k->answer, source };
+	call->cb(&res, call->arg);
+	source_unref(source);
+	return k->call;
+}
+
+static void body_whole(struct http_client *c, struct link *k)
+{
+	struct http_call *call = k->call;
+	if (!hand_over(call))
+		return;
+	http_body_end(call->body, NULL);
+	call->link = NULL;
+	k->call = NULL;
+	call_free(call);
+	keep_link(c, k);
+}
+
 static void on_link_more(struct link *k, void *arg)
 {
 	struct http_client *c = arg;
+	struct http_call *call = k->call;
+	if (streams(call)) {
+		if (hand_over(call))
+			http_body_more(call->body);
+		return;
+	}
 	size_t len = evbuffer_get_length(k->answer.body);
 	c->gathered += len - k->counted;
 	k->counted = len;
@@ -163,16 +227,17 @@ static void on_link_answer(struct link *k, void *arg)
 {
 	struct http_client *c = arg;
 	struct http_call *call = k->call;
-	struct http_result res = { HTTP_ANSWERED, k->answer.status, "", &k->answer };
+	struct http_result res = { HTTP_ANSWERED, k->answer.status, "", &k->answer, NULL };
+	if (streams(call)) {
+		body_whole(c, k);
+		return;
+	}
 	call->link = NULL;
 	k->call = NULL;
 	forget_gathered(c, k);
 	/* kept only afterwards: a callback that asks again must not get a connection that is still in this answer */
 	call_end(call, &res);
-	if (link_may_stay(k))
-		pool_keep(&c->pool, k);
-	else
-		pool_doom(&c->pool, k);
+	keep_link(c, k);
 }
 
 /* --- asking */
@@ -308,7 +373,8 @@ int http_client_ask(struct http_client *c, const struct http_ask *ask, http_clie
 		return full("its connections are all in use, and too many requests wait for one", ret_why);
 	struct http_call *call = XNEW(struct http_call);
 	*call = (struct http_call){ .client = c, .way = w, .cb = cb, .arg = arg, .bodyless = ask->method == HTTP_HEAD,
-				    .max_body = ask->max_body ? ask->max_body : MAX_BODY, .request = make_request(ask, &u) };
+				    .streams = ask->streams && ask->method != HTTP_HEAD,
+				    .max_body = ask->streams ? SIZE_MAX : ask->max_body ? ask->max_body : MAX_BODY, .request = make_request(ask, &u) };
 	call->deadline = loop_timer_new(c->loop, on_deadline, call);
 	loop_timer_set(call->deadline, ask->timeout_ms > 0 ? ask->timeout_ms : TIMEOUT_MS);
 	list_append(&w->waiting, &call->node);
@@ -399,6 +465,11 @@ const char *http_result_body(const struct http_result *r, size_t *ret_len)
 	struct evbuffer *b = r->answer ? r->answer->body : NULL;
 	*ret_len = b ? evbuffer_get_length(b) : 0;
 	return *ret_len ? (const char *)evbuffer_pullup(b, -1) : NULL;
+}
+
+struct source *http_result_source(const struct http_result *r)
+{
+	return r->source;
 }
 
 const char *http_result_header(const struct http_result *r, const char *name)

@@ -8,6 +8,7 @@
 #ifndef NET_HTTP_CLIENT_H
 #define NET_HTTP_CLIENT_H
 
+#include "lucid/source.h"
 #include "net/http.h"
 
 struct http_client;
@@ -29,6 +30,9 @@ struct http_ask {
 	size_t body_len;
 	int64_t timeout_ms; /* for all of it; 0: 30 s */
 	size_t max_body;    /* of the answer; 0: 1 MiB */
+	/* The body of a 2xx comes as http_result_source, of whatever length: answered is then what has answered its head, and neither
+	 * timeout_ms nor max_body bind what follows. It breaks off when nothing comes for HTTP_BODY_IDLE_MS though more is wanted. */
+	bool streams;
 };
 
 /* At most max_in_flight calls at one time, waiting ones too. Free ends those under way: their callbacks come with NEVER_SENT or UNCERTAIN. */
@@ -62,10 +66,14 @@ struct link *http_client_dial(struct http_client *c, const struct http_url *plac
 			      const char **ret_why);
 void http_client_drop(struct http_client *c, struct link *k); /* freed at the end of the turn */
 
+#define HTTP_BODY_IDLE_MS 30000
 enum http_outcome http_result_outcome(const struct http_result *r);
 int http_result_status(const struct http_result *r);	    /* 0 unless answered */
 const char *http_result_why(const struct http_result *r);   /* for people, "" when answered */
 const char *http_result_body(const struct http_result *r, size_t *ret_len); /* contiguous; NULL when empty */
+/* The body in pieces; NULL unless that was asked for and the status is 2xx. Take a reference to read it; with the last one let
+ * go before its end, the connection is closed. It outlives the client, and then breaks off. */
+struct source *http_result_source(const struct http_result *r);
 const char *http_result_header(const struct http_result *r, const char *name); /* NULL when absent or not answered */
 
 #endif

@@ -86,8 +86,11 @@ struct http_conn {
 	size_t out_left;     /* WRITE: what was unsent at the last look */
 	size_t scanned;	     /* HEAD: bytes of it already looked at */
 	size_t lingered;     /* LINGER, STREAM: bytes thrown away */
-	void (*on_gone)(void *arg); /* STREAM: the handler's */
-	void *gone_arg;
+	const struct http_stream_events *events; /* STREAM: the handler's */
+	void *events_arg;
+	bool body;    /* STREAM: of the kind that has an end, */
+	bool chunked; /* in chunks, */
+	bool chunks;  /* of which there was one */
 	char *buf; /* head and body of the request, each terminated */
 	size_t buf_cap, body_at;
 	char peer[INET6_ADDRSTRLEN];
@@ -105,8 +108,10 @@ const char *http_gate_date(struct http_server *s);	    /* for the Date of a head
 void http_gate_send(struct http_conn *c, const char *head, size_t head_len, const char *body, size_t body_len, struct blob *blob);
 void http_gate_finish(struct http_conn *c);		    /* the handler has nothing more to say */
 
-/* http_stream.c: the connection of a stream is dead. */
+/* http_stream.c: the connection of a stream is dead; what was written to it has left. */
 void http_stream_gone(struct http_conn *c);
+void http_stream_room(struct http_conn *c);
+bool http_stream_minds(const struct http_conn *c); /* that the client sends no more */
 
 /* What TLS does differently; for connections with ssl set. */
 void http_secure_send(struct http_conn *c, const char *head, size_t head_len, const char *body, size_t body_len,

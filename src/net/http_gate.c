@@ -373,7 +373,7 @@ static void on_again(struct loop_task *t)
 static void on_readable(UNUSED struct bufferevent *bev, void *arg)
 {
 	struct http_conn *c = arg;
-	if (c->state == CONN_BUSY || c->state == CONN_WRITE) {
+	if (c->state == CONN_BUSY || c->state == CONN_WRITE || (c->state == CONN_STREAM && c->body)) {
 		/* the next request can wait; left enabled, libevent calls again and again while the input is full */
 		c->stopped = true;
 		bufferevent_disable(c->bev, EV_READ);
@@ -399,6 +399,8 @@ static void on_written(UNUSED struct bufferevent *bev, void *arg)
 		return;
 	if (c->state == CONN_WRITE) {
 		settle(c);
+	} else if (c->state == CONN_STREAM) {
+		http_stream_room(c);
 	} else if (c->state == CONN_LINGER && c->eof) {
 		http_server_close(c);
 	} else if (c->state == CONN_LINGER) {
@@ -421,7 +423,8 @@ static void on_event(UNUSED struct bufferevent *bev, short what, void *arg)
 	c->eof |= (what & BEV_EVENT_EOF) != 0;
 	c->broken |= (what & (BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) != 0;
 	/* a request that the handler has is answered all the same: the client may have closed its sending side only */
-	if (c->state == CONN_BUSY || (c->state == CONN_WRITE && !c->broken))
+	bool answering = c->state == CONN_WRITE || (c->state == CONN_STREAM && !http_stream_minds(c));
+	if (c->state == CONN_BUSY || (answering && !c->broken))
 		return;
 	if (c->state <= CONN_BODY && !c->broken && !list_empty(&c->again.node))
 		return; /* whole requests still lie in the input */

@@ -4,6 +4,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
+#include <event2/bufferevent_struct.h>
 #include <event2/dns.h>
 #include <event2/event.h>
 #include <netinet/in.h>
@@ -98,6 +99,31 @@ static void on_readable(struct bufferevent *bev, void *arg)
 		judge(k);
 }
 
+static void on_again(struct loop_task *t)
+{
+	struct link *k = CONTAINER_OF(t, struct link, again);
+	if (k->lost || k->held)
+		return;
+	if (evbuffer_get_length(bufferevent_get_input(k->bev)) > 0)
+		on_readable(k->bev, k);
+	/* libevent waits for the socket, though OpenSSL may hold the rest of a record */
+	if (k->ssl && !k->lost && tls_has_more(k->ssl))
+		event_active(&k->bev->ev_read, EV_READ, 0);
+}
+
+void link_hold(struct link *k, bool hold)
+{
+	if (k->held == hold || k->lost)
+		return;
+	k->held = hold;
+	if (hold) {
+		bufferevent_disable(k->bev, EV_READ);
+		return;
+	}
+	bufferevent_enable(k->bev, EV_READ);
+	loop_defer(k->loop, &k->again);
+}
+
 static void on_ended(struct link *k)
 {
 	if (k->busy) {
@@ -187,6 +213,8 @@ struct link *link_new(struct loop *l, struct evdns_base *dns, struct ssl_ctx_st 
 	const int flags = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
 	struct link *k = XNEW(struct link);
 	list_init(&k->node);
+	k->loop = l;
+	loop_task_init(&k->again, on_again);
 	k->place = *place;
 	k->place.path = "";
 	k->events = events;
@@ -212,6 +240,7 @@ struct link *link_new(struct loop *l, struct evdns_base *dns, struct ssl_ctx_st 
 void link_free(struct link *k)
 {
 	list_remove(&k->node);
+	loop_undefer(&k->again);
 	loop_timer_free(k->dialling);
 	if (k->ssl && k->up)
 		tls_close_notify(k->ssl);

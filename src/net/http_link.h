@@ -24,6 +24,7 @@ struct link_events {
 };
 
 struct link {
+	struct loop *loop;
 	struct list node; /* the owner's */
 	void *call;	  /* the owner's */
 	int64_t idle_since_ms;
@@ -40,6 +41,8 @@ struct link {
 	bool busy; /* an answer is awaited */
 	bool sent; /* something of the request has left, as far as can be known */
 	bool lost;
+	bool held;
+	struct loop_task again;
 	char why[200];
 };
 
@@ -53,5 +56,8 @@ void link_ask(struct link *k, struct evbuffer *request, bool bodyless, size_t ma
 /* The other side has closed it, or it was lost; looks into the kernel. */
 bool link_is_gone(const struct link *k);
 bool link_may_stay(const struct link *k);
+/* Leave what comes with the kernel, and so with the other side, until it is taken up again. Then what is here already is told of
+ * from the loop. */
+void link_hold(struct link *k, bool hold);
 
 #endif

@@ -20,6 +20,7 @@ struct http_wire {
 	const char *date;
 	bool with_length; /* 204 and 304 have none */
 	size_t length;
+	bool chunked; /* instead of a length */
 	const char *connection; /* value of Connection, NULL: none */
 	const struct http_header *headers;
 	size_t n_headers;

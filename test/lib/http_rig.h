@@ -1,6 +1,6 @@
 /* http_rig: a server of src/net/http in a thread of its own, and raw sockets to poke it with. Included by one test program
  * each. What the handler does is told by the path: /later answers after 50 ms, /hold when rig_release comes, /big with 3 MB,
- * /status/N with that status, /inject with bad headers, /stream goes on until told otherwise; all else echoes what it got.
+ * /status/N with that status, /inject with bad headers, /stream and /body go on until told otherwise; all else echoes what it got.
  * With RIG_TLS defined the same over TLS. */
 #ifndef TEST_HTTP_RIG_H
 #define TEST_HTTP_RIG_H
@@ -42,10 +42,10 @@ struct rig {
 	struct http_req *held[RIG_HELD];
 	unsigned n_held;
 	unsigned handled;
-	unsigned drained, gone;
+	unsigned drained, gone, room;
 	struct http_req *stream; /* the latest */
 	struct rig_seen { /* copies for the other thread, made by rig_look */
-		unsigned handled, held, drained, conns, gone;
+		unsigned handled, held, drained, conns, gone, room;
 		uint64_t accepted, refused, capped;
 	} seen;
 };
@@ -86,6 +86,12 @@ static void rig_on_gone(void *arg)
 	g->stream = NULL;
 }
 
+static void rig_on_room(void *arg)
+{
+	struct rig *g = arg;
+	g->room++;
+}
+
 static void rig_handle(struct http_req *r, void *arg)
 {
 	struct rig *g = arg;
@@ -106,9 +112,10 @@ static void rig_handle(struct http_req *r, void *arg)
 		blob_unref(b);
 	} else if (strncmp(path, "/status/", 8) == 0) {
 		http_reply(r, atoi(path + 8), NULL, 0, "body", 4);
-	} else if (strcmp(path, "/stream") == 0) {
+	} else if (strcmp(path, "/stream") == 0 || strcmp(path, "/body") == 0) {
 		const struct http_header h = { "X-Rig", "stream" };
-		g->stream = http_stream_begin(r, &h, 1, rig_on_gone, g) ? r : NULL;
+		static const struct http_stream_events events = { rig_on_gone, rig_on_room };
+		g->stream = http_stream_begin(r, path[1] == 'b' ? HTTP_STREAM_BODY : HTTP_STREAM_OPEN, &h, 1, &events, g) ? r : NULL;
 	} else if (strcmp(path, "/inject") == 0) {
 		const struct http_header h[] = { { "X-One", "a\r\nX-Evil: 1" },
 						 { "X-Two", "b\nX-Evil: 1" },
@@ -208,6 +215,7 @@ static void rig_do_look(struct rig *g)
 	s->held = g->n_held;
 	s->drained = g->drained;
 	s->gone = g->gone;
+	s->room = g->room;
 	s->conns = (unsigned)http_server_connections(g->http);
 	http_server_counts(g->http, &s->accepted, &s->refused, &s->capped);
 }
