@@ -34,6 +34,12 @@ static const struct shape_field logs[] = {
 };
 static const struct shape in_logs = SHAPE(NULL, logs);
 
+static const struct shape_field log_file[] = {
+	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
+	{ "source", SH_STRING, SH_REQUIRED, .values = ini_files },
+};
+static const struct shape in_log_file = SHAPE(NULL, log_file);
+
 static const struct shape_field cut[] = {
 	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
 	{ "id", SH_STRING, SH_REQUIRED, .min = 1, .max = 64, .format = "id" },
@@ -94,6 +100,7 @@ static const struct op ops[] = {
 	HOST("stats", OP_READ, 5000, NULL),			  /* → {"host":{…},"instances":[{server_id,…}]} */
 	HOST("instance.stats", OP_READ, 5000, &in_server),	  /* → figures of one */
 	HOST("logs", OP_READ, 10000, &in_logs),			  /* → {"lines":[…]} */
+	HOST("log.file", OP_READ | OP_STREAMS, 10000, &in_log_file), /* → text, in pieces */
 	HOST("profiles", OP_READ, 5000, NULL),			  /* → {"desktops":[{name,installed,default}]} */
 	HOST("service", OP_READ, 5000, NULL),			  /* → the host's own xrdp: service object of api.md */
 	HOST("service.start", OP_IDEMPOTENT, 60000, NULL),	  /* → {action,status,message} */

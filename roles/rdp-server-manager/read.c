@@ -185,6 +185,26 @@ void op_logs(struct call *c, void *m)
 	with_doc(m, c, logs);
 }
 
+static void log_file_got(const struct reply *r, void *arg)
+{
+	struct reading *w = arg;
+	if (agent_failed(w, r))
+		return;
+	call_ok_source(w->call, source_ref(r->source), r->type);
+	reading_free(w);
+}
+
+static void log_file(struct reading *w)
+{
+	agent_call(w->m, doc_str(w->doc, "node", NULL), w->m->agent.log_file, doc_str(w->doc, "server_id", ""), json_copy(call_query(w->call)),
+		   NULL, w->call, log_file_got, w);
+}
+
+void op_log_file(struct call *c, void *m)
+{
+	with_doc(m, c, log_file);
+}
+
 static const char *account_of(struct reading *w)
 {
 	const char *account = rdp_account(config_list(w->m->env.config, "RDP_USER_MAP"), call_caller(w->call)->sub);

@@ -21,6 +21,7 @@ static const struct {
 	{ "rdp.servers.status", op_status },
 	{ "rdp.servers.config", op_config },
 	{ "rdp.servers.logs", op_logs },
+	{ "rdp.servers.log_file", op_log_file },
 	{ "rdp.servers.connection", op_connection },
 	{ "rdp.servers.rdp_file", op_rdp_file },
 	{ "rdp.ports.list", op_ports },
@@ -57,6 +58,7 @@ static int init(const struct role_env *env, void **ret)
 		.start = op_find("xrdp.instances.start"), .list = op_find("xrdp.instances.list"),
 		.get = op_find("xrdp.instances.get"), .stop = op_find("xrdp.instances.stop"),
 		.config = op_find("xrdp.instances.config"), .logs = op_find("xrdp.instances.logs"),
+		.log_file = op_find("xrdp.instances.log_file"),
 		.desktops = op_find("xrdp.instances.desktops"), .ports = op_find("xrdp.ports.check"),
 		.profiles = op_find("xrdp.desktops"),
 	};

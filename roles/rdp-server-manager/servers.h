@@ -100,7 +100,7 @@ struct server {
 };
 
 struct agent_ops {
-	const struct op *start, *list, *get, *stop, *config, *logs, *desktops, *ports, *profiles;
+	const struct op *start, *list, *get, *stop, *config, *logs, *log_file, *desktops, *ports, *profiles;
 };
 
 struct manager {
@@ -308,6 +308,7 @@ void op_list(struct call *c, void *m);
 void op_status(struct call *c, void *m);
 void op_config(struct call *c, void *m);
 void op_logs(struct call *c, void *m);
+void op_log_file(struct call *c, void *m);
 void op_connection(struct call *c, void *m);
 void op_rdp_file(struct call *c, void *m);
 void op_ports(struct call *c, void *m);

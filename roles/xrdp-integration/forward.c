@@ -121,6 +121,7 @@ const struct forward forwards[] = {
 	{ "xrdp.instances.stop", "host.instance.stop", make_params_and_query },
 	{ "xrdp.instances.config", "host.instance.config", make_spec },
 	{ "xrdp.instances.logs", "host.logs", lines_ask, lines_answer },
+	{ "xrdp.instances.log_file", "host.log.file", make_params_and_query },
 	{ "xrdp.instances.connections", "host.connections", make_params },
 	{ "xrdp.instances.connections.cut", "host.connection.cut", make_params },
 	{ "xrdp.instances.desktops", "host.desktops", make_params },
@@ -170,7 +171,9 @@ static void answered(const struct reply *r, void *arg)
 		call_fail_reply(w->call, r);
 		return;
 	}
-	if (r->blob)
+	if (r->source)
+		call_ok_source(w->call, source_ref(r->source), r->type);
+	else if (r->blob)
 		call_ok_blob(w->call, blob_ref(r->blob), r->type);
 	else if (w->route->row->answer && r->doc)
 		call_ok(w->call, w->route->row->answer(w->call, r->doc));

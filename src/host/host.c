@@ -308,6 +308,7 @@ const struct host_entry host_entries[] = {
 	{ "host.stats", host_stats },
 	{ "host.instance.stats", host_instance_stats },
 	{ "host.logs", host_logs },
+	{ "host.log.file", .open = host_log_file },
 	{ "host.profiles", host_profiles },
 	{ "host.service", host_service },
 	{ "host.service.start", host_service_start },

@@ -19,9 +19,13 @@ struct host;
  * text) and `out`, if any, is the details array. */
 typedef void (*host_done)(void *arg, int err, const char *message, json_t *consume_out);
 typedef void (*host_fn)(struct host *h, const json_t *in, host_done done, void *arg);
+/* Of what is too large for a document: a descriptor, the caller's, to be read to its end; or a negated code, with a sentence
+ * (static) or NULL for the code's own. Answers at once. */
+typedef int (*host_open_fn)(struct host *h, const json_t *in, const char **ret_why);
 struct host_entry {
 	const char *op; /* "host.instance.start" */
-	host_fn fn;
+	host_fn fn;	/* one of the two */
+	host_open_fn open;
 };
 extern const struct host_entry host_entries[];
 extern const size_t host_entries_n;

@@ -18,12 +18,21 @@ struct tail {
 	bool any;
 };
 
+int logs_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)))
+		fd_close(&fd);
+	return fd;
+}
+
 static char *read_end(const char *path, size_t *ret_len)
 {
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	_cleanup_(closep) int fd = logs_open(path);
 	struct stat st;
 	*ret_len = 0;
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return NULL;
 	off_t from = MAX(st.st_size - LOGS_FILE_MAX, 0);
 	char *text = xmalloc(LOGS_FILE_MAX + 1);

@@ -14,4 +14,7 @@
  * without one stay behind the one before). Files that are not there, or are not plain files, count as empty. */
 json_t *logs_newest(const char *const *paths, size_t n, size_t lines);
 
+/* A plain file, to be read; -1 when it is not there, or is none: whoever owns its directory may have put something else there. */
+int logs_open(const char *path);
+
 #endif

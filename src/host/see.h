@@ -25,6 +25,7 @@ void host_desktop_end(struct host *h, const json_t *in, host_done done, void *ar
 void host_stats(struct host *h, const json_t *in, host_done done, void *arg);
 void host_instance_stats(struct host *h, const json_t *in, host_done done, void *arg);
 void host_logs(struct host *h, const json_t *in, host_done done, void *arg);
+int host_log_file(struct host *h, const json_t *in, const char **ret_why); /* as host_open_fn */
 void host_profiles(struct host *h, const json_t *in, host_done done, void *arg);
 void host_service(struct host *h, const json_t *in, host_done done, void *arg);
 

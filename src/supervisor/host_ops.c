@@ -3,9 +3,11 @@
 #include <assert.h>
 
 #include "lucid/str.h"
+#include "sys/source_file.h"
 
 /* A handler needs both: the host, and which of its entries the row means. */
 struct bound {
+	struct loop *loop;
 	struct host *host;
 	const struct host_entry *entry;
 };
@@ -19,22 +21,35 @@ static void on_done(void *arg, int err, const char *message, json_t *consume_out
 		call_fail_details(c, err, consume_out, message ? "%s" : NULL, message);
 }
 
+static void stream(struct call *c, const struct bound *b, const json_t *in)
+{
+	const char *why = NULL;
+	int fd = b->entry->open(b->host, in, &why);
+	if (fd < 0)
+		call_fail(c, fd, why ? "%s" : NULL, why);
+	else
+		call_ok_source(c, source_file_new(b->loop, fd), "text/plain; charset=utf-8");
+}
+
 static void handle(struct call *c, void *ctx)
 {
 	const struct bound *b = ctx;
 	_cleanup_(doc_unrefp) json_t *none = json_object();
-	json_t *in = call_body(c);
-	b->entry->fn(b->host, in ? in : none, on_done, c);
+	json_t *in = call_body(c) ? call_body(c) : none;
+	if (b->entry->open)
+		stream(c, b, in);
+	else
+		b->entry->fn(b->host, in, on_done, c);
 }
 
-void host_ops_serve(struct bus *b, struct host *h)
+void host_ops_serve(struct loop *l, struct bus *b, struct host *h)
 {
 	static struct bound bound[64];
 	assert(host_entries_n <= ARRAY_LEN(bound));
 	for (size_t i = 0; i < host_entries_n; i++) {
 		const struct op *op = op_find(host_entries[i].op);
 		assert(op);
-		bound[i] = (struct bound){ h, &host_entries[i] };
+		bound[i] = (struct bound){ l, h, &host_entries[i] };
 		bus_serve(b, op, handle, &bound[i]);
 	}
 }

@@ -5,6 +5,6 @@
 #include "host/host.h"
 #include "lucid/bus.h"
 
-void host_ops_serve(struct bus *b, struct host *h);
+void host_ops_serve(struct loop *l, struct bus *b, struct host *h);
 
 #endif

@@ -274,7 +274,7 @@ static void begin(struct supervisor *s)
 	log_attach(s->loop);
 	log_redirect(log_through_pair, s);
 	s->host = host_new(s->loop, s->env->config, on_host_event, s);
-	host_ops_serve(s->bus, s->host);
+	host_ops_serve(s->loop, s->bus, s->host);
 	s->reaper = reaper_new(s->loop, on_orphan, s);
 	host_adopt(s->host);
 }

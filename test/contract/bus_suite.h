@@ -176,6 +176,8 @@ static void no_content(struct call *c, UNUSED void *ctx)
 	call_ok(c, NULL);
 }
 
+#include "bus_streams.h"
+
 static int make(void **state)
 {
 	struct bus_fixture *f = XNEW(struct bus_fixture);
@@ -185,13 +187,13 @@ static int make(void **state)
 	} served[] = { { "rdp.servers.get", get_server },   { "rdp.servers.create", create_server },
 		       { "rdp.servers.list", list_servers }, { "rdp.servers.rdp_file", rdp_file },
 		       { "rdp.servers.stop", fail_conflict }, { "rdp.servers.restart", hold },
-		       { "rdp.servers.delete", no_content } };
+		       { "rdp.servers.delete", no_content }, { "rdp.servers.log_file", pour_out } };
 	handled = cancelled = 0;
 	held = NULL;
 	f->loop = loop_new();
 	fixture_make(f);
 	for (size_t i = 0; i < ARRAY_LEN(served); i++)
-		bus_serve(f->serves, op_find(served[i].op), served[i].fn, NULL);
+		bus_serve(f->serves, op_find(served[i].op), served[i].fn, f);
 	*state = f;
 	return 0;
 }
@@ -437,6 +439,12 @@ static int bus_suite_run(void)
 		T(test_nobody_serves),
 		T(test_events_cross_and_match),
 		T(test_lost_connection_is_uncertain),
+		T(test_pieces_come_whole_and_in_order),
+		T(test_the_reader_sets_the_pace),
+		T(test_what_breaks_off_is_no_end),
+		T(test_nobody_takes_it),
+		T(test_who_waits_can_leave),
+		T(test_a_lost_connection_breaks_it_off),
 	};
 #undef T
 	return cmocka_run_group_tests(tests, NULL, NULL);
