@@ -58,6 +58,7 @@ struct store_request {
 	int64_t total;
 	/* the front's */
 	struct list waiting;
+	struct list same; /* requests with the same question, for whom it goes too */
 	int64_t started_us, deadline_us;
 	uint64_t generation;
 	bool answered;
@@ -75,6 +76,7 @@ struct store_request {
 /* From the driver's thread, before it changes or reads anything: false when the front gave up waiting (then it goes back
  * untouched). After true an answer that does not come in time is an uncertain one. */
 bool store_request_start(struct store_request *r);
+bool store_request_begun(const struct store_request *r); /* store_request_start said true */
 /* Fills in a failure. */
 void store_request_fail(struct store_request *r, int err);
 

@@ -39,6 +39,7 @@ static struct store_request *request_new(enum store_kind kind)
 	*r = (struct store_request){ .kind = kind, .result = STORE_FAILED, .total = -1 };
 	list_init(&r->node);
 	list_init(&r->waiting);
+	list_init(&r->same);
 	r->free = (char *)(r + 1);
 	r->room = INLINE_ROOM;
 	uintptr_t off = (uintptr_t)r->free & 15;

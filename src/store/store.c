@@ -8,6 +8,7 @@
 #include "lucid/metrics.h"
 #include "store/cache.h"
 #include "store/driver.h"
+#include "store/flights.h"
 
 #define DEFAULT_CACHE_BYTES (8u << 20)
 #define WHY_SIZE 512
@@ -26,7 +27,7 @@ struct why {
 
 struct series {
 	struct metric *results[STORE_KIND_COUNT][STORE_FAILED + 1], *seconds[STORE_KIND_COUNT];
-	struct metric *depth, *batches, *hits, *misses, *cache_bytes;
+	struct metric *depth, *batches, *shared, *hits, *misses, *cache_bytes;
 };
 
 struct store {
@@ -34,6 +35,9 @@ struct store {
 	const struct store_driver_ops *ops;
 	struct store_driver *driver;
 	struct store_cache *cache;
+	struct flights *flights; /* NULL: every read goes by itself */
+	struct list leaving;	 /* with the end of this turn */
+	struct loop_task leave;
 	size_t queue_limit, writes, reads; /* with the driver */
 	int64_t timeout_us;
 	bool closing;
@@ -79,6 +83,8 @@ static void series_init(struct series *m)
 					       "Write lists that wait for their answer"), NULL);
 	m->batches = metric_series(metric_family("rdp_store_commits_total", METRIC_COUNTER, NULL,
 						 "Commits; write operations divided by it is the batch size"), NULL);
+	m->shared = metric_series(metric_family("rdp_store_shared_reads_total", METRIC_COUNTER, NULL,
+						"Reads answered by the same read of another, asked meanwhile"), NULL);
 	m->hits = metric_series(metric_family("rdp_store_cache_hits_total", METRIC_COUNTER, NULL,
 					      "Documents served from memory"), NULL);
 	m->misses = metric_series(metric_family("rdp_store_cache_misses_total", METRIC_COUNTER, NULL,
@@ -128,6 +134,11 @@ bool store_request_start(struct store_request *r)
 {
 	int queued = 0;
 	return __atomic_compare_exchange_n(&r->stage, &queued, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+bool store_request_begun(const struct store_request *r)
+{
+	return __atomic_load_n(&r->stage, __ATOMIC_ACQUIRE) == 1;
 }
 
 /* It took too long. Not begun: the driver will find that it need not. Begun: a write may have happened. */
@@ -191,6 +202,29 @@ static void cache_end(struct store *s, struct store_request *r)
 	}
 }
 
+static void go(struct store *s, struct store_request *r)
+{
+	cache_begin(s, r);
+	s->ops->submit(s->driver, r);
+}
+
+static void on_leave(struct loop_task *t)
+{
+	struct store *s = CONTAINER_OF(t, struct store, leave);
+	struct list *n;
+	while ((n = list_take_first(&s->leaving))) {
+		struct store_request *r = CONTAINER_OF(n, struct store_request, node);
+		flights_depart(s->flights, r);
+		go(s, r);
+	}
+}
+
+static void leave_soon(struct store *s, struct store_request *r)
+{
+	list_append(&s->leaving, &r->node);
+	loop_defer(s->loop, &s->leave);
+}
+
 static void launch(struct store *s, struct store_request *r)
 {
 	bool write = r->kind == STORE_KIND_WRITE;
@@ -203,7 +237,6 @@ static void launch(struct store *s, struct store_request *r)
 		make_ready(s, r);
 		return;
 	}
-	cache_begin(s, r);
 	if (write)
 		metric_set(s->m.depth, (double)++s->writes);
 	else
@@ -212,21 +245,61 @@ static void launch(struct store *s, struct store_request *r)
 	list_append(&s->waiting, &r->waiting);
 	if (!loop_timer_pending(s->deadline))
 		loop_timer_set_us(s->deadline, s->timeout_us);
-	s->ops->submit(s->driver, r);
+	if (write || !s->flights)
+		go(s, r);
+	else if (flights_enter(s->flights, r))
+		leave_soon(s, r);
 }
 
-static void finish(struct store *s, struct store_request *r)
+static void copy_answer(struct store_request *to, const struct store_request *from)
+{
+	to->result = from->result;
+	to->err = from->err;
+	to->text = blob_ref(from->text);
+	to->version = from->version;
+	to->total = from->total;
+	to->ndocs = from->ndocs;
+	to->docs = from->ndocs ? xcalloc(from->ndocs, sizeof *to->docs) : NULL;
+	for (size_t i = 0; i < from->ndocs; i++)
+		to->docs[i] = blob_ref(from->docs[i]);
+}
+
+static void finish_one(struct store *s, struct store_request *r)
 {
 	list_remove(&r->waiting);
-	cache_end(s, r);
 	if (r->kind == STORE_KIND_WRITE)
 		metric_set(s->m.depth, (double)--s->writes);
 	else
 		s->reads--;
-	metric_set(s->m.cache_bytes, (double)store_cache_bytes(s->cache));
 	if (!r->answered)
 		answer(s, r);
 	store_request_free(r);
+}
+
+static void finish(struct store *s, struct store_request *r)
+{
+	struct store_request *next = NULL;
+	struct store_request *q;
+	struct list same, *n;
+	list_init(&same);
+	cache_end(s, r);
+	metric_set(s->m.cache_bytes, (double)store_cache_bytes(s->cache));
+	if (s->flights && r->kind != STORE_KIND_WRITE)
+		next = flights_leave(s->flights, r, &same);
+	LIST_FOREACH(q, &same, node)
+		copy_answer(q, r);
+	finish_one(s, r);
+	while ((n = list_take_first(&same))) {
+		metric_add(s->m.shared, 1);
+		finish_one(s, CONTAINER_OF(n, struct store_request, node));
+	}
+	if (next && s->closing) {
+		store_request_start(next); /* and with it all who wait for the same */
+		store_request_fail(next, -ERR_UNAVAILABLE);
+		finish(s, next);
+	} else if (next) {
+		leave_soon(s, next);
+	}
 }
 
 static const char *keep_why(struct store *s, const char *text)
@@ -398,10 +471,13 @@ struct store *store_new(struct loop *l, const struct store_options *o, const str
 	s->driver = d;
 	/* what others change behind our back cannot be kept */
 	s->cache = store_cache_new(l, !ops->exclusive ? 0 : o->cache_bytes ? o->cache_bytes : DEFAULT_CACHE_BYTES);
+	s->flights = ops->exclusive ? NULL : flights_new();
 	s->on_open = on_open;
 	s->arg = arg;
 	list_init(&s->waiting);
 	list_init(&s->ready);
+	list_init(&s->leaving);
+	loop_task_init(&s->leave, on_leave);
 	list_init(&s->whys);
 	list_init(&s->done);
 	loop_task_init(&s->run_ready, on_ready);
@@ -417,6 +493,8 @@ void store_close(struct store *s)
 	if (!s)
 		return;
 	s->closing = true;
+	loop_undefer(&s->leave);
+	on_leave(&s->leave);
 	s->ops->close(s->driver);
 	/* the threads have ended: what they gave back last is answered here, and what those answers ask is refused */
 	on_done(&s->take_done);
@@ -426,6 +504,7 @@ void store_close(struct store *s)
 	loop_undefer(&s->run_ready);
 	loop_timer_free(s->deadline);
 	store_cache_free(s->cache);
+	flights_free(s->flights);
 	struct list *n;
 	while ((n = list_take_first(&s->whys)))
 		free(CONTAINER_OF(n, struct why, node));

@@ -1,0 +1,318 @@
+/* Reads that ask a database the same: one is under way at a time, and nobody gets an answer that is older than his question. The
+ * database is the test's own, and answers when it is told to; each read of it gets a higher version. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants these first */
+#include <cmocka.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "lucid/clock.h"
+#include "lucid/str.h"
+#include "store/driver.h"
+
+struct store_driver {
+	struct store *store;
+	struct list held;
+	int64_t version;
+	unsigned asked;
+	bool away;
+};
+
+static struct loop *loop;
+static struct store_driver db;
+static struct store *store;
+
+/* --- the database */
+
+static void submit(struct store_driver *d, struct store_request *r)
+{
+	d->asked++;
+	list_append(&d->held, &r->node);
+}
+
+static void answer_one(struct store_request *r)
+{
+	struct list batch;
+	char text[64];
+	list_init(&batch);
+	if (store_request_start(r) && db.away) {
+		store_request_fail(r, -ERR_UNAVAILABLE);
+	} else if (store_request_begun(r)) {
+		int n = snprintf(text, sizeof text, "{\"version\":%lld}", (long long)++db.version);
+		struct blob *b = blob_new(text, (size_t)n);
+		r->result = STORE_OK;
+		r->version = db.version;
+		if (r->kind == STORE_KIND_LIST) {
+			r->docs = xcalloc(2, sizeof *r->docs);
+			r->docs[r->ndocs++] = b;
+			r->docs[r->ndocs++] = blob_ref(b);
+			r->total = db.version;
+		} else {
+			r->text = b;
+		}
+	}
+	list_append(&batch, &r->node);
+	store_driver_done(db.store, &batch, 0);
+}
+
+static void give_back_all(struct store_driver *d)
+{
+	struct list *n;
+	while ((n = list_take_first(&d->held)))
+		answer_one(CONTAINER_OF(n, struct store_request, node));
+}
+
+static void on_timer(void *arg)
+{
+	loop_stop(arg);
+}
+
+static void turn(int64_t ms)
+{
+	struct loop_timer *t = loop_timer_new(loop, on_timer, loop);
+	loop_timer_set(t, ms);
+	loop_run(loop);
+	loop_timer_free(t);
+}
+
+/* What is under way comes back, and what follows from it has gone. */
+static void land(void)
+{
+	give_back_all(&db);
+	turn(2);
+}
+
+/* --- who asks */
+
+struct asker {
+	int answers, err;
+	enum store_result result;
+	int64_t version, total;
+	size_t docs;
+};
+
+static void got(enum store_result result, const struct store_doc *doc, int err, void *arg)
+{
+	struct asker *a = arg;
+	a->answers++;
+	a->result = result;
+	a->err = err;
+	a->version = doc ? doc->version : 0;
+}
+
+static void listed(enum store_result result, struct blob *const *docs, size_t n, int64_t total, int err, void *arg)
+{
+	struct asker *a = arg;
+	a->answers++;
+	a->result = result;
+	a->err = err;
+	a->docs = n;
+	a->total = total;
+	if (n)
+		assert_int_equal(docs[0]->data[0], '{');
+}
+
+static void get(struct asker *a, const char *id)
+{
+	store_get(store, COL_SERVERS, id, got, a);
+}
+
+static void list_of(struct asker *a, const char *status, size_t limit)
+{
+	struct store_query q = { .filters = { { .path = "status", .cmp = STORE_EQ, .text = status } }, .nfilters = 1, .limit = limit, .want_total = true };
+	store_list(store, COL_SERVERS, &q, listed, a);
+}
+
+static int setup(UNUSED void **state)
+{
+	static const struct store_driver_ops ops = { false, submit, give_back_all };
+	loop = loop_new();
+	db = (struct store_driver){ 0 };
+	list_init(&db.held);
+	store = db.store = store_new(loop, &(struct store_options){ .queue_limit = 100, .timeout_ms = 150 }, &ops, &db, NULL, NULL);
+	store_driver_report(store, 0, NULL, true);
+	turn(1);
+	return 0;
+}
+
+static int teardown(UNUSED void **state)
+{
+	store_close(store);
+	loop_free(loop);
+	return 0;
+}
+
+/* --- */
+
+static void who_asks_meanwhile_is_answered_by_one_read_after(UNUSED void **state)
+{
+	struct asker first = { 0 }, later[20] = { 0 };
+	struct asker same_turn = { 0 };
+	get(&first, "a");
+	get(&same_turn, "a");
+	assert_int_equal(db.asked, 0); /* with the end of the turn */
+	turn(2);
+	for (size_t i = 0; i < ARRAY_LEN(later); i++)
+		get(&later[i], "a");
+	turn(2);
+	assert_int_equal(db.asked, 1);
+	land();
+	assert_int_equal(first.answers, 1);
+	assert_int_equal(first.version, 1);
+	assert_int_equal(same_turn.version, 1);
+	assert_int_equal(db.asked, 2);
+	for (size_t i = 0; i < ARRAY_LEN(later); i++)
+		assert_int_equal(later[i].answers, 0); /* what came back was begun before they asked */
+	land();
+	assert_int_equal(db.asked, 2);
+	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
+		assert_int_equal(later[i].answers, 1);
+		assert_int_equal(later[i].version, 2);
+	}
+	get(&first, "a"); /* nothing is kept */
+	turn(2);
+	assert_int_equal(db.asked, 3);
+	land();
+	assert_int_equal(first.version, 3);
+}
+
+static void other_questions_go_side_by_side(UNUSED void **state)
+{
+	struct asker a[9] = { 0 };
+	struct store_query by_name = { .sort = { .path = "name" }, .limit = 5 }, backwards = { .sort = { .path = "name", .descending = true }, .limit = 5 };
+	get(&a[0], "a");
+	get(&a[1], "b");
+	store_get(store, COL_NAMES, "a", got, &a[2]);
+	list_of(&a[3], "running", 5);
+	list_of(&a[4], "stopped", 5);
+	list_of(&a[5], "running", 6);
+	store_list(store, COL_SERVERS, &by_name, listed, &a[6]);
+	store_list(store, COL_SERVERS, &backwards, listed, &a[7]);
+	turn(2);
+	assert_int_equal(db.asked, 8);
+	list_of(&a[8], "running", 5);
+	turn(2);
+	assert_int_equal(db.asked, 8);
+	land();
+	land();
+	assert_int_equal(db.asked, 9);
+	for (size_t i = 0; i < ARRAY_LEN(a); i++)
+		assert_int_equal(a[i].answers, 1);
+	assert_int_equal(a[8].docs, 2);
+	assert_int_equal(a[8].total, 9);
+}
+
+static void failures_are_for_all_who_were_on_board(UNUSED void **state)
+{
+	struct asker a[4] = { 0 };
+	get(&a[0], "a");
+	turn(2);
+	for (size_t i = 1; i < ARRAY_LEN(a); i++)
+		get(&a[i], "a");
+	land();
+	db.away = true;
+	land();
+	assert_int_equal(a[0].result, STORE_OK);
+	for (size_t i = 1; i < ARRAY_LEN(a); i++) {
+		assert_int_equal(a[i].answers, 1);
+		assert_int_equal(a[i].err, -ERR_UNAVAILABLE);
+	}
+}
+
+static void nobody_waits_past_his_deadline(UNUSED void **state)
+{
+	struct asker a[3] = { 0 }, late[2] = { 0 };
+	for (size_t i = 0; i < ARRAY_LEN(a); i++) {
+		get(&a[i], "a");
+		turn(2);
+	}
+	turn(94);
+	for (size_t i = 0; i < ARRAY_LEN(late); i++)
+		get(&late[i], "a");
+	turn(100); /* the database is silent */
+	for (size_t i = 0; i < ARRAY_LEN(a); i++) {
+		assert_int_equal(a[i].answers, 1);
+		assert_int_equal(a[i].err, -ERR_DEADLINE);
+	}
+	assert_int_equal(late[0].answers, 0);
+	land(); /* whoever gave up does not go, nor keep the others */
+	land();
+	assert_int_equal(db.asked, 2);
+	for (size_t i = 0; i < ARRAY_LEN(late); i++) {
+		assert_int_equal(late[i].answers, 1);
+		assert_int_equal(late[i].result, STORE_OK);
+	}
+	assert_int_equal(db.version, 1);
+}
+
+static struct asker again;
+static void got_and_asks(UNUSED enum store_result result, UNUSED const struct store_doc *doc, UNUSED int err, UNUSED void *arg)
+{
+	if (!again.answers)
+		get(&again, "a");
+}
+
+static void an_answer_may_ask_again(UNUSED void **state)
+{
+	struct asker b = { 0 };
+	again = (struct asker){ 0 };
+	store_get(store, COL_SERVERS, "a", got_and_asks, NULL);
+	turn(2);
+	get(&b, "a");
+	for (int i = 0; i < 4; i++)
+		land();
+	assert_int_equal(b.answers, 1);
+	assert_int_equal(again.answers, 1);
+	assert_true(again.version > 1);
+}
+
+static void the_end_answers_everybody(UNUSED void **state)
+{
+	struct asker a[5] = { 0 };
+	get(&a[0], "a");
+	turn(2);
+	for (size_t i = 1; i < ARRAY_LEN(a); i++)
+		get(&a[i], "a");
+	store_close(store);
+	loop_free(loop);
+	for (size_t i = 0; i < ARRAY_LEN(a); i++)
+		assert_int_equal(a[i].answers, 1);
+	assert_int_equal(a[4].err, -ERR_UNAVAILABLE);
+	setup(NULL);
+}
+
+static void the_bound_counts_those_who_wait(UNUSED void **state)
+{
+	static struct asker a[120];
+	memset(a, 0, sizeof a);
+	for (size_t i = 0; i < ARRAY_LEN(a); i++) {
+		get(&a[i], "a");
+		if (!i)
+			turn(2);
+	}
+	turn(2);
+	assert_int_equal(a[99].answers, 0);
+	for (size_t i = 100; i < ARRAY_LEN(a); i++)
+		assert_int_equal(a[i].err, -ERR_BUSY);
+	land();
+	land();
+	assert_int_equal(a[99].version, 2);
+	get(&a[0], "a");
+	turn(2);
+	land();
+	assert_int_equal(a[0].answers, 2);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(who_asks_meanwhile_is_answered_by_one_read_after), T(other_questions_go_side_by_side), T(failures_are_for_all_who_were_on_board),
+		T(nobody_waits_past_his_deadline), T(an_answer_may_ask_again), T(the_end_answers_everybody), T(the_bound_counts_those_who_wait),
+	};
+#undef T
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
