@@ -157,16 +157,23 @@ static struct blob *text_of(const bson_t *doc)
 	return text ? blob_new(text, n) : NULL;
 }
 
-static bool run_find(mongoc_collection_t *col, struct store_request *r, const bson_t *filter, const bson_t *opts, bson_error_t *e)
+/* Up to `most` of them; *ret_found also counts what another program has put there. */
+static bool run_find(mongoc_collection_t *col, struct store_request *r, const bson_t *filter, size_t most, size_t *ret_found, bson_error_t *e)
 {
-	mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(col, filter, opts, NULL);
+	struct store_query q = r->query;
+	bson_t opts = BSON_INITIALIZER;
+	q.limit = most;
+	mongo_options(&opts, &q);
+	mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(col, filter, &opts, NULL);
 	const bson_t *doc;
 	size_t bytes = 0;
-	r->docs = xcalloc(r->query.limit, sizeof *r->docs);
-	while (r->ndocs < r->query.limit && mongoc_cursor_next(cursor, &doc)) {
+	r->docs = xcalloc(most, sizeof *r->docs);
+	*ret_found = 0;
+	while (r->ndocs < most && mongoc_cursor_next(cursor, &doc)) {
 		struct blob *b = text_of(doc);
+		++*ret_found;
 		if (!b)
-			continue; /* not written by this program */
+			continue;
 		r->docs[r->ndocs++] = b;
 		bytes += b->len;
 		if (bytes > STORE_LIST_BYTES) {
@@ -176,7 +183,27 @@ static bool run_find(mongoc_collection_t *col, struct store_request *r, const bs
 	}
 	bool failed = mongoc_cursor_error(cursor, e);
 	mongoc_cursor_destroy(cursor);
+	bson_destroy(&opts);
 	return !failed;
+}
+
+static bool run_count(mongoc_collection_t *col, struct store_request *r, const bson_t *filter, bson_error_t *e)
+{
+	r->total = mongoc_collection_count_documents(col, filter, NULL, NULL, NULL, e);
+	return r->total >= 0;
+}
+
+/* Where the page is the last one it says itself how many there are; one more than was asked for tells whether it is. */
+static bool page_and_total(mongoc_collection_t *col, struct store_request *r, const bson_t *filter, bson_error_t *e)
+{
+	size_t limit = r->query.limit, found;
+	if (!run_find(col, r, filter, limit + 1, &found, e))
+		return false;
+	bool last = found <= limit && (found || !r->query.offset);
+	r->total = last ? (int64_t)(r->query.offset + found) : -1;
+	if (r->ndocs > limit)
+		blob_unref(r->docs[--r->ndocs]);
+	return last || run_count(col, r, filter, e);
 }
 
 bool mongo_get(mongoc_client_t *c, const char *database, struct store_request *r, struct mongo_fault *ret)
@@ -206,19 +233,14 @@ bool mongo_get(mongoc_client_t *c, const char *database, struct store_request *r
 bool mongo_list(mongoc_client_t *c, const char *database, struct store_request *r, struct mongo_fault *ret)
 {
 	_cleanup_(mongo_collectionp) mongoc_collection_t *col = collection(c, database, r->col);
-	bson_t filter = BSON_INITIALIZER, opts = BSON_INITIALIZER;
+	bson_t filter = BSON_INITIALIZER;
 	bson_error_t e = { 0 };
-	bool ok = true;
+	size_t found;
 	r->result = STORE_OK;
 	mongo_filter(&filter, r);
-	mongo_options(&opts, &r->query);
-	if (r->query.want_total || !r->query.limit) {
-		r->total = mongoc_collection_count_documents(col, &filter, NULL, NULL, NULL, &e);
-		ok = r->total >= 0;
-	}
-	if (ok && r->query.limit)
-		ok = run_find(col, r, &filter, &opts, &e);
-	bson_destroy(&opts);
+	bool ok = !r->query.limit      ? run_count(col, r, &filter, &e) :
+		  r->query.want_total ? page_and_total(col, r, &filter, &e) :
+					run_find(col, r, &filter, r->query.limit, &found, &e);
 	bson_destroy(&filter);
 	if (!ok)
 		mongo_fault_set(ret, &e);

@@ -524,6 +524,12 @@ static void sorting_and_paging(void **state)
 	q.want_total = true;
 	suite_list(f->l, f->s, COL_SERVERS, &q, &a);
 	assert_int_equal(a.total, 6);
+	for (q.offset = 0; q.offset < 9; q.offset++) /* on every page, the last one and those behind it */
+		for (q.limit = 1; q.limit < 9; q.limit++) {
+			suite_list(f->l, f->s, COL_SERVERS, &q, &a);
+			assert_int_equal(a.total, 6);
+			assert_int_equal(a.n, q.offset < 6 ? MIN(q.limit, 6 - q.offset) : 0);
+		}
 	q = WITH(.path = "status", .cmp = STORE_EQ, .text = "running");
 	suite_list(f->l, f->s, COL_SERVERS, &q, &a); /* limit 0: the total alone */
 	assert_int_equal(a.result, STORE_OK);
