@@ -109,6 +109,29 @@ def hop():
     row("its CPU, both sides", f"{cost:.1f} µs", f"a local call is {cost * 1000 / float(local['local_call_small_ns']):.0f}× cheaper", "≥ 50×")
 
 
+def large():
+    """A log of 256 MiB: from the supervisor that reads it to the client, through the one process, and through three of four."""
+    rates, grown = {}, {}
+    for name, d in (("one process", daemon()), ("three processes", shapes.Split(None, range_size=12).start())):
+        try:
+            server = d.admin.create_server("talks")
+            with open(os.path.join(d.settings["LOG_DIR"], "xrdp/servers", server["server_id"], "xrdp.log"), "ab") as f:
+                for _ in range(256):
+                    f.write(b"a line that is only there to be long\n".ljust(64, b".") * (1 << 14))
+            pids = pids_of(d) if isinstance(d, shapes.Split) else [d.supervisor, d.server_pid()]
+            for pid in pids:
+                pin(pid)
+            url = f"http://127.0.0.1:{d.ports[lucid.ROLES[2]]}{lucid.SERVERS}/{server['server_id']}/log-file"
+            fetch = ["taskset", "-c", LOAD_CPU, "curl", "-sSfo", "/dev/null", "-w", "%{speed_download}", "-H", f"Authorization: Bearer {d.admin.token}", url]
+            before = sum(map(pss_kib, pids))
+            rates[name] = max(float(sh(*fetch)) for _ in range(3)) / 1e6
+            grown[name] = (sum(map(pss_kib, pids)) - before) / 1024
+        finally:
+            d.end(check=False)
+    for name, rate in rates.items():
+        row(f"a log of 256 MiB: {name}", f"{rate:,.0f} MB/s", f"{grown[name]:.1f} MiB more held after three" + ("" if name == "one process" else f", {rate / rates['one process']:.0%} of one"))
+
+
 # --- many managers, many servers
 
 def manager(mongo_url, first):
@@ -254,4 +277,4 @@ def peer():
         row(f"memory: {r['name']}", f"{r['MiB']:.0f} MiB PSS", "" if r is theirs else f"1/{theirs['MiB'] / r['MiB']:.0f} of FastAPI's", "" if r is theirs else "≤ 1/15")
 
 
-APART = (events, hop, peer, managers, reconcile)
+APART = (events, hop, large, peer, managers, reconcile)

@@ -326,6 +326,7 @@ static void start(struct http_call *call)
 	if (k) {
 		call->link = k;
 		k->call = call;
+		k->greedy = call->streams;
 		list_append(&c->busy, &k->node);
 		link_ask(k, request, call->bodyless, call->max_body);
 	} else {

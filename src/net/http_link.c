@@ -10,10 +10,13 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "lucid/str.h"
+
+#define GREEDY_BYTES 65536
 
 static void lose(struct link *k, const char *why)
 {
@@ -83,7 +86,32 @@ static void judge(struct link *k)
 	}
 }
 
-static void on_readable(struct bufferevent *bev, void *arg)
+/* libevent reads 4 KiB a turn; of a long answer more is taken behind it, where there is more. What this meets besides bytes libevent
+ * meets again itself. */
+static void read_on(struct link *k)
+{
+	struct evbuffer_iovec v;
+	int fd = bufferevent_getfd(k->bev), there = 0;
+	if (ioctl(fd, FIONREAD, &there) < 0 || there <= 0 || evbuffer_reserve_space(k->extra, MIN(there, GREEDY_BYTES), &v, 1) < 1)
+		return;
+	ssize_t n = recv(fd, v.iov_base, v.iov_len, MSG_DONTWAIT);
+	v.iov_len = n > 0 ? (size_t)n : 0;
+	evbuffer_commit_space(k->extra, &v, 1);
+}
+
+static void feed(struct link *k)
+{
+	struct evbuffer *in = bufferevent_get_input(k->bev);
+	if (!k->greedy || k->ssl) {
+		http_answer_feed(&k->answer, in);
+		return;
+	}
+	evbuffer_add_buffer(k->extra, in); /* behind what the answer has left there: a line that was not whole */
+	read_on(k);
+	http_answer_feed(&k->answer, k->extra);
+}
+
+static void on_readable(UNUSED struct bufferevent *bev, void *arg)
 {
 	struct link *k = arg;
 	if (k->lost)
@@ -92,7 +120,7 @@ static void on_readable(struct bufferevent *bev, void *arg)
 		lose(k, "the other side spoke without being asked");
 		return;
 	}
-	http_answer_feed(&k->answer, bufferevent_get_input(bev));
+	feed(k);
 	if (k->answer.part > ANSWER_HEAD && k->answer.part < ANSWER_DONE && k->events->more)
 		k->events->more(k, k->arg);
 	else
@@ -127,7 +155,7 @@ void link_hold(struct link *k, bool hold)
 static void on_ended(struct link *k)
 {
 	if (k->busy) {
-		http_answer_feed(&k->answer, bufferevent_get_input(k->bev));
+		feed(k);
 		http_answer_end(&k->answer);
 		k->answer.keep = false;
 		judge(k);
@@ -180,7 +208,7 @@ bool link_is_gone(const struct link *k)
 
 bool link_may_stay(const struct link *k)
 {
-	return !k->lost && k->answer.keep && evbuffer_get_length(bufferevent_get_input(k->bev)) == 0;
+	return !k->lost && k->answer.keep && evbuffer_get_length(bufferevent_get_input(k->bev)) == 0 && evbuffer_get_length(k->extra) == 0;
 }
 
 /* --- life */
@@ -220,13 +248,14 @@ struct link *link_new(struct loop *l, struct evdns_base *dns, struct ssl_ctx_st 
 	k->events = events;
 	k->arg = arg;
 	k->request = evbuffer_new();
+	k->extra = evbuffer_new();
 	if (place->scheme == HTTP_SECURE) {
 		k->ssl = tls_client_session(tls, place->host);
 		k->bev = bufferevent_openssl_socket_new(loop_base(l), -1, k->ssl, BUFFEREVENT_SSL_CONNECTING, flags);
 	} else {
 		k->bev = bufferevent_socket_new(loop_base(l), -1, flags);
 	}
-	if (!k->bev || !k->request)
+	if (!k->bev || !k->request || !k->extra)
 		abort(); /* no memory */
 	evbuffer_add_cb(bufferevent_get_output(k->bev), on_output, k);
 	bufferevent_setcb(k->bev, on_readable, NULL, on_event, k);
@@ -247,6 +276,7 @@ void link_free(struct link *k)
 	shutdown(bufferevent_getfd(k->bev), SHUT_RDWR); /* libevent closes it in a later turn only */
 	bufferevent_free(k->bev);
 	evbuffer_free(k->request);
+	evbuffer_free(k->extra);
 	http_answer_done(&k->answer);
 	free(k);
 }

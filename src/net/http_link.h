@@ -35,6 +35,7 @@ struct link {
 	struct bufferevent *bev;
 	struct ssl_st *ssl;	/* the bufferevent's */
 	struct evbuffer *request; /* until the connection stands */
+	struct evbuffer *extra;	  /* what was read beside the bufferevent, as far as the answer has not taken it */
 	struct loop_timer *dialling;
 	struct http_answer answer;
 	bool up;   /* connected, and its handshake done */
@@ -42,6 +43,7 @@ struct link {
 	bool sent; /* something of the request has left, as far as can be known */
 	bool lost;
 	bool held;
+	bool greedy; /* the owner's: a long answer may come, read it in large pieces */
 	struct loop_task again;
 	char why[200];
 };

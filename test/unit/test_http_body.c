@@ -305,6 +305,17 @@ static void what_the_client_makes_of_it(UNUSED void **state)
 		run_for(5);
 		assert_int_equal(http_client_in_flight(client), 0);
 	}
+	/* more than is read at once, cut in the middle of a chunk's line */
+	static char first[40000], last[] = "0\r\nabcdefghijklmnop\r\n0\r\n\r\n";
+	memset(first, 'm', sizeof first - 1);
+	memcpy(first, "9000\r\n", 6);
+	memcpy(first + 6 + 0x9000, "\r\n1", 4);
+	const char *cut[] = { "", HEAD "Transfer-Encoding: chunked\r\n\r\n", first, last, NULL };
+	hear(client, cut);
+	assert_int_equal(seen.err, 0);
+	assert_int_equal(seen.len, 0x9000 + 16);
+	source_close(seen.source);
+	run_for(5);
 	const char *error[] = { "", "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\n", "gone", NULL };
 	hear(client, error); /* what is no success is gathered as ever */
 	assert_false(seen.streams);
