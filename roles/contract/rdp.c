@@ -232,7 +232,7 @@ static const struct op ops[] = {
 	ROW("servers.logs", "GET", "/servers/{server_id}/logs", USER, .flags = OP_READ | OP_SHORT, .query = &query_logs,
 	    .out = &out_logs, .summary = "Newest lines of its xrdp and sesman"),
 	ROW("servers.log_file", "GET", "/servers/{server_id}/log-file", USER, .flags = OP_READ | OP_SHORT | OP_STREAMS,
-	    .query = &shape_log_file, .summary = "The whole log of its xrdp or sesman, as it is now"),
+	    .query = &shape_log_file, .summary = "The whole log of its xrdp or sesman since it was last rotated"),
 	ROW("servers.connection", "GET", "/servers/{server_id}/connection", USER, .flags = OP_READ | OP_SHORT,
 	    .out = &out_connection, .summary = "How to connect"),
 	ROW("servers.rdp_file", "GET", "/servers/{server_id}/rdp-file", USER, .flags = OP_READ | OP_SHORT,

@@ -248,7 +248,7 @@ static const struct op ops[] = {
 	XRDP("instances.logs", "GET", INSTANCE "/logs", OP_READ, 10000, &out_lines,
 	     "Newest lines of an instance's xrdp and sesman", .query = &in_instance_logs),
 	XRDP("instances.log_file", "GET", INSTANCE "/log-file", OP_READ | OP_STREAMS, 10000, NULL,
-	     "The whole log of an instance's xrdp or sesman, as it is now", .query = &shape_log_file),
+	     "The whole log of an instance's xrdp or sesman since it was last rotated", .query = &shape_log_file),
 	XRDP("instances.connections", "GET", INSTANCE "/connections", OP_READ, 5000, &out_connections,
 	     "Live RDP connections"),
 	XRDP("instances.connections.cut", "DELETE", INSTANCE "/connections/{id}", OP_IDEMPOTENT, 5000, &out_cut,

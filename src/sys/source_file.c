@@ -35,8 +35,8 @@ static void want(struct source *s, void *ctx)
 	blob_unref(piece);
 	if (n < 0)
 		source_break(s, -ERR_INTERNAL, "the file cannot be read any further; the host's log of its disks may say why");
-	else
-		source_end(s);
+	else /* what is missing is no end of it */
+		source_break(s, -ERR_CONFLICT, "the file was cut shorter while it was read, as a log is when it is rotated; ask again");
 }
 
 static void finish(void *ctx)

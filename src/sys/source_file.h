@@ -8,7 +8,7 @@
 #include "lucid/source.h"
 
 /* Takes the descriptor over; it gives as many bytes from the file's beginning as the file has now. What is added meanwhile is
- * left out; one that was cut shorter ends there. */
+ * left out; one that is cut shorter meanwhile breaks off. */
 struct source *source_file_new(struct loop *l, int fd);
 
 #endif
