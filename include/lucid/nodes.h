@@ -4,8 +4,8 @@
  * A host's agent registers itself in the collection `nodes` and beats there; every process follows that collection and keeps a
  * copy, with a route on the bus for each node that has a URL (call_args.node). Whether a node is there is judged by whether its
  * beat goes on, by this process's own clock: what time another host believes it is does not matter.
- * When a node comes, goes, or drains, the event "node.status" {node, status} is published. Not for: placement, and what is done
- * about the servers of a node (rdp-server-manager).
+ * When a node comes, goes, or drains, the one who asked for it is told. Not for: placement, what is done about the servers of a
+ * node, and who of several tells the others (rdp-server-manager).
  */
 #ifndef LUCID_NODES_H
 #define LUCID_NODES_H
@@ -41,6 +41,9 @@ void nodes_each(struct nodes *n, bool (*fn)(const struct node_info *node, void *
 bool nodes_known(const struct nodes *n);
 /* Whether the store is shared with other hosts. If not, this host is the only node. */
 bool nodes_shared(const struct nodes *n);
+/* Tell fn of each node that came, went (unreachable, and perhaps not to be found any more), or drains, when all of the reading that
+ * showed it was taken. For one alone; NULL: nobody any more. What the first reading shows is nobody's change. */
+void nodes_on_change(struct nodes *n, void (*fn)(const char *node, enum node_status status, void *arg), void *arg);
 /* Look at the collection now: something of it was changed here. Others look when they hear the event "node.changed". */
 void nodes_look(struct nodes *n);
 /* NULL, or why this host's agent may not act under its node name: another has it. A sentence. Takes NULL. */

@@ -60,11 +60,3 @@ void manager_absence(struct manager *m)
 	}
 	free(due);
 }
-
-/* One that is back is asked at once what runs there. */
-void manager_node_event(const struct event *e, void *m)
-{
-	manager_absence(m);
-	if (str_eq(doc_str(e->data, "status", ""), "ready"))
-		manager_look(m);
-}

@@ -173,6 +173,7 @@ static void scan(void *arg)
 		return;
 	loop_timer_set(m->scan_timer, m->scan_ms);
 	manager_lead(m);
+	manager_say(m);
 	if (m->scanning || !m->loaded)
 		return;
 	struct store_query q = { .filters = { { .path = "status", .cmp = STORE_IN, .list = between } }, .nfilters = 1,

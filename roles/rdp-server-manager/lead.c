@@ -19,8 +19,10 @@ static void led(bool held, void *arg)
 	log_info(SERVICE, held ? "the servers of node %s are looked after here" : "another manager looks after the servers of node %s",
 		 p->name);
 	p->looked = false;
-	if (held)
+	if (held) {
+		place_say(p);
 		place_look(p);
+	}
 }
 
 static void sweep(bool held, void *arg)

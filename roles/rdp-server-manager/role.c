@@ -83,7 +83,7 @@ static int init(const struct role_env *env, void **ret)
 	m->look_timer = loop_timer_new(env->loop, look, m);
 	m->events = bus_subscribe(env->bus, "xrdp.instance.*", manager_event, m);
 	m->gaps = bus_subscribe(env->bus, BUS_GAP, manager_gap, m);
-	m->node_events = bus_subscribe(env->bus, "node.status", manager_node_event, m);
+	manager_tell_begin(m);
 	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
 		bus_serve(env->bus, op_find(handlers[i].op), handlers[i].handler, m);
 	*ret = m;
@@ -140,7 +140,7 @@ static void free_role(void *role)
 	struct manager *m = role;
 	bus_unsubscribe(m->events);
 	bus_unsubscribe(m->gaps);
-	bus_unsubscribe(m->node_events);
+	manager_tell_end(m);
 	shared_end(m);
 	manager_lead_end(m);
 	loop_timer_free(m->drain_timer);

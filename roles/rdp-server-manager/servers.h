@@ -31,6 +31,7 @@
 #define BUSY_MS 4500
 #define SCAN_MS 1000 /* servers in between are looked for */
 #define POLL_MS 250  /* what waits for another manager's operation looks */
+#define SAY_MS 10000 /* another manager's word about a node is waited for */
 #define DRAIN_MS 5000	      /* what is under way may take this long when the program stops */
 
 enum server_status {
@@ -60,6 +61,11 @@ struct place {
 	size_t servers;	     /* definitions */
 	struct lease *lease; /* NULL: not wanted yet, or there is but one manager */
 	bool looking, again, looked, lost; /* under way; once more after it; once at least; the agent did not answer the last time */
+	/* tell.c */
+	const char *said; /* the status that was last said in an event, by whichever manager; NULL: none was */
+	bool owes;	  /* nobody has said yet what it is now: */
+	enum node_status owed;
+	int64_t owed_ms;  /* since when */
 	char name[];
 };
 
@@ -119,6 +125,8 @@ struct manager {
 	void *drained_arg;
 	struct subscription *events, *gaps, *node_events;
 	struct loop_timer *load_timer, *look_timer, *drain_timer;
+	struct loop_task node_task; /* nodes changed */
+	bool node_ready;	    /* one of them is ready */
 	bool loading, look_again, sweeping;
 	size_t looking; /* nodes whose agents are asked what runs */
 	struct lease *sweeper;
@@ -127,7 +135,7 @@ struct manager {
 	struct loop_timer *scan_timer;
 	bool scanning;
 	size_t scan_offset;
-	int64_t renew_ms, busy_ms, scan_ms; /* as above; tests make time run faster */
+	int64_t renew_ms, busy_ms, scan_ms, say_ms; /* as above; tests make time run faster */
 	unsigned round;
 	size_t reads; /* of single servers that others changed */
 	int64_t swept_ms;
@@ -291,6 +299,12 @@ bool place_leads(const struct place *p);
 void manager_lead(struct manager *m);	  /* try for the leases of all nodes there are by now */
 void manager_lead_end(struct manager *m); /* give them back */
 
+/* --- "node.status" (tell.c): once for each change of a node, by the manager that leads it */
+void manager_tell_begin(struct manager *m);
+void manager_tell_end(struct manager *m);
+void place_say(struct place *p);     /* the lease is ours: what is owed */
+void manager_say(struct manager *m); /* what is owed and nobody else said for too long */
+
 /* --- the agent of a node (agent.c); as the role itself, with the request id and trace of `c` where there is one */
 void agent_call(struct manager *m, const char *node, const struct op *op, const char *server_id, json_t *consume_query,
 		json_t *consume_body, struct call *c, call_done done, void *arg);
@@ -334,7 +348,6 @@ void manager_sweep(struct manager *m);
 void manager_event(const struct event *e, void *m);
 void manager_gap(const struct event *e, void *manager); /* events may have been missed */
 void manager_absence(struct manager *m); /* absence.c: let servers say that their node is unreachable, or no more */
-void manager_node_event(const struct event *e, void *m);
 bool absence_said(const json_t *doc);
 json_t *pagination(int64_t total, size_t limit, size_t offset);
 /* limit and offset of a list's query; false when the call was answered (both paging forms at once). */

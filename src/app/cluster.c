@@ -106,7 +106,7 @@ struct cluster *cluster_new(struct loop *l, struct bus *b, struct store *s, cons
 	bool shared = *config_str(c, "MONGODB_URL"), agent = has_role(roles, ROLE_XRDP), manager = has_role(roles, ROLE_SERVERS);
 	k->leases = make_leases(l, s, node, shared);
 	struct nodes_env env = { .loop = l, .bus = b, .store = s, .node = node, .shared = shared, .agent_here = agent,
-				 .tells = manager, .ways = { route, forget, p } };
+				 .ways = { route, forget, p } };
 	k->nodes = nodes_new(&env);
 	/* an agent that lives elsewhere and does not share this store cannot register here: it is done for it */
 	if (agent || (manager && !shared))

@@ -12,6 +12,7 @@
 #define LABELS_MAX 32
 
 struct entry {
+	struct list node; /* of those that changed in the reading under way */
 	json_t *doc;
 	struct node_info info;
 	const char *labels[LABELS_MAX + 1];
@@ -19,6 +20,7 @@ struct entry {
 	int64_t moved_ms; /* when its beat was last seen to go on */
 	bool far;	  /* it was long ago when it was first seen, and has not gone on since */
 	bool present;	  /* in the reading under way */
+	bool gone;	  /* not there any more, and told of before it is freed */
 };
 
 struct nodes {
@@ -28,6 +30,9 @@ struct nodes {
 	struct map *by_name;
 	struct entry **order;
 	size_t count;
+	struct list changed;
+	void (*on_change)(const char *node, enum node_status status, void *arg);
+	void *arg;
 	struct loop_timer *timer;
 	struct subscription *events;
 	bool begun, known, looking, again;
@@ -136,13 +141,20 @@ static enum node_status judge(const struct nodes *n, const struct entry *e)
 	return gone ? NODE_UNREACHABLE : doc_bool(e->doc, "draining", false) ? NODE_DRAINING : NODE_READY;
 }
 
-static void tell(struct nodes *n, const char *name, enum node_status status)
+/* When the reading was taken: who hears of it may ask about any node. */
+static void tell(struct nodes *n)
 {
-	log_write(status == NODE_UNREACHABLE ? LOG_WARN_ : LOG_INFO_, "cluster", NULL, NULL, "node %s is %s", name,
-		  node_status_to_string(status));
-	if (n->env.tells)
-		bus_publish(n->env.bus, "node.status", name, "",
-			    json_pack("{s:s, s:s}", "node", name, "status", node_status_to_string(status)));
+	struct list *first;
+	while ((first = list_take_first(&n->changed))) {
+		struct entry *e = CONTAINER_OF(first, struct entry, node);
+		enum node_status status = e->gone ? NODE_UNREACHABLE : e->info.status;
+		log_write(status == NODE_UNREACHABLE ? LOG_WARN_ : LOG_INFO_, "cluster", NULL, NULL, "node %s is %s", e->info.name,
+			  node_status_to_string(status));
+		if (n->on_change)
+			n->on_change(e->info.name, status, n->arg);
+		if (e->gone)
+			entry_free(e);
+	}
 }
 
 static void take(struct nodes *n, json_t *consume, const char *name)
@@ -168,7 +180,7 @@ static void take(struct nodes *n, json_t *consume, const char *name)
 	if (!e->info.here || !n->env.agent_here)
 		set_route(n, e, e->info.url);
 	if (fresh ? n->known : was != e->info.status)
-		tell(n, name, e->info.status);
+		list_append(&n->changed, &e->node);
 }
 
 /* --- all of them */
@@ -183,9 +195,9 @@ static void drop_absent(struct nodes *n)
 			continue;
 		}
 		set_route(n, e, "");
-		tell(n, e->info.name, NODE_UNREACHABLE);
 		map_remove(n->by_name, e->info.name);
-		entry_free(e);
+		e->gone = true;
+		list_append(&n->changed, &e->node);
 	}
 }
 
@@ -215,6 +227,7 @@ static void listed(enum store_result result, struct blob *const *docs, size_t le
 		}
 		drop_absent(n);
 		n->known = true;
+		tell(n);
 	}
 	if (n->again || result != STORE_OK || n->env.shared)
 		loop_timer_set(n->timer, n->again ? 0 : n->env.list_ms);
@@ -231,6 +244,12 @@ static void look(void *arg)
 	n->looking = true;
 	struct store_query q = { .sort = { "id", false }, .limit = NODES_MAX };
 	store_list(n->env.store, COL_NODES, &q, listed, n);
+}
+
+void nodes_on_change(struct nodes *n, void (*fn)(const char *node, enum node_status status, void *arg), void *arg)
+{
+	n->on_change = fn;
+	n->arg = arg;
 }
 
 void nodes_look(struct nodes *n)
@@ -255,6 +274,7 @@ struct nodes *nodes_new(const struct nodes_env *env)
 	n->env.lost_ms = env->lost_ms ? env->lost_ms : NODES_LOST_MS;
 	n->by_name = map_new(NODES_MAX + 1);
 	n->order = xcalloc(NODES_MAX, sizeof(struct entry *));
+	list_init(&n->changed);
 	n->timer = loop_timer_new(env->loop, look, n);
 	n->events = bus_subscribe(env->bus, "node.*", heard, n);
 	return n;

@@ -25,7 +25,6 @@ struct nodes_env {
 	const char *node; /* this host's */
 	bool shared;	  /* the store is, with other hosts */
 	bool agent_here;  /* this host's agent is in this process */
-	bool tells;	  /* this process publishes "node.status" */
 	struct nodes_ways ways;
 	unsigned list_ms, lost_ms; /* 0: as above; tests make time run faster */
 };

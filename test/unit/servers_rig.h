@@ -262,7 +262,7 @@ static void rig_cluster(struct rig *t)
 	t->leases = leases_new(&(struct leases_env){ .loop = t->loop, .store = t->store, .holder = t->with ? "node-1/2" : "node-1/1",
 						.shared = t->shared, .beat_ms = t->shared ? 40 : 0 });
 	t->nodes = nodes_new(&(struct nodes_env){ .loop = t->loop, .bus = t->bus, .store = t->store, .node = "node-1",
-						   .shared = t->shared, .agent_here = !t->with, .tells = true, .list_ms = 20, .lost_ms = 2000,
+						   .shared = t->shared, .agent_here = !t->with, .list_ms = 20, .lost_ms = 2000,
 						    .ways = { way, no_end, t } });
 	t->presence = t->with ? NULL : presence_new(&(struct presence_env){ .loop = t->loop, .bus = t->bus, .store = t->store, .nodes = t->nodes,
 							   .config = t->config, .node = "node-1", .host = "rdp.example.org",

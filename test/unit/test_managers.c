@@ -396,6 +396,83 @@ static void test_one_looks(void **state)
 	pair_close(&p);
 }
 
+/* What each manager hears of the nodes; what comes from the other as "them". */
+static void heard_node(const struct event *e, void *arg)
+{
+	char *to = arg;
+	size_t n = strlen(to);
+	snprintf(to + n, 256 - n, "%s=%s%s ", e->object_id, doc_str(e->data, "status", ""), *e->origin ? " (them)" : "");
+}
+
+static void put_node(struct pair *p, const char *node, int64_t version, bool draining)
+{
+	json_t *doc = json_pack("{s:s, s:s, s:I, s:b, s:I}", "node", node, "url", "", "beat", (json_int_t)version, "draining", draining,
+				"version", (json_int_t)version);
+	doc_set_time(doc, "heartbeat_at", clock_wall_ms());
+	assert_int_equal(rig_write(&p->a, STORE_PUT, COL_NODES, node, doc), STORE_OK);
+}
+
+static void until_said(struct pair *p, const char *said, size_t n)
+{
+	for (int i = 0; i < 400 && strlen(said) < n; i++)
+		rig_run_ms(&p->a, 10);
+	rig_run_ms(&p->a, 150); /* and nothing more comes */
+}
+
+/* Each change of a node is said once, by the manager that has its lease, however many see it. */
+static void test_node_said_once(void **state)
+{
+	struct pair p;
+	char a[256] = "", b[256] = "";
+	pair_open(&p, NULL);
+	struct manager *of_a = rig_manager(&p.a), *of_b = rig_manager(&p.b);
+	of_a->say_ms = of_b->say_ms = 60000;
+	struct subscription *sub[2] = { bus_subscribe(p.a.bus, "node.status", heard_node, a),
+					bus_subscribe(p.b.bus, "node.status", heard_node, b) };
+	put_node(&p, "new", 1, false); /* whose lease nobody has yet */
+	until_said(&p, a, 10);
+	assert_int_equal(place_leads(place_of(of_a, "new")) + place_leads(place_of(of_b, "new")), 1);
+	bool a_leads = place_leads(place_of(of_a, "new"));
+	assert_string_equal(a, a_leads ? "new=ready " : "new=ready (them) ");
+	assert_string_equal(b, a_leads ? "new=ready (them) " : "new=ready ");
+	a[0] = b[0] = 0;
+	put_node(&p, "new", 2, true);
+	until_said(&p, a, 10);
+	assert_string_equal(a, a_leads ? "new=draining " : "new=draining (them) ");
+	assert_string_equal(b, a_leads ? "new=draining (them) " : "new=draining ");
+	/* one that has left says nothing; who is given its lease does, though it saw the change before */
+	a[0] = b[0] = 0;
+	p.deaf = true;
+	die(a_leads ? &p.a : &p.b);
+	put_node(&p, "new", 3, false);
+	until_said(&p, a_leads ? b : a, 10);
+	assert_string_equal(a_leads ? b : a, "new=ready ");
+	assert_string_equal(a_leads ? a : b, "");
+	for (int i = 0; i < 2; i++)
+		bus_unsubscribe(sub[i]);
+	pair_close(&p);
+}
+
+/* Where nothing is heard of whoever has the lease it is said all the same, after a while. */
+static void test_node_said_late(void **state)
+{
+	struct pair p;
+	char a[256] = "", b[256] = "";
+	pair_open(&p, NULL);
+	rig_manager(&p.a)->say_ms = rig_manager(&p.b)->say_ms = 300;
+	struct subscription *sub[2] = { bus_subscribe(p.a.bus, "node.status", heard_node, a),
+					bus_subscribe(p.b.bus, "node.status", heard_node, b) };
+	p.deaf = true;
+	put_node(&p, "new", 1, false);
+	until_said(&p, a, 10);
+	until_said(&p, b, 10);
+	assert_string_equal(a, "new=ready ");
+	assert_string_equal(b, "new=ready ");
+	for (int i = 0; i < 2; i++)
+		bus_unsubscribe(sub[i]);
+	pair_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -403,6 +480,7 @@ int main(void)
 		cmocka_unit_test(test_delete),		    cmocka_unit_test(test_delete_while_starting),
 		cmocka_unit_test(test_change_while_starting), cmocka_unit_test(test_taken_over),
 		cmocka_unit_test(test_following),	    cmocka_unit_test(test_one_looks),
+		cmocka_unit_test(test_node_said_once),	    cmocka_unit_test(test_node_said_late),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

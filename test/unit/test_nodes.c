@@ -14,7 +14,6 @@ struct one {
 	struct bus *bus;
 	struct nodes *nodes;
 	struct presence *presence;
-	struct subscription *sub;
 	struct transport way;
 };
 
@@ -39,11 +38,14 @@ static void forget(void *arg, const char *node)
 	snprintf(o->routes + n, sizeof o->routes - n, "-%s ", node);
 }
 
-static void heard(const struct event *e, void *arg)
+static void changed(const char *node, enum node_status now, void *arg)
 {
 	struct one *o = arg;
 	size_t n = strlen(o->told);
-	snprintf(o->told + n, sizeof o->told - n, "%s=%s ", e->object_id, doc_str(e->data, "status", ""));
+	snprintf(o->told + n, sizeof o->told - n, "%s=%s ", node, node_status_to_string(now));
+	/* all of the reading is there */
+	const struct node_info *info = nodes_find(o->nodes, node);
+	assert_true(info ? info->status == now : now == NODE_UNREACHABLE);
 }
 
 static struct one *follow(const char *node, bool shared, bool agent)
@@ -53,10 +55,10 @@ static struct one *follow(const char *node, bool shared, bool agent)
 	o->way.name = "rest";
 	o->bus = bus_new(t.loop);
 	bus_set_node(o->bus, node);
-	o->sub = bus_subscribe(o->bus, "node.status", heard, o);
 	o->nodes = nodes_new(&(struct nodes_env){ .loop = t.loop, .bus = o->bus, .store = t.store, .node = o->node,
-						  .shared = shared, .agent_here = agent, .tells = true, .list_ms = BEAT_MS,
+						  .shared = shared, .agent_here = agent, .list_ms = BEAT_MS,
 						  .lost_ms = lost_ms, .ways = { route, forget, o } });
+	nodes_on_change(o->nodes, changed, o);
 	nodes_begin(o->nodes);
 	return o;
 }
@@ -118,7 +120,6 @@ static int down(UNUSED void **state)
 	for (size_t i = 0; i < nall; i++) {
 		presence_free(all[i].presence);
 		nodes_free(all[i].nodes);
-		bus_unsubscribe(all[i].sub);
 	}
 	rig_run_ms(&t, 2);
 	for (size_t i = 0; i < nall; i++) {
@@ -174,6 +175,7 @@ static void test_draining_and_gone(UNUSED void **state)
 	die(a);
 	rig_write(&t, STORE_DELETE, COL_NODES, "a", NULL);
 	RIG_UNTIL(&t, !nodes_find(m->nodes, "a"));
+	assert_string_equal(m->told + strlen(m->told) - strlen("a=unreachable "), "a=unreachable ");
 	assert_string_equal(m->routes, "+a=http://one:1 -a ");
 }
 
