@@ -18,6 +18,8 @@ struct pool_job {
  * started with the first job. */
 struct pool *pool_new(struct loop *l, const char *name, unsigned threads, size_t max_jobs,
 		      void *(*worker_new)(void *arg), void (*worker_free)(void *worker), void *arg);
+/* Threads beyond `keep` that had no work for idle_ms end; more work starts them anew. Before the first job. */
+void pool_let_end(struct pool *p, unsigned keep, unsigned idle_ms);
 /* -ERR_BUSY when max_jobs wait; the job is then still the caller's. */
 int pool_submit(struct pool *p, struct pool_job *j);
 size_t pool_depth(struct pool *p);

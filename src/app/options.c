@@ -75,7 +75,7 @@ const struct option options[] = {
 	/* store and cache */
 	TEXT("MONGODB_URL", "MONGODB_URI", OPT_SECRET, 2048, "", "MongoDB in place of the embedded store: mongodb://[user:password@]host[:port][/database][?options]; the database else is lucid_rdp."),
 	INT("MONGODB_MAX_POOL_SIZE", NULL, 0, 1, 1000, NULL, "50", "Connections to MongoDB at most."),
-	INT("MONGODB_MIN_POOL_SIZE", NULL, 0, 0, 1000, NULL, "10", "Connections to MongoDB that are made at the start."),
+	INT("MONGODB_MIN_POOL_SIZE", NULL, 0, 0, 1000, NULL, "10", "Connections to MongoDB that are made at the start, and kept while nobody needs them; others are closed after a minute."),
 	TEXT("REDIS_URL", NULL, OPT_SECRET, 2048, "", "Redis for events between processes and limits that they share: redis://[[user]:password@]host[:port][/database] or unix:/path[?db=0]."),
 	TEXT("RATE_LIMIT_STORAGE_URL", NULL, OPT_SECRET, 2048, "", "Redis for the rate limits alone, in place of REDIS_URL's."),
 	INT("REDIS_MAX_CONNECTIONS", NULL, 0, 1, 1000, "connections", "50", "Connections to Redis at most; two are needed, and one more where RATE_LIMIT_STORAGE_URL names another."),

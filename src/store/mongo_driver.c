@@ -1,8 +1,8 @@
 /*
  * mongo_driver: MongoDB behind the store's front. A pool of threads works off what is asked, each with a client of the driver's
- * pool; one thread more keeps an eye on the server. When a request finds the server away, all others are refused at once (a
- * breaker), until that eye sees it again: nobody waits for what will not come. Others write to the same database, so nothing is
- * cached here.
+ * pool; those that a burst made end when they have been idle for a while, with their connections. One thread more keeps an eye on
+ * the server. When a request finds the server away, all others are refused at once (a breaker), until that eye sees it again:
+ * nobody waits for what will not come. Others write to the same database, so nothing is cached here.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -25,6 +25,8 @@
 #define CONNECT_MS 1000
 #define HEARTBEAT_MS 5000
 #define WAIT_QUEUE_MS 500
+#define KEEP_THREADS 2
+#define IDLE_MS 60000 /* a thread beyond those that had no work for so long ends, and its connection with it */
 
 enum state { OPENING, UP, DOWN, FINAL };
 
@@ -107,18 +109,39 @@ static void run_request(mongoc_client_t *c, struct store_driver *d, struct store
 		log_warn("store", "%s", f.why);
 }
 
-static void serve(struct store_driver *d, struct store_request *r)
+/* A thread of the pool, with a client from its first request to its end. The library's own pool closes what is given back to it
+ * beyond min_clients. */
+struct hand {
+	struct store_driver *d;
+	mongoc_client_t *client;
+};
+
+static void *hand_new(void *driver)
 {
-	enum state s = state_now(d);
+	struct hand *h = XNEW(struct hand);
+	h->d = driver;
+	return h;
+}
+
+static void hand_free(void *hand)
+{
+	struct hand *h = hand;
+	if (h->client)
+		mongoc_client_pool_push(h->d->clients, h->client);
+	free(h);
+}
+
+static void serve(struct hand *h, struct store_request *r)
+{
+	enum state s = state_now(h->d);
 	if (!store_request_start(r))
 		return;
-	mongoc_client_t *c = s == UP ? mongoc_client_pool_pop(d->clients) : NULL;
-	if (!c) {
+	if (s == UP && !h->client)
+		h->client = mongoc_client_pool_pop(h->d->clients);
+	if (s == UP && h->client)
+		run_request(h->client, h->d, r);
+	else
 		store_request_fail(r, s == UP ? -ERR_BUSY : -ERR_UNAVAILABLE);
-		return;
-	}
-	run_request(c, d, r);
-	mongoc_client_pool_push(d->clients, c);
 }
 
 static void give_back(struct store_driver *d, struct store_request *r)
@@ -129,10 +152,10 @@ static void give_back(struct store_driver *d, struct store_request *r)
 	store_driver_done(d->store, &batch, r->kind == STORE_KIND_WRITE);
 }
 
-static void job_run(struct pool_job *p, UNUSED void *worker)
+static void job_run(struct pool_job *p, void *worker)
 {
 	struct job *j = CONTAINER_OF(p, struct job, pool);
-	serve(j->d, j->r);
+	serve(worker, j->r);
 	give_back(j->d, j->r);
 }
 
@@ -340,6 +363,9 @@ static mongoc_uri_t *make_uri(const struct store_options *o)
 	set_default(u, MONGOC_URI_HEARTBEATFREQUENCYMS, HEARTBEAT_MS);
 	set_default(u, MONGOC_URI_WAITQUEUETIMEOUTMS, WAIT_QUEUE_MS);
 	mongoc_uri_set_option_as_int32(u, MONGOC_URI_MAXPOOLSIZE, (int32_t)threads + 1);
+#ifdef MONGOC_URI_MINPOOLSIZE /* how many unused ones are kept; 0 would be all */
+	mongoc_uri_set_option_as_int32(u, MONGOC_URI_MINPOOLSIZE, (int32_t)MIN(MAX(o->min_clients, 1), threads));
+#endif
 	mongoc_uri_set_appname(u, "lucid-rdp");
 	mongoc_write_concern_t *w = mongoc_write_concern_new();
 	mongoc_write_concern_set_wmajority(w, (int32_t)MAX(o->timeout_ms * 4 / 5, 200));
@@ -394,7 +420,8 @@ struct store *store_mongo_open(struct loop *l, const struct store_options *o, vo
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&d->changed, &attr);
 	pthread_condattr_destroy(&attr);
-	d->pool = pool_new(l, "store-mongo", MAX(o->max_clients, 1), 2 * o->queue_limit, NULL, NULL, NULL);
+	d->pool = pool_new(l, "store-mongo", MAX(o->max_clients, 1), 2 * o->queue_limit, hand_new, hand_free, d);
+	pool_let_end(d->pool, KEEP_THREADS, o->idle_ms ? o->idle_ms : IDLE_MS);
 	d->store = store_new(l, o, &ops, d, on_open, arg);
 	start_eye(d);
 	return d->store;

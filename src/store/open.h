@@ -14,6 +14,7 @@ struct store_options {
 	/* of MongoDB */
 	const char *url; /* connection string; the database in it, or lucid_rdp */
 	unsigned min_clients, max_clients; /* connections at the start, and at most */
+	unsigned idle_ms; /* a thread without work for so long ends; 0: as it is; tests make time run faster */
 };
 /* Returns at once; the file is opened, checked and migrated on the writer's thread, and on_open tells how that went
  * (err 0, or a negated code with a sentence that says what to do). What is asked before waits, within queue_limit. When the

@@ -1,22 +1,33 @@
 #include "lucid/pool.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 #include "lucid/errs.h"
+
+struct worker {
+	struct list node; /* of those at rest */
+	struct pool *pool;
+	pthread_t thread;
+	pthread_cond_t wake;
+};
 
 struct pool {
 	struct loop *loop;
 	char name[16];
 	unsigned nthreads, started;
-	pthread_t *threads;
+	struct worker **workers;
+	struct worker *ended; /* the last that ended by itself, to be joined; it joins the one before it */
 	void *(*worker_new)(void *arg);
 	void (*worker_free)(void *worker);
 	void *arg;
 	pthread_mutex_t lock;
-	pthread_cond_t more;
+	struct list resting; /* the latest first: work goes to it, so that what is too many stays idle and may end */
 	struct list jobs;
 	size_t depth, max;
+	unsigned keep, idle_ms; /* idle_ms 0: none ends */
 	bool closing;
 };
 
@@ -27,16 +38,24 @@ struct pool *pool_new(struct loop *l, const char *name, unsigned threads, size_t
 	p->loop = l;
 	strncpy(p->name, name, sizeof p->name - 1);
 	p->nthreads = threads;
-	p->threads = xcalloc(threads, sizeof *p->threads);
+	p->workers = xcalloc(threads, sizeof(struct worker *));
 	p->worker_new = worker_new;
 	p->worker_free = worker_free;
 	p->arg = arg;
 	p->max = max_jobs;
 	list_init(&p->jobs);
+	list_init(&p->resting);
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->more, NULL);
 	return p;
 }
+
+void pool_let_end(struct pool *p, unsigned keep, unsigned idle_ms)
+{
+	p->keep = keep;
+	p->idle_ms = idle_ms;
+}
+
+/* --- on a worker */
 
 static void on_done(struct loop_task *t)
 {
@@ -44,44 +63,127 @@ static void on_done(struct loop_task *t)
 	j->done(j);
 }
 
-static void *work(void *arg)
+static int wait_ms(struct worker *w, unsigned ms)
 {
-	struct pool *p = arg;
-	pthread_setname_np(pthread_self(), p->name);
-	void *worker = p->worker_new ? p->worker_new(p->arg) : NULL;
-	pthread_mutex_lock(&p->lock);
+	struct timespec ts;
+	if (!ms)
+		return pthread_cond_wait(&w->wake, &w->pool->lock);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	ts.tv_nsec += ms % 1000 * 1000000L;
+	ts.tv_sec += ms / 1000 + ts.tv_nsec / 1000000000;
+	ts.tv_nsec %= 1000000000;
+	return pthread_cond_timedwait(&w->wake, &w->pool->lock, &ts);
+}
+
+/* With the lock held. False: it was idle for too long, and may end. */
+static bool rest(struct worker *w)
+{
+	struct pool *p = w->pool;
+	list_prepend(&p->resting, &w->node);
+	bool idle = wait_ms(w, p->idle_ms) == ETIMEDOUT && !list_empty(&w->node);
+	list_remove(&w->node);
+	return !idle || p->closing || p->started <= p->keep || !list_empty(&p->jobs);
+}
+
+static void worker_forget(struct worker *w)
+{
+	pthread_cond_destroy(&w->wake);
+	free(w);
+}
+
+static void join_ended(struct worker *w)
+{
+	if (!w)
+		return;
+	pthread_join(w->thread, NULL);
+	worker_forget(w);
+}
+
+/* With the lock held: it ends by itself. The one that did so before it, to be joined. */
+static struct worker *leave(struct worker *w)
+{
+	struct pool *p = w->pool;
+	struct worker *before = p->ended;
+	unsigned i = 0;
+	while (p->workers[i] != w)
+		i++;
+	p->workers[i] = p->workers[--p->started];
+	p->ended = w;
+	return before;
+}
+
+/* With the lock held, and let go for each job. */
+static struct worker *run_jobs(struct worker *w, void *own)
+{
+	struct pool *p = w->pool;
 	for (;;) {
 		struct list *n = list_take_first(&p->jobs);
-		if (!n) {
-			if (p->closing)
-				break;
-			pthread_cond_wait(&p->more, &p->lock);
+		if (!n && p->closing)
+			return NULL;
+		if (!n && !rest(w))
+			return leave(w);
+		if (!n)
 			continue;
-		}
 		p->depth--;
 		pthread_mutex_unlock(&p->lock);
 		struct pool_job *j = CONTAINER_OF(n, struct pool_job, task.node);
-		j->run(j, worker);
+		j->run(j, own);
 		loop_post(p->loop, &j->task);
 		pthread_mutex_lock(&p->lock);
 	}
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct pool *p = w->pool;
+	pthread_setname_np(pthread_self(), p->name);
+	void *own = p->worker_new ? p->worker_new(p->arg) : NULL;
+	pthread_mutex_lock(&p->lock);
+	struct worker *before = run_jobs(w, own);
 	pthread_mutex_unlock(&p->lock);
 	if (p->worker_free)
-		p->worker_free(worker);
+		p->worker_free(own);
+	join_ended(before);
 	return NULL;
 }
 
-/* Signals belong to the loop thread. */
-static bool start_thread(struct pool *p)
+/* --- on the loop */
+
+static struct worker *worker_make(struct pool *p)
 {
+	struct worker *w = XNEW(struct worker);
+	pthread_condattr_t attr;
+	w->pool = p;
+	list_init(&w->node);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	return w;
+}
+
+/* With the lock held. Signals belong to the loop thread. */
+static void start_thread(struct pool *p)
+{
+	struct worker *w = worker_make(p);
 	sigset_t all, old;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	bool ok = pthread_create(&p->threads[p->started], NULL, work, p) == 0;
+	bool ok = pthread_create(&w->thread, NULL, work, w) == 0;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (ok)
-		p->started++;
-	return ok;
+		p->workers[p->started++] = w;
+	else
+		worker_forget(w);
+}
+
+/* With the lock held. */
+static void wake_one(struct pool *p)
+{
+	struct list *n = list_take_first(&p->resting);
+	if (n)
+		pthread_cond_signal(&CONTAINER_OF(n, struct worker, node)->wake);
 }
 
 int pool_submit(struct pool *p, struct pool_job *j)
@@ -89,14 +191,14 @@ int pool_submit(struct pool *p, struct pool_job *j)
 	loop_task_init(&j->task, on_done);
 	pthread_mutex_lock(&p->lock);
 	bool room = p->depth < p->max && !p->closing;
-	/* a thread more while work queues up and there are fewer than wanted */
-	if (room && p->started < p->nthreads && (!p->started || p->depth))
+	/* a thread more while work queues up, nobody rests, and there are fewer than wanted */
+	if (room && p->started < p->nthreads && (!p->started || (p->depth && list_empty(&p->resting))))
 		start_thread(p);
 	room = room && p->started;
 	if (room) {
 		list_append(&p->jobs, &j->task.node);
 		p->depth++;
-		pthread_cond_signal(&p->more);
+		wake_one(p);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return room ? 0 : -ERR_BUSY;
@@ -115,13 +217,14 @@ void pool_free(struct pool *p)
 	if (!p)
 		return;
 	pthread_mutex_lock(&p->lock);
-	p->closing = true;
-	pthread_cond_broadcast(&p->more);
+	p->closing = true; /* none ends by itself any more */
+	while (!list_empty(&p->resting))
+		wake_one(p);
 	pthread_mutex_unlock(&p->lock);
 	for (unsigned i = 0; i < p->started; i++)
-		pthread_join(p->threads[i], NULL);
+		join_ended(p->workers[i]);
+	join_ended(p->ended);
 	pthread_mutex_destroy(&p->lock);
-	pthread_cond_destroy(&p->more);
-	free(p->threads);
+	free(p->workers);
 	free(p);
 }

@@ -1,6 +1,7 @@
 /* The store on MongoDB: the suite every store passes, and what only a server elsewhere can do wrong. On a real mongod where there is
  * one on the PATH or TEST_MONGODB_URL names it, else on FerretDB (test/lib/ferretdb). */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -340,6 +341,77 @@ static void a_server_that_goes_is_noticed_without_a_request(void **state)
 	close_database(d);
 }
 
+/* --- what a burst leaves */
+
+static unsigned threads_of_the_store(void)
+{
+	char path[300], name[32];
+	unsigned n = 0;
+	DIR *tasks = opendir("/proc/self/task");
+	for (struct dirent *e; (e = readdir(tasks));) {
+		snprintf(path, sizeof path, "/proc/self/task/%s/comm", e->d_name);
+		FILE *f = fopen(path, "re");
+		n += f && fgets(name, sizeof name, f) && !strncmp(name, "store-mongo", 11);
+		if (f)
+			fclose(f);
+	}
+	closedir(tasks);
+	return n;
+}
+
+static unsigned connections(void)
+{
+	unsigned n = 0;
+	for (int fd = 3; fd < 200; fd++) {
+		struct sockaddr_in a;
+		socklen_t size = sizeof a;
+		n += getpeername(fd, (struct sockaddr *)&a, &size) == 0 && a.sin_family == AF_INET && ntohs(a.sin_port) == port;
+	}
+	return n;
+}
+
+static void on_listed(enum store_result result, UNUSED struct blob *const *docs, UNUSED size_t n, UNUSED int64_t total, UNUSED int err, void *arg)
+{
+	*(int *)arg += result == STORE_OK;
+}
+
+static void burst(struct database *d)
+{
+	struct store_query q = { .sort = { "id", false }, .limit = 10 };
+	int answered = 0;
+	for (int i = 0; i < 400; i++)
+		store_list(d->s, COL_SERVERS, &q, on_listed, &answered);
+	for (int i = 0; i < 1000 && answered < 400; i++)
+		suite_turn(d->l, 10);
+	assert_int_equal(answered, 400);
+}
+
+/* Threads and connections that it needed go when they are idle; another finds as many as it needs. */
+static void a_burst_leaves_nothing(void **state)
+{
+	_cleanup_(xfreep) char *url = url_of("burst");
+	struct database d = { .l = loop_new() };
+	d.s = store_open_mongo(d.l, &(struct store_options){ .queue_limit = 4096, .timeout_ms = 5000, .url = url, .min_clients = 1,
+							      .max_clients = 16, .idle_ms = 200 }, on_open, &d);
+	suite_until(d.l, &d.told);
+	assert_int_equal(d.err, 0);
+	unsigned others = connections(); /* of the eye and of the library's own watch over the server */
+	for (int round = 0; round < 2; round++) {
+		burst(&d);
+		assert_true(threads_of_the_store() > 4);
+		assert_true(connections() > others + 3);
+		for (int i = 0; i < 500 && (threads_of_the_store() > 2 || connections() > others + 3); i++) {
+			suite_turn(d.l, 20);
+			if (i % 10 == 0)
+				assert_false(has(&d, "nobody")); /* a little work keeps nobody else alive */
+		}
+		assert_int_equal(threads_of_the_store(), 2);
+		assert_in_range(connections(), 1, others + 3);
+	}
+	store_close(d.s);
+	loop_free(d.l);
+}
+
 /* --- whose database it is */
 
 static void set_schema(const char *url, const char *application, int number)
@@ -419,6 +491,7 @@ int main(void)
 		cmocka_unit_test(an_absent_server_is_waited_for),
 		cmocka_unit_test(a_lost_answer_is_uncertain),
 		cmocka_unit_test(a_server_that_goes_is_noticed_without_a_request),
+		cmocka_unit_test(a_burst_leaves_nothing),
 		cmocka_unit_test(a_newer_or_foreign_database_is_refused),
 		cmocka_unit_test(two_begin_at_once),
 		cmocka_unit_test(a_bad_url_is_said),

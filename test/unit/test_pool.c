@@ -116,11 +116,64 @@ static void test_a_full_pool_refuses(void **state)
 	assert_int_equal(done_count, taken);
 }
 
+static void burst(struct pool *p, int jobs)
+{
+	done_count = 0;
+	want = jobs;
+	for (int i = 0; i < jobs; i++) {
+		struct sum *s = job(0);
+		s->job.run = slow;
+		assert_int_equal(pool_submit(p, &s->job), 0);
+	}
+	loop_run(loop);
+}
+
+/* Those that a burst made end, while one goes on with the little there is; what comes then is done as before. */
+static void test_idle_threads_end(void **state)
+{
+	struct pool *p = pool_new(loop, "test", 8, 100, worker_new, worker_free, &want);
+	pool_let_end(p, 1, 100);
+	for (int round = 0; round < 3; round++) {
+		int before = __atomic_load_n(&made, __ATOMIC_SEQ_CST);
+		burst(p, 40);
+		assert_true(__atomic_load_n(&made, __ATOMIC_SEQ_CST) > before + 1);
+		for (int i = 0; i < 500 && made - __atomic_load_n(&unmade, __ATOMIC_SEQ_CST) > 1; i++)
+			burst(p, 1);
+		assert_int_equal(made - unmade, 1);
+	}
+	usleep(300000); /* the one that is kept stays */
+	assert_int_equal(made - unmade, 1);
+	pool_free(p);
+	assert_int_equal(made, unmade);
+}
+
+/* Threads that end and threads that are made, at all times of one another, and the end of all in the midst of it. */
+static void test_ending_meets_work(void **state)
+{
+	for (int round = 0; round < 20; round++) {
+		struct pool *p = pool_new(loop, "test", 6, 1000, worker_new, worker_free, &want);
+		pool_let_end(p, 0, 1);
+		for (int i = 0; i < 20; i++) {
+			int jobs = 1 + i % 7;
+			done_count = 0;
+			want = jobs;
+			for (int j = 0; j < jobs; j++)
+				assert_int_equal(pool_submit(p, &job(j)->job), 0);
+			loop_run(loop);
+			usleep((useconds_t)(i * 150));
+		}
+		pool_free(p);
+		assert_int_equal(made, unmade);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_every_job_comes_back_once, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_full_pool_refuses, begin, end),
+		cmocka_unit_test_setup_teardown(test_idle_threads_end, begin, end),
+		cmocka_unit_test_setup_teardown(test_ending_meets_work, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
