@@ -101,10 +101,11 @@ static void check_remote(const struct config *c, const struct role *const *roles
 static void check_store(const struct config *c, struct strbuf *faults)
 {
 	char why[256];
+	unsigned timeout_ms = (unsigned)config_int(c, "STORE_TIMEOUT_MS");
 	const char *url = config_str(c, "MONGODB_URL");
 	if (!*url)
 		return;
-	if (store_check_mongo_url(url, why, sizeof why) < 0)
+	if (store_check_mongo_url(url, timeout_ms, why, sizeof why) < 0)
 		config_fault(c, "MONGODB_URL", faults, "%s", why);
 	else if (store_mongo_url_is_loopback(url) && container_has_own_network())
 		config_fault(c, "MONGODB_URL", faults, "names the machine itself, which inside a container is the container; name the host or service "

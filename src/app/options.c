@@ -73,7 +73,7 @@ const struct option options[] = {
 	TEXT("RUN_USER", NULL, 0, 64, "", "Account of the process that reads the network; default lucid-rdp where it exists, else uid 65532."),
 
 	/* store and cache */
-	TEXT("MONGODB_URL", "MONGODB_URI", OPT_SECRET, 2048, "", "MongoDB in place of the embedded store: mongodb://[user:password@]host[:port][/database][?options]; the database else is lucid_rdp."),
+	TEXT("MONGODB_URL", "MONGODB_URI", OPT_SECRET, 2048, "", "MongoDB in place of the embedded store: mongodb://[user:password@]host[:port][/database][?options]; the database else is lucid_rdp. Its options serverSelectionTimeoutMS, connectTimeoutMS, socketTimeoutMS and waitQueueTimeoutMS may be 50 to STORE_TIMEOUT_MS, heartbeatFrequencyMS 500 to 60000; the sizes of its pool are MONGODB_MIN_POOL_SIZE and MONGODB_MAX_POOL_SIZE."),
 	INT("MONGODB_MAX_POOL_SIZE", NULL, 0, 1, 1000, NULL, "50", "Connections to MongoDB at most."),
 	INT("MONGODB_MIN_POOL_SIZE", NULL, 0, 0, 1000, NULL, "10", "Connections to MongoDB that are made at the start, and kept while nobody needs them; others are closed after a minute."),
 	TEXT("REDIS_URL", NULL, OPT_SECRET, 2048, "", "Redis for events between processes and limits that they share: redis://[[user]:password@]host[:port][/database] or unix:/path[?db=0]."),

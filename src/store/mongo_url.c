@@ -1,6 +1,7 @@
 /* mongo_url: what is wrong with a connection string, in words that show nothing of it. Read without the library, which is in the
  * module alone; what passes here and not there, an option perhaps, is said when the store is opened. */
 #include <stdio.h>
+#include <strings.h>
 
 #include "lucid/str.h"
 #include "store/open.h"
@@ -9,7 +10,7 @@
 #define FORM "it is no MongoDB connection string: mongodb://user:password@host:port/database, with what is special in user and password percent-encoded"
 
 struct parts {
-	const char *login, *hosts, *database;
+	const char *login, *hosts, *database, *options; /* options: "" where there are none */
 	size_t login_len, hosts_len, database_len;
 };
 
@@ -91,11 +92,56 @@ static bool split(const char *url, struct parts *ret)
 		ret->database = p + n + 1;
 		ret->database_len = strcspn(ret->database, "?");
 	}
+	p = ret->database ? ret->database + ret->database_len : p + n;
+	ret->options = *p == '?' ? p + 1 : "";
 	return (!ret->login || is_login(ret->login, ret->login_len)) && are_hosts(ret->hosts, ret->hosts_len) &&
 	       (!ret->database || strcspn(ret->database, "/\\ .\"$*<>:|") >= ret->database_len);
 }
 
-int store_check_mongo_url(const char *url, char *why, size_t size)
+/* Times that bound how long a thread of the store may be held. The library takes 0 as for ever; whoever asked the store has given up
+ * after `timeout_ms`. */
+static const struct bound {
+	const char *option;
+	int64_t most_ms; /* 0: timeout_ms */
+	int64_t least_ms;
+} bounds[] = {
+	{ "serverSelectionTimeoutMS", 0, 50 }, { "connectTimeoutMS", 0, 50 },	  { "socketTimeoutMS", 0, 50 },
+	{ "waitQueueTimeoutMS", 0, 50 },       { "heartbeatFrequencyMS", 60000, 500 },
+};
+
+/* One option, name=value, of len bytes. */
+static int check_option(const char *s, size_t len, unsigned timeout_ms, char *why, size_t size)
+{
+	char text[16] = "";
+	int64_t ms;
+	for (const struct bound *b = bounds; b < bounds + ARRAY_LEN(bounds); b++) {
+		size_t n = strlen(b->option);
+		if (len < n || strncasecmp(s, b->option, n) != 0 || (len > n && s[n] != '='))
+			continue;
+		size_t value = len > n ? len - n - 1 : 0;
+		int64_t most = b->most_ms ? b->most_ms : MAX((int64_t)timeout_ms, b->least_ms);
+		memcpy(text, s + len - value, MIN(value, sizeof text - 1));
+		if (value < sizeof text && str_int(text, b->least_ms, most, &ms))
+			return 0;
+		snprintf(why, size, "its option %s must be %lld to %lld ms%s; leave it out to have the program's own", b->option, (long long)b->least_ms,
+			 (long long)most, b->most_ms ? "" : " (no more than STORE_TIMEOUT_MS, after which nobody waits for the answer)");
+		return -ERR_INVALID;
+	}
+	return 0;
+}
+
+static int check_options(const char *s, unsigned timeout_ms, char *why, size_t size)
+{
+	int r = 0;
+	while (r == 0 && *s) {
+		size_t len = strcspn(s, "&;");
+		r = check_option(s, len, timeout_ms, why, size);
+		s += len + (s[len] != 0);
+	}
+	return r;
+}
+
+int store_check_mongo_url(const char *url, unsigned timeout_ms, char *why, size_t size)
 {
 	static const char *const theirs[] = { "admin", "local", "config" };
 	struct parts u;
@@ -112,7 +158,7 @@ int store_check_mongo_url(const char *url, char *why, size_t size)
 			snprintf(why, size, "the database %s is MongoDB's own: name another one, and give authSource=%s as an option where the login is there", theirs[i], theirs[i]);
 			return -ERR_INVALID;
 		}
-	return 0;
+	return check_options(u.options, timeout_ms, why, size);
 }
 
 static bool is_loopback(const char *s, size_t n)

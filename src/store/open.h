@@ -30,7 +30,8 @@ struct store *store_open_embedded(struct loop *l, const struct store_options *o,
  * lucid-rdp-mongodb.so, loaded here and not before, as its library would cost every start 4 MiB and 9 ms. */
 struct store *store_open_mongo(struct loop *l, const struct store_options *o,
 			       void (*on_open)(int err, const char *why, void *arg), void *arg);
-int store_check_mongo_url(const char *url, char *why, size_t size);
+/* `timeout_ms`: as of the store's options; what the URL says itself of times may not go beyond it. */
+int store_check_mongo_url(const char *url, unsigned timeout_ms, char *why, size_t size);
 bool store_mongo_url_is_loopback(const char *url); /* all its hosts; of a URL that is one */
 /* For who works on the file while no program has it: its lock, until ret_fd is closed. 0, or a negated error with a sentence. */
 int store_lock(const char *path, int *ret_fd, char *why, size_t size);

@@ -94,7 +94,7 @@ static open_fn find(char *why)
 struct store *store_open_mongo(struct loop *l, const struct store_options *o, void (*on_open)(int err, const char *why, void *arg), void *arg)
 {
 	char why[WHY_SIZE] = "";
-	open_fn open_it = store_check_mongo_url(o->url, why, sizeof why) == 0 ? find(why) : NULL;
+	open_fn open_it = store_check_mongo_url(o->url, o->timeout_ms, why, sizeof why) == 0 ? find(why) : NULL;
 	struct store *s = open_it ? open_it(l, o, on_open, arg) : NULL;
 	if (open_it && !s)
 		snprintf(why, sizeof why, "MONGODB_URL has an option that the MongoDB library does not take; leave it out or mend it");

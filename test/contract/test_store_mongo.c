@@ -475,11 +475,44 @@ static void a_bad_url_is_said(void **state)
 	static const char *const bad[] = { "", "mongodb://", "http://x/", "mongodb://u:p@ss:w/x", "mongodb://h/admin", "mongodb://h:99999/x" };
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		char why[512] = "";
-		assert_int_equal(store_check_mongo_url(bad[i], why, sizeof why), -ERR_INVALID);
+		assert_int_equal(store_check_mongo_url(bad[i], 5000, why, sizeof why), -ERR_INVALID);
 		assert_true(strlen(why) > 20);
 		assert_null(strstr(why, "p@ss"));
 	}
-	assert_int_equal(store_check_mongo_url("mongodb://user:pass@host:27017/lucid_rdp?tls=true", NULL, 0), 0);
+	assert_int_equal(store_check_mongo_url("mongodb://user:pass@host:27017/lucid_rdp?tls=true", 5000, NULL, 0), 0);
+}
+
+/* Times that would hold a thread of the store for longer than anybody waits, or for ever. */
+static void times_of_a_url_are_bounded(void **state)
+{
+	static const struct {
+		const char *options;
+		unsigned timeout_ms;
+		const char *said; /* NULL: it is taken */
+	} cases[] = {
+		{ "socketTimeoutMS=0", 5000, "socketTimeoutMS must be 50 to 5000 ms" },
+		{ "tls=true&SOCKETTIMEOUTMS=300000", 5000, "no more than STORE_TIMEOUT_MS" },
+		{ "serverSelectionTimeoutMS=5001&tls=true", 5000, "serverSelectionTimeoutMS must be 50 to 5000 ms" },
+		{ "serverSelectionTimeoutMS=5001&tls=true", 6000, NULL },
+		{ "connectTimeoutMS=-1", 5000, "connectTimeoutMS must be" },
+		{ "connectTimeoutMS", 5000, "connectTimeoutMS must be" },
+		{ "connectTimeoutMS=", 5000, "connectTimeoutMS must be" },
+		{ "connectTimeoutMS=1000;waitQueueTimeoutMS=soon", 5000, "waitQueueTimeoutMS must be" },
+		{ "waitQueueTimeoutMS=99999999999999999999999", 5000, "waitQueueTimeoutMS must be" },
+		{ "socketTimeoutMS=500&socketTimeoutMS=0", 5000, "socketTimeoutMS must be" },
+		{ "socketTimeoutMS=500&socketTimeoutMS=%36000000", 5000, "socketTimeoutMS must be" }, /* which the library would decode */
+		{ "heartbeatFrequencyMS=600000", 5000, "heartbeatFrequencyMS must be 500 to 60000 ms;" },
+		{ "socketTimeoutMS=4000&connectTimeoutMS=50&waitQueueTimeoutMS=5000&heartbeatFrequencyMS=10000", 5000, NULL },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		for (int database = 0; database < 2; database++) {
+			char why[512] = "";
+			_cleanup_(xfreep) char *url = xasprintf("mongodb://user:pass@a:1,b:2/%s?%s", database ? "x" : "", cases[i].options);
+			int r = store_check_mongo_url(url, cases[i].timeout_ms, why, sizeof why);
+			assert_int_equal(r, cases[i].said ? -ERR_INVALID : 0);
+			if (cases[i].said && !strstr(why, cases[i].said))
+				fail_msg("wanted \"%s\": %s", cases[i].said, why);
+		}
 }
 
 int main(void)
@@ -495,6 +528,7 @@ int main(void)
 		cmocka_unit_test(a_newer_or_foreign_database_is_refused),
 		cmocka_unit_test(two_begin_at_once),
 		cmocka_unit_test(a_bad_url_is_said),
+		cmocka_unit_test(times_of_a_url_are_bounded),
 	};
 	find_program();
 	if (!mkdtemp(root) || !*program) {

@@ -287,6 +287,7 @@ static void what_does_not_fit_together(void **state)
 		  "--set=DESKTOP_DEFAULT=b" },
 		{ "MONGODB_URL: \"********\" from --set: it is no MongoDB connection string", "--set=MONGODB_URI=mongodb://u:p@ss@h/" },
 		{ "MONGODB_URL: \"********\" from --set: the database admin is MongoDB's own", "--set=MONGODB_URI=mongodb://h/admin" },
+		{ "MONGODB_URL: \"********\" from --set: its option socketTimeoutMS must be 50 to 5000 ms", "--set=MONGODB_URI=mongodb://h/?socketTimeoutMS=0" },
 		{ "JWT_SECRET: \"\" from default: must be given where", "--set=MONGODB_URI=mongodb://h/" },
 		{ "MASTER_KEY: \"\" from default: must be given where", "--set=MONGODB_URI=mongodb://h/" },
 		{ "MONGODB_MIN_POOL_SIZE: \"9\" from --set: above MONGODB_MAX_POOL_SIZE", "--set=MONGODB_URI=mongodb://h/", "--set=MONGODB_MIN_POOL_SIZE=9",
