@@ -1,5 +1,5 @@
 /* The store on MongoDB: the suite every store passes, and what only a server elsewhere can do wrong. On a real mongod where there is
- * one on the PATH or TEST_MONGODB_URL names it, else on FerretDB (test/lib/ferretdb). */
+ * one on the PATH, else on FerretDB (test/lib/ferretdb): it is killed and frozen, so never on one that somebody else runs. */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>

@@ -268,6 +268,8 @@ static void die(struct rig *t)
 	manager_lead_end(m);
 	loop_timer_free(m->scan_timer);
 	m->scan_timer = NULL;
+	loop_timer_clear(m->look_timer); /* a look at the agents wants the leases again, as does a node that is back */
+	nodes_on_change(t->nodes, NULL, NULL);
 }
 
 static void test_taken_over(void **state)
