@@ -1,5 +1,6 @@
 #include "api/core.h"
 #include "api/key_sweep.h"
+#include "bus/transport.h"
 
 #include "lucid/clock.h"
 #include "lucid/id.h"
@@ -19,6 +20,11 @@
  * A crash between claim and record leaves a claim without an answer. Nobody can tell then whether the object was made, so a
  * second request is refused with 409 and a sentence that says so: it never makes a second object, and the client finds the
  * first, if there is one, by looking. What was acknowledged has been recorded before.
+ *
+ * That sentence sends the client to look, so it is said only when nothing of the first request can happen any more: when its
+ * time is over. At once where the claim is of a process before this one, which had the store alone and ran the operation itself:
+ * all that it ever wrote is there. On a store that others share not even a process that is known to be dead is trusted so far:
+ * what it sent may be on its way to the database, and another process may go on with what it asked for.
  *
  * The digest is taken over the operation, its path parameters and the body as a document: neither blanks nor the order of
  * keys nor the query make another request of it.
@@ -113,8 +119,8 @@ static void answer(struct keyed *k, bool again)
 
 static json_t *claim_doc(const struct keyed *k)
 {
-	return json_pack("{s:s,s:I,s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "id", k->names.id, "version", (json_int_t)k->version, "state", "claimed", "digest", k->names.digest,
-			 "operation", k->args.op->name, "request_id", k->q->id, "claimed_at", (json_int_t)k->now_ms, "until",
+	return json_pack("{s:s,s:I,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "id", k->names.id, "version", (json_int_t)k->version, "state", "claimed", "digest", k->names.digest,
+			 "operation", k->args.op->name, "request_id", k->q->id, "process", bus_origin(k->all->api->env.bus), "claimed_at", (json_int_t)k->now_ms, "until",
 			 (json_int_t)(k->now_ms + k->args.deadline_ms + LATE_MS), "expires_at", (json_int_t)(k->now_ms + KEEP_MS));
 }
 
@@ -242,6 +248,16 @@ static void claim(struct keyed *k)
 	store_write(k->all->api->env.store, &op, 1, on_claimed, k);
 }
 
+/* Whether the request that made this claim may still be under way, and its object come to be. */
+static bool may_go_on(const struct keyed *k, const json_t *claim)
+{
+	const struct api_env *env = &k->all->api->env;
+	const char *process = doc_str(claim, "process", NULL);
+	bool alone = !*config_str(env->config, "MONGODB_URL") && bus_is_local(env->bus, k->args.op->role);
+	bool ended = alone && process && !str_eq(process, bus_origin(env->bus));
+	return !ended && doc_int(claim, "until", 0) > k->now_ms;
+}
+
 static void on_found(enum store_result result, const struct store_doc *found, UNUSED int err, void *arg)
 {
 	struct keyed *k = arg;
@@ -265,7 +281,7 @@ static void on_found(enum store_result result, const struct store_doc *found, UN
 	} else if (str_eq(doc_str(doc, "state", ""), "answered")) {
 		answer_read(&k->answer, doc);
 		answer(k, true);
-	} else if (doc_int(doc, "until", 0) > k->now_ms) {
+	} else if (may_go_on(k, doc)) {
 		refuse(k, ERR_CONFLICT, AGAIN_S, still_under_way); /* by another process; or it was cut off, which shows when its time is over */
 	} else {
 		refuse(k, ERR_CONFLICT, 0,

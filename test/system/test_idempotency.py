@@ -165,6 +165,25 @@ def test_a_claim_without_an_answer(daemon):
 
 
 @pytest.mark.one_shape("the embedded store's file")
+def test_a_claim_of_the_process_before(daemon):
+    """It had the store alone and ran the operation itself, so all that will ever come of it is there: that is said at once."""
+    ann = daemon.api("ann")
+    create(ann, "k", {"name": "one", **IDLE}, expect=201)
+    daemon.stop()
+    edit(daemon, state="claimed")
+    daemon.start()
+    r = create(daemon.api("ann"), "k", {"name": "one", **IDLE}, expect=409)
+    assert "nobody knows" in r.json()["error"]["message"] and "Retry-After" not in r.headers
+    # of a process that is not known its time is waited for
+    daemon.stop()
+    edit(daemon, process=None)
+    daemon.start()
+    r = create(daemon.api("ann"), "k", {"name": "one", **IDLE}, expect=409)
+    assert "still under way" in r.json()["error"]["message"] and r.headers["Retry-After"] == "1"
+    assert names(daemon.admin) == ["one"]
+
+
+@pytest.mark.one_shape("the embedded store's file")
 def test_expiry(make_daemon):
     daemon = make_daemon(range_size=34)
     ann = daemon.api("ann")
