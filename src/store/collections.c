@@ -4,7 +4,7 @@
 #include "store/driver.h"
 
 /* What the lists of api.md filter and sort on, and what sweeps look for. A field that is added here needs a column
- * (migrations.c); a boolean counts as the integer 0 or 1. */
+ * (migrations.c), and what a MongoDB has is filled by itself (mongo_refill.c); a boolean counts as the integer 0 or 1. */
 
 static const struct store_field servers[] = {
 	{ "status", STORE_TEXT },	{ "user_id", STORE_TEXT },    { "node", STORE_TEXT },

@@ -4,6 +4,7 @@
  * A document is stored as { _id, version, <a member for each declared field>, json }: `json` is the document's text as it is
  * given out, so that a read copies bytes and no member name means anything to the database; the declared fields (a dot in
  * their path becomes an underscore) are what it filters, sorts and indexes. Nothing of a caller's is ever parsed as BSON.
+ * When a collection declares other fields than before, its documents are filled anew (mongo_refill.c).
  * An integer field `expires_at` (ms) stands a second time as the date `expires`, for a TTL index.
  * Not for: threads, connections that come and go (mongo_driver.c), indexes and versions of the schema (mongo_schema.c).
  */
@@ -15,6 +16,7 @@
 #include "store/driver.h"
 
 #define MONGO_WHY 512
+#define MONGO_META "store_meta" /* documents about the database itself */
 
 struct mongo_fault {
 	int err;	/* negated; 0: none */
@@ -43,5 +45,14 @@ void mongo_options(bson_t *to, const struct store_query *q); /* sort, skip, limi
 /* The database is ours, of a version that is known, and has its indexes: makes what is missing, one program at a time. 0, or a
  * negated error: -ERR_INVALID is final (newer, or not ours). */
 int mongo_schema(mongoc_client_t *c, const char *database, const bool *closing, struct mongo_fault *ret);
+
+/* mongo_refill.c */
+/* Which collections have documents of other declared fields than those of today, as far as the database tells: how many, or a
+ * negated error. */
+int mongo_unfilled(mongoc_client_t *c, const char *database, bool ret_which[COL_COUNT], struct mongo_fault *ret);
+/* All documents of one get the fields that are declared today. Before each batch go_on says whether it may still; cut off, the
+ * next call goes on there. 0, or a negated error. By one program at a time; others may write. */
+int mongo_refill(mongoc_client_t *c, const char *database, enum store_collection col, bool (*go_on)(void *arg, struct mongo_fault *ret), void *arg,
+		 struct mongo_fault *ret);
 
 #endif

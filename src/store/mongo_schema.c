@@ -1,6 +1,7 @@
 /*
  * mongo_schema: which version of the schema a database is of, and its indexes. The numbers are those of migrations.c, so that
- * both stores know the same steps; a collection needs no making here, and a new field only its index.
+ * both stores know the same steps; a collection needs no making here, and a new field its index and its values in what there
+ * is (mongo_refill.c).
  * Two documents of `store_meta` hold it together: `schema` {application, number}, and `lease` {holder, until}, which lets one
  * program at a time change anything, by the server's clock.
  */
@@ -11,14 +12,15 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "lucid/clock.h"
 #include "lucid/id.h"
 #include "lucid/log.h"
 #include "lucid/str.h"
 #include "store/migrations.h"
 
-#define META "store_meta"
 #define APPLICATION "lucid-rdp"
 #define LEASE_MS 30000
+#define RAISE_MS 5000
 #define LEASE_TRIES 80
 #define LEASE_POLL_US 500000
 #define NOT_IMPLEMENTED 238
@@ -45,7 +47,25 @@ static void append_index(bson_t *list, uint32_t n, const struct store_index *x)
 	bson_append_document_end(list, &index);
 }
 
-/* createIndexes, which does nothing about those that are there. */
+/* The names of those that are there, as members of ret. */
+static bool names_of_indexes(mongoc_client_t *c, const char *database, const char *name, bson_t *ret_names, struct mongo_fault *ret)
+{
+	mongoc_collection_t *col = mongoc_client_get_collection(c, database, name);
+	mongoc_cursor_t *cursor = mongoc_collection_find_indexes_with_opts(col, NULL);
+	bson_error_t e = { 0 };
+	bson_iter_t it;
+	const bson_t *doc;
+	while (mongoc_cursor_next(cursor, &doc))
+		if (bson_iter_init_find(&it, doc, "name") && BSON_ITER_HOLDS_UTF8(&it))
+			bson_append_bool(ret_names, bson_iter_utf8(&it, NULL), -1, true);
+	bool failed = mongoc_cursor_error(cursor, &e);
+	mongoc_cursor_destroy(cursor);
+	mongoc_collection_destroy(col);
+	if (failed)
+		mongo_fault_set(ret, &e);
+	return !failed;
+}
+
 static bool create_indexes(mongoc_client_t *c, const char *database, const char *name, const bson_t *indexes, struct mongo_fault *ret, bool *ret_unknown)
 {
 	bson_t command = BSON_INITIALIZER, reply;
@@ -64,16 +84,20 @@ static bool create_indexes(mongoc_client_t *c, const char *database, const char 
 static bool index_collection(mongoc_client_t *c, const char *database, enum store_collection col, struct mongo_fault *ret)
 {
 	const struct store_collection_def *def = &store_collections[col];
-	bson_t indexes = BSON_INITIALIZER, ttl = BSON_INITIALIZER;
+	bson_t indexes = BSON_INITIALIZER, ttl = BSON_INITIALIZER, there = BSON_INITIALIZER;
 	uint32_t n = 0, nttl = 0;
-	bool ok = true, unknown = false;
+	bool unknown = false;
 	struct store_index x;
-	for (size_t i = 0; store_index_at(col, i, &x); i++)
-		if (x.expires)
+	/* only what is missing: MongoDB does nothing about the others, but not all that speak its protocol bear being asked */
+	bool ok = names_of_indexes(c, database, def->name, &there, ret);
+	for (size_t i = 0; ok && store_index_at(col, i, &x); i++)
+		if (bson_has_field(&there, x.name))
+			continue;
+		else if (x.expires)
 			append_index(&ttl, nttl++, &x);
 		else
 			append_index(&indexes, n++, &x);
-	if (n)
+	if (ok && n)
 		ok = create_indexes(c, database, def->name, &indexes, ret, &unknown);
 	if (ok && nttl && !create_indexes(c, database, def->name, &ttl, ret, &unknown)) {
 		ok = unknown;
@@ -82,6 +106,7 @@ static bool index_collection(mongoc_client_t *c, const char *database, enum stor
 			*ret = (struct mongo_fault){ 0 };
 		}
 	}
+	bson_destroy(&there);
 	bson_destroy(&ttl);
 	bson_destroy(&indexes);
 	return ok;
@@ -102,7 +127,7 @@ static int PRINTF(2, 3) final(struct mongo_fault *ret, const char *fmt, ...)
 /* The number the database is of; 0: it is new. */
 static int read_number(mongoc_client_t *c, const char *database, int64_t *ret_number, struct mongo_fault *ret)
 {
-	mongoc_collection_t *meta = mongoc_client_get_collection(c, database, META);
+	mongoc_collection_t *meta = mongoc_client_get_collection(c, database, MONGO_META);
 	bson_t which = BSON_INITIALIZER;
 	bson_error_t e = { 0 };
 	bson_iter_t it;
@@ -134,7 +159,7 @@ static int read_number(mongoc_client_t *c, const char *database, int64_t *ret_nu
 
 static bool write_number(mongoc_client_t *c, const char *database, int64_t number, struct mongo_fault *ret)
 {
-	mongoc_collection_t *meta = mongoc_client_get_collection(c, database, META);
+	mongoc_collection_t *meta = mongoc_client_get_collection(c, database, MONGO_META);
 	bson_t *which = BCON_NEW("_id", "schema");
 	bson_t *doc = BCON_NEW("_id", "schema", "application", APPLICATION, "number", BCON_INT64(number));
 	bson_t *opts = BCON_NEW("upsert", BCON_BOOL(true));
@@ -191,31 +216,86 @@ static void give_back(mongoc_collection_t *meta, const char *holder)
 	bson_destroy(which);
 }
 
-static int migrate(mongoc_client_t *c, const char *database, struct mongo_fault *ret)
+/* The lease, while it is held. */
+struct turn {
+	mongoc_client_t *c;
+	mongoc_collection_t *meta;
+	const char *holder;
+	const bool *closing;
+	int64_t raised_ms;
+};
+
+static bool raise_lease(struct turn *t, struct mongo_fault *ret)
 {
-	int64_t number = 0, newest = store_migrations[store_migrations_n - 1].number;
-	int r = read_number(c, database, &number, ret); /* another may have done it meanwhile */
-	if (r < 0 || number == newest)
+	int64_t now = 0;
+	bson_error_t e = { 0 };
+	bson_iter_t it;
+	bson_t reply;
+	if (!server_time(t->c, &now, ret))
+		return false;
+	bson_t *which = BCON_NEW("_id", "lease", "holder", BCON_UTF8(t->holder));
+	bson_t *set = BCON_NEW("$set", "{", "until", BCON_DATE_TIME(now + LEASE_MS), "}");
+	bool ok = mongoc_collection_update_one(t->meta, which, set, NULL, &reply, &e);
+	bool ours = ok && bson_iter_init_find(&it, &reply, "matchedCount") && bson_iter_as_int64(&it) > 0;
+	bson_destroy(&reply);
+	bson_destroy(set);
+	bson_destroy(which);
+	if (!ok)
+		mongo_fault_set(ret, &e);
+	else if (!ours)
+		*ret = (struct mongo_fault){ .err = -ERR_UNAVAILABLE, .why = "another program prepares the database by now; it is waited for" };
+	t->raised_ms = clock_mono_ms();
+	return ours;
+}
+
+/* What takes long asks now and then whether it may go on. */
+static bool go_on(void *arg, struct mongo_fault *ret)
+{
+	struct turn *t = arg;
+	if (__atomic_load_n(t->closing, __ATOMIC_RELAXED)) {
+		*ret = (struct mongo_fault){ .err = -ERR_UNAVAILABLE, .why = "the program leaves while the database is prepared; the next start goes on" };
+		return false;
+	}
+	return clock_mono_ms() - t->raised_ms < RAISE_MS || raise_lease(t, ret);
+}
+
+/* 0: it is of today's version and fields; 1: something is to be done; or a negated error. */
+static int look(mongoc_client_t *c, const char *database, bool ret_unfilled[COL_COUNT], struct mongo_fault *ret)
+{
+	int64_t number = 0;
+	int r = read_number(c, database, &number, ret);
+	int n = r < 0 ? r : mongo_unfilled(c, database, ret_unfilled, ret);
+	return n < 0 ? n : n > 0 || number != store_migrations[store_migrations_n - 1].number;
+}
+
+static int migrate(struct turn *t, const char *database, struct mongo_fault *ret)
+{
+	bool unfilled[COL_COUNT];
+	int r = look(t->c, database, unfilled, ret); /* another may have done it meanwhile */
+	if (r <= 0)
 		return r;
 	for (int col = 0; col < COL_COUNT; col++)
-		if (!index_collection(c, database, (enum store_collection)col, ret))
+		if (!index_collection(t->c, database, (enum store_collection)col, ret))
 			return ret->err;
-	return write_number(c, database, newest, ret) ? 0 : ret->err;
+	for (int col = 0; col < COL_COUNT; col++)
+		if (unfilled[col] && mongo_refill(t->c, database, (enum store_collection)col, go_on, t, ret) < 0)
+			return ret->err;
+	return write_number(t->c, database, store_migrations[store_migrations_n - 1].number, ret) ? 0 : ret->err;
 }
 
 int mongo_schema(mongoc_client_t *c, const char *database, const bool *closing, struct mongo_fault *ret)
 {
-	int64_t number = 0;
-	int r = read_number(c, database, &number, ret), held = 0;
-	if (r < 0 || number == store_migrations[store_migrations_n - 1].number)
+	bool unfilled[COL_COUNT];
+	int r = look(c, database, unfilled, ret), held = 0;
+	if (r <= 0)
 		return r;
 	char holder[33];
 	id_hex(holder, 16);
-	mongoc_collection_t *meta = mongoc_client_get_collection(c, database, META);
+	mongoc_collection_t *meta = mongoc_client_get_collection(c, database, MONGO_META);
 	for (int i = 0; i < LEASE_TRIES && !__atomic_load_n(closing, __ATOMIC_RELAXED) && (held = take_lease(c, meta, holder, ret)) == 0; i++)
 		usleep(LEASE_POLL_US);
 	if (held > 0) {
-		r = migrate(c, database, ret);
+		r = migrate(&(struct turn){ c, meta, holder, closing, clock_mono_ms() }, database, ret);
 		give_back(meta, holder);
 	} else {
 		r = ret->err ? ret->err : -ERR_UNAVAILABLE;

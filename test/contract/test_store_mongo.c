@@ -470,6 +470,217 @@ static void two_begin_at_once(void **state)
 	loop_free(l);
 }
 
+/* --- fields that a later version declares */
+
+/* A client beside the store, for what the store would not do. */
+struct raw {
+	mongoc_client_t *c;
+	char *database;
+};
+
+static struct raw raw_open(const char *url)
+{
+	mongoc_uri_t *u = mongoc_uri_new(url);
+	struct raw r = { mongoc_client_new(url), xstrdup(mongoc_uri_get_database(u)) };
+	mongoc_uri_destroy(u);
+	return r;
+}
+
+static void raw_close(struct raw *r)
+{
+	mongoc_client_destroy(r->c);
+	free(r->database);
+}
+
+static bson_t *json_bson(const char *text)
+{
+	bson_error_t e;
+	bson_t *b = bson_new_from_json((const uint8_t *)text, -1, &e);
+	if (!b)
+		fail_msg("%s: %s", text, e.message);
+	return b;
+}
+
+static int64_t raw_count(struct raw *r, const char *collection, const char *filter)
+{
+	mongoc_collection_t *col = mongoc_client_get_collection(r->c, r->database, collection);
+	bson_t *which = json_bson(filter);
+	int64_t n = mongoc_collection_count_documents(col, which, NULL, NULL, NULL, NULL);
+	bson_destroy(which);
+	mongoc_collection_destroy(col);
+	return n;
+}
+
+static void raw_update(struct raw *r, const char *collection, const char *filter, const char *change)
+{
+	mongoc_collection_t *col = mongoc_client_get_collection(r->c, r->database, collection);
+	bson_t *which = json_bson(filter), *update = json_bson(change);
+	assert_true(mongoc_collection_update_many(col, which, update, NULL, NULL, NULL));
+	bson_destroy(update);
+	bson_destroy(which);
+	mongoc_collection_destroy(col);
+}
+
+/* As a program wrote it whose collection had neither status nor tags, and another field of that name. */
+static void unfill(struct raw *r)
+{
+	raw_update(r, "rdp_servers", "{\"json\": {\"$exists\": true}}", "{\"$unset\": {\"status\": 1, \"tags\": 1}, \"$set\": {\"port\": \"a text\"}}");
+	raw_update(r, "store_meta", "{\"_id\": \"fields\"}", "{\"$set\": {\"rdp_servers\": \"user_id:text port:text\"}}");
+}
+
+static void put_server(struct database *d, const char *id, const char *status)
+{
+	struct suite_answer a;
+	json_t *doc = json_pack("{s:s, s:s, s:s, s:i, s:[s, s], s:b}", "server_id", id, "status", status, "user_id", "ann", "version", 1, "tags", "a", "ö",
+				"auto_start", 1);
+	suite_write(d->l, d->s, &(struct store_op){ STORE_PUT, COL_SERVERS, id, 0, doc }, 1, &a);
+	assert_int_equal(a.result, STORE_OK);
+	json_decref(doc);
+}
+
+static int64_t found(struct database *d, const char *path, enum store_cmp cmp, const char *text)
+{
+	struct suite_answer a;
+	struct store_query q = { .filters = { { .path = path, .cmp = cmp, .text = text } }, .nfilters = 1, .want_total = true };
+	suite_list(d->l, d->s, COL_SERVERS, &q, &a);
+	return a.total;
+}
+
+static void fields_that_are_new_are_filled(void **state)
+{
+	_cleanup_(xfreep) char *url = url_of("fields");
+	struct database *d = open_database(url, 5000);
+	struct suite_answer a;
+	char id[16];
+	for (int i = 0; i < 30; i++) {
+		snprintf(id, sizeof id, "s%02d", i);
+		put_server(d, id, i % 3 ? "stopped" : "running");
+	}
+	assert_int_equal(put(d, "bare", STORE_INSERT).result, STORE_OK); /* has none of the fields */
+	json_t *key = json_pack("{s:i, s:I}", "version", 1, "expires_at", (json_int_t)4102444800000);
+	suite_write(d->l, d->s, (struct store_op[]){ { STORE_PUT, COL_IDEMPOTENCY, "k", 0, key }, { STORE_PUT, COL_SESSIONS, "s", 0, key } }, 2, &a);
+	assert_int_equal(a.result, STORE_OK);
+	json_decref(key);
+	close_database(d);
+	struct raw r = raw_open(url);
+	unfill(&r);
+	raw_update(&r, "idempotency_keys", "{}", "{\"$unset\": {\"expires_at\": 1, \"expires\": 1}}");
+	raw_update(&r, "store_meta", "{\"_id\": \"fields\"}", "{\"$unset\": {\"idempotency_keys\": 1}}");
+	raw_update(&r, "rdp_sessions", "{}", "{\"$set\": {\"status\": \"wrong\"}}");
+	mongoc_collection_t *servers = mongoc_client_get_collection(r.c, r.database, "rdp_servers");
+	bson_t *foreign = json_bson("{\"_id\": 7, \"status\": \"theirs\"}");
+	assert_true(mongoc_collection_insert_one(servers, foreign, NULL, NULL, NULL));
+	bson_destroy(foreign);
+	mongoc_collection_destroy(servers);
+
+	d = open_database(url, 5000);
+	if (d->err)
+		fail_msg("%s", d->why);
+	assert_int_equal(found(d, "status", STORE_EQ, "running"), 10);
+	assert_int_equal(found(d, "status", STORE_EQ, "stopped"), 20);
+	assert_int_equal(found(d, "tags", STORE_HAS, "ö"), 30);
+	assert_int_equal(raw_count(&r, "rdp_servers", "{\"port\": {\"$exists\": true}}"), 0); /* no document has one */
+	assert_int_equal(raw_count(&r, "idempotency_keys", "{\"expires_at\": 4102444800000, \"expires\": {\"$date\": 4102444800000}}"), 1);
+	assert_int_equal(raw_count(&r, "rdp_servers", "{\"_id\": 7, \"status\": \"theirs\"}"), 1);
+	/* what is of these fields already is not looked over, and no place is kept any more */
+	assert_int_equal(raw_count(&r, "rdp_sessions", "{\"status\": \"wrong\"}"), 1);
+	assert_int_equal(raw_count(&r, "store_meta", "{\"_id\": {\"$in\": [\"refill\", \"lease\"]}}"), 0);
+	close_database(d);
+	raw_close(&r);
+}
+
+#define MANY 300 /* five batches */
+
+static pid_t open_elsewhere(const char *url, const char *faults)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		setenv("LUCID_FAULTS", faults, 1);
+		execl("/proc/self/exe", "test_store_mongo", "--open", url, (char *)NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+static int open_and_leave(const char *url)
+{
+	struct database *d = open_database(url, 5000);
+	int err = d->err;
+	if (err)
+		fprintf(stderr, "%s\n", d->why);
+	close_database(d);
+	return err != 0;
+}
+
+static void change(struct raw *r, int i, int version)
+{
+	char id[16], json[160];
+	mongoc_collection_t *col = mongoc_client_get_collection(r->c, r->database, "rdp_servers");
+	snprintf(id, sizeof id, "s%04d", i);
+	snprintf(json, sizeof json, "{\"server_id\":\"%s\",\"status\":\"changed\",\"user_id\":\"ann\",\"version\":%d}", id, version);
+	bson_t *which = BCON_NEW("_id", BCON_UTF8(id));
+	bson_t *doc = BCON_NEW("_id", BCON_UTF8(id), "version", BCON_INT64(version), "status", "changed", "user_id", "ann", "json", BCON_UTF8(json));
+	assert_true(mongoc_collection_replace_one(col, which, doc, NULL, NULL, NULL));
+	bson_destroy(doc);
+	bson_destroy(which);
+	mongoc_collection_destroy(col);
+}
+
+/* A program that is killed in the midst of it: the next goes on behind what was done. What others write meanwhile stands. */
+static void filling_goes_on_after_a_kill(void **state)
+{
+	_cleanup_(xfreep) char *url = url_of("refill"), *faults = xasprintf("%s/faults", root);
+	static int versions[MANY];
+	char id[16], filter[200];
+	struct database *d = open_database(url, 5000);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(id, sizeof id, "s%04d", i);
+		put_server(d, id, "old");
+	}
+	close_database(d);
+	struct raw r = raw_open(url);
+	unfill(&r);
+	FILE *f = fopen(faults, "we");
+	fprintf(f, "store.refill delay 500\n");
+	fclose(f);
+	pid_t pid = open_elsewhere(url, faults);
+	for (int i = 0; i < 1000 && !raw_count(&r, "store_meta", "{\"_id\": \"refill\"}"); i++)
+		usleep(20000);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(raw_count(&r, "store_meta", "{\"_id\": \"refill\", \"collection\": \"rdp_servers\", \"after\": {\"$gt\": \"s0050\"}}"), 1);
+	int64_t left = raw_count(&r, "rdp_servers", "{\"status\": {\"$exists\": false}}");
+	assert_in_range(left, 1, MANY - 1);
+	raw_update(&r, "rdp_servers", "{\"_id\": \"s0000\"}", "{\"$unset\": {\"status\": 1}}");
+	/* the lease of the one that was killed runs out by itself; that is not what is looked at here */
+	raw_update(&r, "store_meta", "{\"_id\": \"lease\"}", "{\"$set\": {\"until\": {\"$date\": 1000}}}");
+	pid = open_elsewhere(url, faults);
+	int status = -1, changes = 0;
+	for (int n = 0; waitpid(pid, &status, WNOHANG) == 0; n++) {
+		int i = 1 + (int)((unsigned)n * 2654435761u % (MANY - 1));
+		changes += !versions[i];
+		versions[i] = n + 2;
+		change(&r, i, versions[i]);
+	}
+	assert_int_equal(status, 0);
+	assert_true(changes > 10);
+	d = open_database(url, 5000);
+	assert_int_equal(d->err, 0);
+	assert_int_equal(found(d, "status", STORE_EQ, "changed"), changes);
+	assert_int_equal(found(d, "status", STORE_EQ, "old"), MANY - 1 - changes); /* all but the one that was done and taken back */
+	assert_int_equal(found(d, "tags", STORE_HAS, "a"), MANY - changes);
+	for (int i = 0; i < MANY; i++) {
+		if (!versions[i])
+			continue;
+		snprintf(filter, sizeof filter, "{\"_id\": \"s%04d\", \"version\": %d, \"json\": {\"$regex\": \"changed.*:%d}$\"}}", i, versions[i], versions[i]);
+		assert_int_equal(raw_count(&r, "rdp_servers", filter), 1);
+	}
+	close_database(d);
+	raw_close(&r);
+	unlink(faults);
+}
+
 static void a_bad_url_is_said(void **state)
 {
 	static const char *const bad[] = { "", "mongodb://", "http://x/", "mongodb://u:p@ss:w/x", "mongodb://h/admin", "mongodb://h:99999/x" };
@@ -515,8 +726,10 @@ static void times_of_a_url_are_bounded(void **state)
 		}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc == 3 && str_eq(argv[1], "--open"))
+		return open_and_leave(argv[2]);
 	static const struct store_factory factory = { "store: MongoDB", false, open_for_suite, store_close };
 	const struct CMUnitTest alone[] = {
 		cmocka_unit_test(a_killed_server_heals),
@@ -527,6 +740,8 @@ int main(void)
 		cmocka_unit_test(a_burst_leaves_nothing),
 		cmocka_unit_test(a_newer_or_foreign_database_is_refused),
 		cmocka_unit_test(two_begin_at_once),
+		cmocka_unit_test(fields_that_are_new_are_filled),
+		cmocka_unit_test(filling_goes_on_after_a_kill),
 		cmocka_unit_test(a_bad_url_is_said),
 		cmocka_unit_test(times_of_a_url_are_bounded),
 	};
