@@ -10,6 +10,7 @@ from lucid import ROLES, SERVERS, XRDP, free_ports
 from mongo import MongoServer
 from proc import until
 from test_apart import URLS, apart  # noqa: F401  (a fixture)
+from test_events import Stream
 
 pytestmark = pytest.mark.one_shape("processes that it makes itself")
 
@@ -120,3 +121,27 @@ def test_killed_in_the_middle(beside):
     until("it to run again", lambda: agent.api("admin", AGENT).call("GET", f"{XRDP}/instances/{sid}").status_code == 200, 20)
     until("running", lambda: a.admin.server(sid)["status"] == "running", 10)
     b.start()
+
+
+def test_what_becomes_of_a_node_is_said_once(beside, make_redis):
+    """Both managers see it, and one says it; where the other has its lease by then, that one."""
+    a, b, agent = beside(ports=4, REDIS_URL=make_redis().url())
+    for d in (a, b):
+        until("the other to be heard", lambda d=d: MANAGER in d.admin.call("GET", "/health/ready").text)
+    name = a.admin.get("/api/v1/rdp/nodes")["nodes"][0]["node"]
+    streams = [Stream(d).head() for d in (a, b)]
+
+    def said():
+        for s in streams:
+            s.take(0.05)
+        return [[e["data"]["status"] for e in s.events if e["topic"] == "node.status"] for s in streams]
+
+    def hears(*words):
+        until(f"{words}; heard {said()}", lambda: said() == [list(words)] * 2, 30)
+    for n, draining in enumerate((True, False, True)):
+        (a, b)[n % 2].admin.call("PUT", f"/api/v1/rdp/nodes/{name}", {"draining": draining}, expect=200)
+        hears(*["draining", "ready", "draining"][:n + 1])
+    agent.kill(agent.supervisor)
+    hears("draining", "ready", "draining", "unreachable")
+    agent.start()
+    hears("draining", "ready", "draining", "unreachable", "draining")
