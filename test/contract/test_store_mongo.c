@@ -379,8 +379,10 @@ static void burst(struct database *d)
 {
 	struct store_query q = { .sort = { "id", false }, .limit = 10 };
 	int answered = 0;
-	for (int i = 0; i < 400; i++)
+	for (int i = 0; i < 400; i++) {
+		q.offset = (size_t)i; /* each another question, or they would be asked as one */
 		store_list(d->s, COL_SERVERS, &q, on_listed, &answered);
+	}
 	for (int i = 0; i < 1000 && answered < 400; i++)
 		suite_turn(d->l, 10);
 	assert_int_equal(answered, 400);

@@ -1,6 +1,6 @@
 /* http_rig: a server of src/net/http in a thread of its own, and raw sockets to poke it with. Included by one test program
  * each. What the handler does is told by the path: /later answers after 50 ms, /hold when rig_release comes, /big with 3 MB,
- * /status/N with that status, /inject with bad headers, /stream and /body go on until told otherwise; all else echoes what it got.
+ * /status/N with that status, /inject with bad headers, /stream and /pieces go on until told otherwise; all else echoes what it got.
  * With RIG_TLS defined the same over TLS. */
 #ifndef TEST_HTTP_RIG_H
 #define TEST_HTTP_RIG_H
@@ -112,10 +112,10 @@ static void rig_handle(struct http_req *r, void *arg)
 		blob_unref(b);
 	} else if (strncmp(path, "/status/", 8) == 0) {
 		http_reply(r, atoi(path + 8), NULL, 0, "body", 4);
-	} else if (strcmp(path, "/stream") == 0 || strcmp(path, "/body") == 0) {
+	} else if (strcmp(path, "/stream") == 0 || strcmp(path, "/pieces") == 0) {
 		const struct http_header h = { "X-Rig", "stream" };
 		static const struct http_stream_events events = { rig_on_gone, rig_on_room };
-		g->stream = http_stream_begin(r, path[1] == 'b' ? HTTP_STREAM_BODY : HTTP_STREAM_OPEN, &h, 1, &events, g) ? r : NULL;
+		g->stream = http_stream_begin(r, path[1] == 'p' ? HTTP_STREAM_BODY : HTTP_STREAM_OPEN, &h, 1, &events, g) ? r : NULL;
 	} else if (strcmp(path, "/inject") == 0) {
 		const struct http_header h[] = { { "X-One", "a\r\nX-Evil: 1" },
 						 { "X-Two", "b\nX-Evil: 1" },

@@ -78,7 +78,7 @@ static void another_request(int fd)
 static void chunks_and_then_the_next_request(UNUSED void **state)
 {
 	struct rig_answer a;
-	int fd = begin("GET /body HTTP/1.1\r\nHost: x\r\n\r\n", &a);
+	int fd = begin("GET /pieces HTTP/1.1\r\nHost: x\r\n\r\n", &a);
 	assert_non_null(strstr(a.head, "\r\nTransfer-Encoding: chunked\r\n"));
 	assert_null(strstr(a.head, "Connection"));
 	rig_do(g, do_write);
@@ -86,7 +86,7 @@ static void chunks_and_then_the_next_request(UNUSED void **state)
 	rig_do(g, do_end);
 	expect(fd, "c\r\n0123456789ab\r\nc\r\n0123456789ab\r\n0\r\n\r\n");
 	another_request(fd);
-	rig_puts(fd, "GET /body HTTP/1.1\r\nHost: x\r\n\r\n"); /* one without anything in it */
+	rig_puts(fd, "GET /pieces HTTP/1.1\r\nHost: x\r\n\r\n"); /* one without anything in it */
 	assert_true(rig_answer_head(fd, &a));
 	rig_do(g, do_end);
 	expect(fd, "0\r\n\r\n");
@@ -98,7 +98,7 @@ static void chunks_and_then_the_next_request(UNUSED void **state)
 static void what_was_asked_meanwhile_waits(UNUSED void **state)
 {
 	struct rig_answer a;
-	int fd = begin("GET /body HTTP/1.1\r\nHost: x\r\n\r\nGET /after HTTP/1.1\r\nHost: x\r\n\r\n", &a);
+	int fd = begin("GET /pieces HTTP/1.1\r\nHost: x\r\n\r\nGET /after HTTP/1.1\r\nHost: x\r\n\r\n", &a);
 	rig_do(g, do_write);
 	rig_do(g, do_end);
 	expect(fd, "c\r\n0123456789ab\r\n0\r\n\r\n");
@@ -110,7 +110,7 @@ static void what_was_asked_meanwhile_waits(UNUSED void **state)
 static void http_1_0_until_the_end(UNUSED void **state)
 {
 	struct rig_answer a;
-	int fd = begin("GET /body HTTP/1.0\r\nHost: x\r\n\r\n", &a);
+	int fd = begin("GET /pieces HTTP/1.0\r\nHost: x\r\n\r\n", &a);
 	assert_null(strstr(a.head, "Transfer-Encoding"));
 	assert_non_null(strstr(a.head, "\r\nConnection: close\r\n"));
 	shutdown(fd, SHUT_WR); /* as such clients may */
@@ -124,7 +124,7 @@ static void http_1_0_until_the_end(UNUSED void **state)
 static void head_alone(UNUSED void **state)
 {
 	struct rig_answer a;
-	int fd = begin("HEAD /body HTTP/1.1\r\nHost: x\r\n\r\n", &a);
+	int fd = begin("HEAD /pieces HTTP/1.1\r\nHost: x\r\n\r\n", &a);
 	assert_non_null(strstr(a.head, "\r\nTransfer-Encoding: chunked\r\n"));
 	another_request(fd);
 	close(fd);
@@ -133,7 +133,7 @@ static void head_alone(UNUSED void **state)
 static void broken_off_is_seen(UNUSED void **state)
 {
 	struct rig_answer a;
-	int fd = begin("GET /body HTTP/1.1\r\nHost: x\r\n\r\n", &a);
+	int fd = begin("GET /pieces HTTP/1.1\r\nHost: x\r\n\r\n", &a);
 	rig_do(g, do_write);
 	rig_do(g, do_drop);
 	expect(fd, "c\r\n0123456789ab"); /* and no last chunk */
@@ -144,10 +144,10 @@ static void broken_off_is_seen(UNUSED void **state)
 static void whoever_goes_or_stalls_is_noticed(UNUSED void **state)
 {
 	struct rig_answer a;
-	int fd = begin("GET /body HTTP/1.1\r\nHost: x\r\n\r\n", &a);
+	int fd = begin("GET /pieces HTTP/1.1\r\nHost: x\r\n\r\n", &a);
 	close(fd);
 	rig_wait(g, &g->seen.gone, 1);
-	fd = begin("GET /body HTTP/1.1\r\nHost: x\r\n\r\n", &a);
+	fd = begin("GET /pieces HTTP/1.1\r\nHost: x\r\n\r\n", &a);
 	rig_do(g, do_write_much); /* nobody reads: the idle timeout */
 	rig_wait(g, &g->seen.gone, 2);
 	close(fd);
@@ -159,7 +159,7 @@ static void room_is_told(UNUSED void **state)
 	struct rig_answer a;
 	char part[65536];
 	size_t n = 0;
-	int fd = begin("GET /body HTTP/1.1\r\nHost: x\r\n\r\n", &a);
+	int fd = begin("GET /pieces HTTP/1.1\r\nHost: x\r\n\r\n", &a);
 	rig_do(g, do_write_much);
 	assert_int_equal(rig_look(g)->room, 0);
 	while (n < 16u << 20) {
