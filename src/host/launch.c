@@ -33,9 +33,7 @@ static NORETURN void run(const struct instance *i, const struct daemon *d, const
 {
 	const struct host *h = i->host;
 	/* until it can be found by its group and its namespace it does not outlive us */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(126);
+	child_tie(parent);
 	int out = open(out_path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
 	if (out < 0)
 		_exit(126);

@@ -222,6 +222,7 @@ int prepare_run(void *arg, int out)
 	const struct prepare_in *p = arg;
 	struct fault f = { 0 };
 	char fingerprint[65] = "";
+	child_tie(p->parent);
 	umask(022);
 	if (!write_files(&f, p, fingerprint)) {
 		dprintf(out, "%s: %s", f.what, strerror(f.err));
@@ -243,6 +244,7 @@ int prepare_cleanup(void *arg, UNUSED int out)
 {
 	const struct cleanup_in *c = arg;
 	const struct instance *i = c->instance;
+	child_tie(c->parent);
 	for (int n = 0; n < i->display_count; n++)
 		display_clean(i, i->display_first + n);
 	fs_remove_tree(i->run);

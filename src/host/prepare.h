@@ -13,6 +13,7 @@ struct prepare_in {
 	const json_t *spec;
 	const char *command; /* of the profile */
 	bool make_ns;	     /* else only the files are written anew */
+	pid_t parent; /* a successor begins with these files where it finds them: we write none after our parent's end */
 };
 /* Job functions. prepare_run passes the namespace and prints "fingerprint HEX" or, failing, one line that says why. */
 int prepare_run(void *in, int out);
@@ -21,6 +22,7 @@ enum { PREPARE_OK = 0, PREPARE_FILES = 10, PREPARE_NAMESPACE = 11 };
 struct cleanup_in {
 	struct instance *instance;
 	bool remove; /* also what is kept for the next start, and the logs */
+	pid_t parent;
 };
 int prepare_cleanup(void *in, int out);
 

@@ -253,7 +253,7 @@ static void prepare(struct instance *i, const json_t *spec, bool make_ns)
 	const struct profile *p = profiles_find(h->profiles, json_string_value(doc_get(spec, "desktop.profile")));
 	/* borrowed by the child's copy of our memory, so locals will do */
 	struct prepare_in in = {
-		.host = h, .instance = i, .spec = spec, .command = p ? p->command : "xterm", .make_ns = make_ns
+		.host = h, .instance = i, .spec = spec, .command = p ? p->command : "xterm", .make_ns = make_ns, .parent = getpid()
 	};
 	_cleanup_(xfreep) char *keys = xasprintf("%s/rsakeys.ini", i->etc),
 			       *spare = xasprintf("%s/rsakeys.spare", i->dir);

@@ -115,7 +115,7 @@ static void on_kill_poll(void *arg)
 	}
 	fd_close(&i->ns_fd);
 	i->ns_inode = 0;
-	struct cleanup_in in = { .instance = i, .remove = i->remove };
+	struct cleanup_in in = { .instance = i, .remove = i->remove, .parent = getpid() };
 	i->job = job_start(i->host, prepare_cleanup, &in, CLEANUP_MS, on_cleaned, i);
 }
 
@@ -215,7 +215,7 @@ static void remove_files(struct host *h, const char *id, host_done done, void *a
 	*r = (struct removal){ h, instance_new(h, spec), done, arg };
 	/* only a set of paths; nobody shall find it */
 	list_remove(&r->instance->node);
-	struct cleanup_in in = { .instance = r->instance, .remove = true };
+	struct cleanup_in in = { .instance = r->instance, .remove = true, .parent = getpid() };
 	r->instance->job = job_start(h, prepare_cleanup, &in, CLEANUP_MS, on_removed, r);
 }
 

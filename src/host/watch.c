@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -263,6 +264,13 @@ void child_clean(int keep)
 		dup2(nul, 1);
 		close(nul);
 	}
+}
+
+void child_tie(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(126);
 }
 
 struct job *job_start(struct host *h, job_fn fn, void *in, unsigned deadline_ms, job_done done, void *arg)

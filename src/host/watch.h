@@ -45,5 +45,7 @@ int job_take_fd(struct host *h);
 /* In a child just forked: default signals, a session of its own, no descriptors above 2 but `keep` (moved to 3; -1: none),
  * standard input and output on /dev/null. */
 void child_clean(int keep);
+/* In a child just forked by `parent`, before it does anything: it dies with the one that forked it. */
+void child_tie(pid_t parent);
 
 #endif

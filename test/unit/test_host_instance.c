@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "host/fs.h"
@@ -817,6 +818,40 @@ static void test_half_done(void **state)
 	assert_true(port_is_free(port));
 }
 
+/* What writes an instance's files dies with the one that started it: a successor's start writes the same ones. */
+static bool is_dead(void *pid)
+{
+	return proc_start(*(pid_t *)pid) == 0;
+}
+
+static void test_tied_child(void **state)
+{
+	pid_t child = 0;
+	int way[2];
+	assert_int_equal(pipe(way), 0);
+	pid_t parent = fork();
+	if (parent == 0) {
+		pid_t self = getpid();
+		child = fork();
+		if (child == 0) {
+			child_tie(self);
+			child = getpid();
+			if (write(way[1], &child, sizeof child) > 0)
+				pause();
+			_exit(0);
+		}
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(read(way[0], &child, sizeof child), sizeof child);
+	assert_false(is_dead(&child));
+	kill(parent, SIGKILL);
+	assert_true(wait_for(is_dead, &child));
+	waitpid(parent, NULL, 0);
+	close(way[0]);
+	close(way[1]);
+}
+
 /* The supervisor dies when the group is made and the record does not say so yet: nothing of it stays. */
 static void test_group_before_record(void **state)
 {
@@ -1031,6 +1066,7 @@ int main(void)
 		cmocka_unit_test(test_log_flooded),
 		cmocka_unit_test(test_foreign_locks),
 		cmocka_unit_test(test_half_done),
+		cmocka_unit_test(test_tied_child),
 		cmocka_unit_test(test_group_before_record),
 		cmocka_unit_test(test_group_lost),
 	};
