@@ -258,6 +258,12 @@ void waiter_add(struct instance *i, bool start, host_done done, void *arg)
 	list_append(&i->waiters, &w->node);
 }
 
+void waiter_add_again(struct instance *i, const json_t *in, host_done done, void *arg)
+{
+	waiter_add(i, true, done, arg);
+	CONTAINER_OF(i->waiters.prev, struct waiter, node)->again = json_deep_copy(in);
+}
+
 void waiters_answer(struct instance *i, bool start, int err, const char *message, const json_t *out)
 {
 	struct waiter *w, *tmp;
@@ -272,6 +278,7 @@ void waiters_answer(struct instance *i, bool start, int err, const char *message
 	while ((n = list_take_first(&batch))) {
 		w = CONTAINER_OF(n, struct waiter, node);
 		host_answer(i->host, w->done, w->arg, err, message, out ? json_deep_copy(out) : NULL);
+		json_decref(w->again);
 		free(w);
 	}
 }

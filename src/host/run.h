@@ -10,8 +10,10 @@ struct waiter {
 	host_done done;
 	void *arg;
 	bool start; /* else stop */
+	json_t *again; /* of a start that came while it, or who had the port, was being stopped: what is asked again when that is gone */
 };
 void waiter_add(struct instance *i, bool start, host_done done, void *arg);
+void waiter_add_again(struct instance *i, const json_t *in, host_done done, void *arg);
 /* Answer those that wait for a start (or stop): err 0 with a document each, made by instance_doc or `out`. */
 void waiters_answer(struct instance *i, bool start, int err, const char *message, const json_t *out);
 
@@ -29,6 +31,8 @@ void start_make_group(struct instance *i);
 void replace_listener_gone(struct instance *i);
 void replace_sesman_gone(struct instance *i); /* the old one, by chance just now */
 void start_when_dead(struct instance *i); /* a daemon of a failed one has gone */
+void start_after(struct host *h, struct list *consume_waiters); /* what they waited for is gone */
+void start_call_off(struct host *h, const char *id); /* starts of it that wait for that: it is stopped */
 
 /* stop.c */
 void host_instance_stop(struct host *h, const json_t *in, host_done done, void *arg);

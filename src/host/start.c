@@ -19,6 +19,8 @@
 #define READY_MS 10000
 #define SESMAN_POLL_MS 3
 
+static const char called_off[] = "the server was stopped while it was starting";
+
 /* What the shape cannot know: this host's cores, memory and desktops. */
 static json_t *check_spec(struct host *h, const json_t *spec)
 {
@@ -78,7 +80,7 @@ void start_abandon(struct instance *i)
 	i->replacing = i->begin_again = false;
 	json_decref(i->next_spec);
 	i->next_spec = NULL;
-	waiters_answer(i, true, ERR_CONFLICT, "the server was stopped while it was starting", NULL);
+	waiters_answer(i, true, ERR_CONFLICT, called_off, NULL);
 }
 
 /* What the daemons could not say themselves. */
@@ -333,6 +335,11 @@ static void take_owner(struct instance *i, const json_t *spec)
 	record_write(i);
 }
 
+static bool is_leaving(const struct instance *i)
+{
+	return i && (i->state == INSTANCE_STOPPING || i->state == INSTANCE_GONE);
+}
+
 void host_instance_start(struct host *h, const json_t *in, host_done done, void *arg)
 {
 	const json_t *spec = json_object_get(in, "spec");
@@ -351,13 +358,14 @@ void host_instance_start(struct host *h, const json_t *in, host_done done, void 
 	}
 	struct instance *i = instance_find(h, doc_str(spec, "server_id", "")),
 			*other = instance_of_port(h, (int)doc_int(spec, "port", 0));
-	if (other && other != i) {
-		host_answer(h, done, arg, ERR_CONFLICT, "another server of this host has that port", NULL);
+	/* a stop of somebody's, or what is left of a start that our predecessor was killed in the middle of: first one, then the other */
+	struct instance *leaving = is_leaving(i) ? i : is_leaving(other) ? other : NULL;
+	if (leaving) {
+		waiter_add_again(leaving, in, done, arg);
 		return;
 	}
-	if (i && i->state == INSTANCE_STOPPING) {
-		host_answer(h, done, arg, ERR_CONFLICT, "the server is being stopped; start it when that is done",
-			    NULL);
+	if (other && other != i) {
+		host_answer(h, done, arg, ERR_CONFLICT, "another server of this host has that port", NULL);
 		return;
 	}
 	if (i && i->state == INSTANCE_RUNNING && !i->replacing && !doc_bool(in, "replace", false)) {
@@ -379,4 +387,30 @@ void host_instance_start(struct host *h, const json_t *in, host_done done, void 
 		replace(i, spec);
 	else
 		start_failed(i, spec);
+}
+
+void start_after(struct host *h, struct list *consume_waiters)
+{
+	struct list *n;
+	while ((n = list_take_first(consume_waiters))) {
+		struct waiter *w = CONTAINER_OF(n, struct waiter, node);
+		host_instance_start(h, w->again, w->done, w->arg);
+		json_decref(w->again);
+		free(w);
+	}
+}
+
+void start_call_off(struct host *h, const char *id)
+{
+	struct instance *i;
+	struct waiter *w, *tmp;
+	INSTANCE_FOREACH(i, h)
+	LIST_FOREACH_SAFE (w, tmp, &i->waiters, node) {
+		if (!w->again || !str_eq(doc_str(json_object_get(w->again, "spec"), "server_id", ""), id))
+			continue;
+		list_remove(&w->node);
+		host_answer(h, w->done, w->arg, ERR_CONFLICT, called_off, NULL);
+		json_decref(w->again);
+		free(w);
+	}
 }

@@ -71,7 +71,13 @@ static void on_reap(struct loop_task *t)
 {
 	struct instance *i = CONTAINER_OF(t, struct instance, reap);
 	struct host *h = i->host;
+	struct list starts, *n;
+	list_init(&starts);
+	/* all others were answered; where everything is stopped nothing begins any more */
+	while (!h->stopped && (n = list_take_first(&i->waiters)))
+		list_append(&starts, n);
 	instance_free(i);
+	start_after(h, &starts);
 	if (h->stopped && list_empty(&h->instances)) {
 		void (*fn)(void *) = h->stopped;
 		h->stopped = NULL;
@@ -224,6 +230,10 @@ void host_instance_stop(struct host *h, const json_t *in, host_done done, void *
 	const char *id = doc_str(in, "server_id", "");
 	bool force = doc_bool(in, "force", false), remove = doc_bool(in, "remove", false);
 	struct instance *i = instance_find(h, id);
+	if (i && i->state == INSTANCE_GONE)
+		i = NULL; /* it is there until the end of this turn, and only for those who wait for its end */
+	if (!i)
+		start_call_off(h, id);
 	if (!i && remove && id_is_uuid(id)) {
 		remove_files(h, id, done, arg);
 		return;
@@ -240,6 +250,7 @@ void host_instance_stop(struct host *h, const json_t *in, host_done done, void *
 			    "desktops are live on this server; end them first, or use force", live);
 		return;
 	}
+	start_call_off(h, id);
 	waiter_add(i, false, done, arg);
 	stop_begin(i, remove);
 }

@@ -180,6 +180,21 @@ class Load(threading.Thread):
                 raise Answer(f"delete: {r.status_code} {r.text}")
 
 
+@pytest.mark.shapes
+def test_a_start_is_cut_off(daemon):
+    """The supervisor is killed at every moment of a start: it is done again, and is nobody's failure."""
+    for n in range(10):
+        sid = daemon.admin.create_server(f"cut {n}", wait=False)["server_id"]
+        daemon.ids.add(sid)
+        time.sleep(0.01 * n)
+        (kill_supervisor, kill_both)[n % 2](daemon)
+        again(daemon)
+        status = until("an end", lambda s=sid: (lambda x: x if x["status"] in ("running", "failed") else None)(daemon.admin.server(s)), 20)
+        assert (status["status"], status["status_reason"]) == ("running", None)
+        assert all(len(v) == 1 for v in daemons_of(sid).values()), daemons_of(sid)
+        daemon.admin.delete(f"{SERVERS}/{sid}?force=true", expect=204)
+
+
 def test_twenty_kills_under_load(make_daemon, users, login):
     seed = random.randrange(1 << 30)
     print("seed", seed)

@@ -788,6 +788,19 @@ static void test_foreign_locks(void **state)
 	assert_int_equal(access(aim, F_OK), 0);
 }
 
+/* Until its daemons have been forked. */
+static struct instance *half_started(const char *id)
+{
+	struct instance *i = instance_find(host, id);
+	while (!i->xrdp.pid) {
+		struct loop_timer *t = loop_timer_new(loop, on_time, NULL);
+		loop_timer_set(t, 1);
+		loop_run(loop);
+		loop_timer_free(t);
+	}
+	return i;
+}
+
 /* Half a start and half a stop are cleared away by the next supervisor. */
 static void test_half_done(void **state)
 {
@@ -797,13 +810,7 @@ static void test_half_done(void **state)
 	json_t *in = json_pack("{s:o,s:b}", "spec", spec_of(id, port), "replace", 0);
 	struct answer a = { 0 };
 	entry("host.instance.start")(host, in, on_done, &a);
-	struct instance *i = instance_find(host, id);
-	while (!i->xrdp.pid) {
-		struct loop_timer *t = loop_timer_new(loop, on_time, NULL);
-		loop_timer_set(t, 1);
-		loop_run(loop);
-		loop_timer_free(t);
-	}
+	struct instance *i = half_started(id);
 	json_decref(in);
 	pid_t xrdp = i->xrdp.pid, sesman = i->sesman.pid;
 	host_free(host);
@@ -815,6 +822,80 @@ static void test_half_done(void **state)
 	done_with(&got);
 	assert_int_equal(proc_start(xrdp), 0);
 	assert_int_equal(proc_start(sesman), 0);
+	assert_true(port_is_free(port));
+}
+
+/* A start that comes while the last one's leftovers, or a stop, are under way is begun when they are over, once; a stop that comes
+ * after it calls it off. */
+static void test_start_while_stopping(void **state)
+{
+	char id[ID_UUID_SIZE];
+	id_uuid(id);
+	int port = free_port();
+	json_t *in = json_pack("{s:o,s:b}", "spec", spec_of(id, port), "replace", 0);
+	struct answer half = { 0 }, stopped = { 0 }, a = { 0 }, b = { 0 };
+	/* cut off: found by the next supervisor, which is asked at once */
+	entry("host.instance.start")(host, in, on_done, &half);
+	half_started(id);
+	host_free(host);
+	host = open_host("data");
+	assert_int_equal(instance_find(host, id)->state, INSTANCE_STOPPING);
+	started_events = 0;
+	entry("host.instance.start")(host, in, on_done, &a);
+	entry("host.instance.start")(host, in, on_done, &b);
+	assert_true(wait_for(has_come, &a) && wait_for(has_come, &b));
+	must_run(&a);
+	must_run(&b);
+	assert_int_equal(pid_in(a.out, "xrdp"), pid_in(b.out, "xrdp"));
+	assert_int_equal(started_events, 1);
+	assert_true(speaks_rdp(port));
+	done_with(&a);
+	done_with(&b);
+	/* a stop, and a start on its heels */
+	json_t *out = json_pack("{s:s,s:b,s:b}", "server_id", id, "force", 0, "remove", 1);
+	a = b = (struct answer){ 0 };
+	entry("host.instance.stop")(host, out, on_done, &stopped);
+	entry("host.instance.start")(host, in, on_done, &a);
+	assert_true(wait_for(has_come, &stopped) && wait_for(has_come, &a));
+	assert_int_equal(stopped.err, 0);
+	must_run(&a);
+	assert_true(speaks_rdp(port));
+	done_with(&a);
+	done_with(&stopped);
+	/* the same where another server had the port */
+	char next[ID_UUID_SIZE];
+	id_uuid(next);
+	a = stopped = (struct answer){ 0 };
+	json_t *other = json_pack("{s:o,s:b}", "spec", spec_of(next, port), "replace", 0);
+	entry("host.instance.stop")(host, out, on_done, &stopped);
+	entry("host.instance.start")(host, other, on_done, &a);
+	json_decref(other);
+	assert_true(wait_for(has_come, &stopped) && wait_for(has_come, &a));
+	must_run(&a);
+	assert_string_equal(doc_str(a.out, "server_id", ""), next);
+	done_with(&a);
+	done_with(&stopped);
+	a = stop(next, true);
+	done_with(&a);
+	a = start(id, port, false);
+	must_run(&a);
+	done_with(&a);
+	/* and another stop after both */
+	a = stopped = (struct answer){ 0 };
+	entry("host.instance.stop")(host, out, on_done, &stopped);
+	entry("host.instance.start")(host, in, on_done, &a);
+	entry("host.instance.stop")(host, out, on_done, &b);
+	assert_true(wait_for(has_come, &stopped) && wait_for(has_come, &a) && wait_for(has_come, &b));
+	assert_int_equal(a.err, ERR_CONFLICT);
+	assert_int_equal(stopped.err, 0);
+	assert_int_equal(b.err, 0);
+	done_with(&stopped);
+	done_with(&b);
+	json_decref(in);
+	json_decref(out);
+	stopped = ask("host.instance.list", json_object());
+	assert_int_equal(json_array_size(json_object_get(stopped.out, "instances")), 0);
+	done_with(&stopped);
 	assert_true(port_is_free(port));
 }
 
@@ -1066,6 +1147,7 @@ int main(void)
 		cmocka_unit_test(test_log_flooded),
 		cmocka_unit_test(test_foreign_locks),
 		cmocka_unit_test(test_half_done),
+		cmocka_unit_test(test_start_while_stopping),
 		cmocka_unit_test(test_tied_child),
 		cmocka_unit_test(test_group_before_record),
 		cmocka_unit_test(test_group_lost),
