@@ -23,6 +23,7 @@ static void finished(int err, void *arg)
 
 static void failed(struct task *t, const char *reason, int err)
 {
+	t->s->cut_off = 0;
 	server_enter(t->s, SERVER_FAILED, reason, NULL);
 	t->err = t->fresh ? 0 : err; /* who creates and waits is told by the server's status */
 	server_wait(t->s, finished, t);
@@ -33,6 +34,11 @@ static void failed(struct task *t, const char *reason, int err)
 static void away(struct task *t, const struct reply *r)
 {
 	bool began = r->err == ERR_UNCERTAIN || r->err == ERR_DEADLINE;
+	if (began && ++t->s->cut_off >= CUT_OFF_MAX) {
+		log_warn(SERVICE, "server %s: %d starts in a row were cut off; the next only when it is asked for", t->s->id, CUT_OFF_MAX);
+		failed(t, "agent_silent", ERR_SERVER_START);
+		return;
+	}
 	if (t->call && !t->fresh && !began) {
 		task_go_back(t);
 		task_refuse(t, ERR_UNAVAILABLE, NULL,
@@ -52,6 +58,7 @@ static void running(struct task *t, const json_t *instance)
 	json_t *extra = json_object();
 	doc_set_str(extra, "backend", doc_str(instance, "backend", NULL));
 	doc_set_str(extra, "isolation", doc_str(instance, "isolation", NULL));
+	t->s->cut_off = 0;
 	server_enter(t->s, SERVER_RUNNING, NULL, extra);
 	server_wait(t->s, finished, t);
 }
@@ -125,6 +132,8 @@ void run_start(struct task *t)
 		return;
 	}
 	task_remember(t);
+	if (t->asked)
+		s->cut_off = 0;
 	t->replace = s->status == SERVER_RUNNING;
 	if (s->status == SERVER_STOPPING)
 		server_enter(s, SERVER_STOPPED, NULL, NULL);

@@ -21,6 +21,7 @@
 #define TASKS_MAX 8	      /* operations that wait on one server */
 #define PARKED_MAX 1024	      /* calls that wait for the first load */
 #define PORT_TRIES 64	      /* ports tried for one creation */
+#define CUT_OFF_MAX 10	      /* starts in a row that the agent began and never ended: the start may be what kills it */
 #define SERVERS_MAX 1000000   /* records; far above any quota */
 #define STRAYS_MAX 10000 /* claims of no server, remembered from one sweep to the next */
 #define PLACES_MAX 65536       /* nodes; few in truth */
@@ -83,6 +84,7 @@ struct server {
 	bool watched; /* an observation waits on the strand already */
 	bool absent, absence_queued; /* absence.c: its document says that its node is unreachable; that is about to change */
 	int64_t version, stored_version;
+	unsigned cut_off;   /* starts in a row of which nobody knows the end */
 	int64_t changed_us; /* monotonic time of the last change of status */
 	json_t *doc;	    /* NULL when idle and written */
 	bool writing;

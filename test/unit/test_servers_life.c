@@ -177,6 +177,38 @@ static void test_failures(void **state)
 	rig_close(&t);
 }
 
+/* The agent is gone each time in the middle of it: the start is done again at each look, and at last only when it is asked for. */
+static void test_cut_off(void **state)
+{
+	struct rig t = { .refuse_start = ERR_UNCERTAIN };
+	struct answer a = { 0 };
+	char id[ID_UUID_SIZE];
+	rig_open(&t, NULL);
+	rig_make(&t, id, NULL, "{'name':'one'}");
+	rig_rest(&t);
+	for (unsigned n = 1; n < CUT_OFF_MAX; n++) {
+		assert_string_equal(rig_status(&t, id), "starting agent_silent");
+		assert_int_equal(t.starts, n);
+		manager_look(rig_manager(&t));
+		rig_rest(&t);
+	}
+	assert_string_equal(rig_status(&t, id), "failed agent_silent");
+	manager_look(rig_manager(&t));
+	rig_rest(&t);
+	assert_int_equal(t.starts, CUT_OFF_MAX);
+	/* asked for, it is cut off once more, and after that runs: the count begins anew each time */
+	rig_call(&t, &a, &alice, "rdp.servers.start", id, NULL, NULL);
+	rig_rest(&t);
+	assert_string_equal(rig_status(&t, id), "starting agent_silent");
+	t.refuse_start = 0;
+	manager_look(rig_manager(&t));
+	rig_rest(&t);
+	assert_string_equal(rig_status(&t, id), "running");
+	assert_int_equal(server_find(rig_manager(&t), id)->cut_off, 0);
+	answer_clear(&a);
+	rig_close(&t);
+}
+
 static void test_stranger(void **state)
 {
 	struct rig t = { .stranger = 20000 };
@@ -421,7 +453,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),	  cmocka_unit_test(test_life),	      cmocka_unit_test(test_strand),
-		cmocka_unit_test(test_failures),  cmocka_unit_test(test_stranger),    cmocka_unit_test(test_events),
+		cmocka_unit_test(test_failures), cmocka_unit_test(test_cut_off),  cmocka_unit_test(test_stranger),    cmocka_unit_test(test_events),
 		cmocka_unit_test(test_reconcile), cmocka_unit_test(test_early_calls), cmocka_unit_test(test_range_moved), cmocka_unit_test(test_sweep),
 		cmocka_unit_test(test_wait_over),
 	};
