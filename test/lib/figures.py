@@ -1,5 +1,6 @@
 """What a process holds: memory, descriptors, threads; and what the program holds on the host."""
 import os
+import re
 
 import proc
 
@@ -29,3 +30,8 @@ def mounts(pid):
 
 def of_process(pid):
     return {"pss": pss_kib(pid), "fds": descriptors(pid), "threads": threads(pid)}
+
+
+def of_page(text, name):
+    """A figure without labels, of a page of /metrics."""
+    return float(re.search(rf"^{name} (\S+)", text, re.M).group(1))

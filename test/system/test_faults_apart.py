@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -13,7 +14,7 @@ import requests
 import figures
 import hosts
 import proc
-from faults import HEALED_S, Writers, checks, error, nobody_knows, refused
+from faults import AWAY, HEALED_S, Writers, checks, error, nobody_knows, refused
 from lucid import SERVERS, XRDP
 from proc import until
 from shapes import AGENT, KEYS, MANAGER, SESSIONS, URLS
@@ -197,44 +198,144 @@ def test_a_clock_that_is_off(split, shift_s):
 
 # --- links
 
+WAYS = {"there": (True, False), "back": (False, True), "both": (True, True)}
+MINUTE_S = 60
+# what is asked of a manager while its agent is out of reach: by when it has to answer, and what it may say
+ASKED = [("GET", SERVERS, 2, (200,)), ("GET", SERVERS + "/{kept}/status", 2, (200,)), ("GET", SERVERS + "/{kept}/logs", 2, (200, 503, 504)),
+         ("GET", XRDP + "/instances", 10, (200, 503, 504)), ("POST", SERVERS, 35, (201, 409, 503, 504))]
+SLACK_S = 1.5  # of a machine that is busy with other things
+
+
+class Pair:
+    """A manager on one host and its agent on another, and one who asks the manager all the time."""
+
+    def __init__(self, net, ways):
+        self.net, self.ways = net, ways
+        self.a, self.b = net.host(f"manager-{ways}"), net.host(f"agent-{ways}")
+        self.manager, self.agent = (h.daemon([role], start=False, range_size=200, HEALTH_CHECK_INTERVAL="1", REQUEST_TIMEOUT="2", **KEYS)
+                                    for h, role in ((self.a, MANAGER), (self.b, AGENT)))
+        for d in (self.manager, self.agent):
+            d.settings.update({URLS[MANAGER]: self.manager.url(), URLS[AGENT]: self.agent.url(), "NODE_NAME": self.b.name,
+                               "PORT_RANGE_START": str(self.agent.range[0]), "PORT_RANGE_END": str(self.agent.range[1])})
+        self.agent.ids = self.manager.ids
+        self.agent.start()
+        self.manager.start()
+        self.made, self.late, self.wrong, self.answers = [], [], [], set()
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._ask)
+
+    def link(self, do):
+        """net.cut or net.heal of the ways that this pair is about."""
+        there, back = WAYS[self.ways]
+        if there:
+            do(self.a, self.b)
+        if back:
+            do(self.b, self.a)
+
+    def begin(self):
+        admin = self.manager.admin
+        self.kept = admin.create_server("kept")["server_id"]
+        self.pids = admin.instance(self.kept)["pids"]
+        admin.get(f"{SERVERS}/{self.kept}/logs")
+        self.before = self.descriptors()
+
+    def descriptors(self):
+        return [figures.descriptors(d.pid_of(d.roles[0])) for d in (self.manager, self.agent)]
+
+    def _ask(self):
+        n, admin = 0, self.manager.api("admin")
+        while not self.stopping.is_set():
+            n += 1
+            for method, path, within, well in ASKED:
+                body = {"name": f"idle {n}", "auto_start": False} if method == "POST" else None
+                headers = {"Idempotency-Key": f"{self.ways} {n}"} if body else {}
+                began = time.monotonic()
+                try:
+                    r = admin.call(method, path.format(kept=self.kept), body, headers=headers, timeout=within + SLACK_S)
+                except requests.RequestException as e:
+                    self.wrong.append(f"{self.ways}: {method} {path}: {e!r} after {time.monotonic() - began:.1f} s")
+                    continue
+                self.late.append((time.monotonic() - began) / within)
+                self.answers.add((method, path, r.status_code))
+                if r.status_code not in well or (r.status_code in (503, 504) and error(r)["code"] not in AWAY):
+                    self.wrong.append(f"{self.ways}: {method} {path}: {r.status_code} {r.text[:300]}")
+                elif r.status_code == 201:
+                    self.made.append(r.json()["server_id"])
+            self.stopping.wait(0.5)
+
+    def meanwhile(self):
+        """It is told, once its deadline is over; the agent's host does not notice."""
+        admin = self.manager.api("admin")
+        refused(admin.call("GET", XRDP + "/instances", timeout=15))
+        self.later = admin.create_server("later", wait=False)["server_id"]
+        until("to be told", lambda: checks(self.manager)[AGENT]["status"] == "unhealthy", 15)
+        assert admin.get(f"{SERVERS}/{self.kept}/status", timeout=15)["agent"] == "away"
+        assert self.agent.api("admin").instance(self.kept)["pids"] == self.pids
+
+    def healed(self, by):
+        """All is as it was, by then, and was done once."""
+        admin = self.manager.api("admin")
+        until("the agent", lambda: checks(self.manager)[AGENT]["status"] == "healthy", by - time.monotonic())
+        until("running", lambda: admin.server(self.later)["status"] == "running", by - time.monotonic())
+        assert admin.instance(self.kept)["pids"] == self.pids and admin.server(self.kept)["status"] == "running"
+        assert {i["server_id"]: i["restarts"] for i in admin.get(XRDP + "/instances")["instances"]} == {self.kept: 0, self.later: 0}
+        assert figures.of_page(self.agent.api(None).call("GET", "/metrics", expect=200).text, "rdp_instance_starts_total") == 2
+        for sid in (self.kept, self.later):
+            names = [proc.exe(p).rsplit("/", 1)[-1] for p in proc.marked(server_ids=[sid])]
+            assert sorted(n for n in names if n.startswith("xrdp")) == ["xrdp", "xrdp-sesman"], names
+
+    def whole(self):
+        """Nobody waited past a deadline, what was told is there, nothing is there twice, and nothing has piled up."""
+        self.stopping.set()
+        self.thread.join(60)
+        print(f"{self.ways}: {sorted(self.answers)}; the longest took {max(self.late):.2f} of its time; {len(self.made)} made")
+        assert not self.wrong, self.wrong[:5]
+        there = self.manager.admin.list_servers()
+        assert set(self.made) <= {s["server_id"] for s in there}
+        for what in ("name", "port"):
+            assert len({s[what] for s in there}) == len(there)
+        grown = []
+
+        def flat():
+            grown[:] = [n - b for n, b in zip(self.descriptors(), self.before)]
+            return max(grown) <= 4
+        try:
+            until("descriptors to be as many as before", flat, HEALED_S)
+        finally:
+            print(f"{self.ways}: descriptors of manager and agent: {grown} more than before")
+
+
 @pytest.fixture
-def two_hosts():
+def pairs():
     with hosts.Net() as net:
-        a, b = net.host("first"), net.host("second")
-        manager, agent = (h.daemon([role], start=False, HEALTH_CHECK_INTERVAL="1", REQUEST_TIMEOUT="2", **KEYS) for h, role in ((a, MANAGER), (b, AGENT)))
-        for d in (manager, agent):
-            d.settings.update({URLS[MANAGER]: manager.url(), URLS[AGENT]: agent.url(), "NODE_NAME": "second",
-                               "PORT_RANGE_START": str(agent.range[0]), "PORT_RANGE_END": str(agent.range[1])})
-        agent.ids = manager.ids
-        agent.start()
-        manager.start()
-        yield net, a, b, manager, agent
+        yield [Pair(net, ways) for ways in WAYS]
 
 
-@pytest.mark.parametrize("ways", ["there", "back", "both"])
-def test_a_link_that_is_cut_and_healed(two_hosts, ways):
-    """What the manager says does not reach the agent, or the other way round: said once the deadline is over, and done once."""
-    net, a, b, manager, agent = two_hosts
-    admin = manager.admin
-    kept = admin.create_server("kept")["server_id"]
-    pids = admin.instance(kept)["pids"]
-    for one, other in {"there": [(a, b)], "back": [(b, a)], "both": [(a, b), (b, a)]}[ways]:
-        net.cut(one, other)
-    refused(admin.call("GET", XRDP + "/instances", timeout=15))
-    later = admin.create_server("later", wait=False)["server_id"]
-    until("to be told", lambda: checks(manager)[AGENT]["status"] == "unhealthy", 15)
-    assert admin.get(f"{SERVERS}/{kept}/status", timeout=15)["agent"] == "away"
-    # the host itself does not notice: it is asked from where it stands
-    assert agent.api("admin").instance(kept)["pids"] == pids
-    for one, other in {"there": [(a, b)], "back": [(b, a)], "both": [(a, b), (b, a)]}[ways]:
-        net.heal(one, other)
-    until("the agent", lambda: checks(manager)[AGENT]["status"] == "healthy", HEALED_S)
-    until("running", lambda: admin.server(later)["status"] == "running", HEALED_S)
-    assert admin.instance(kept)["pids"] == pids and admin.server(kept)["status"] == "running"
-    assert len(agent.api("admin").get(XRDP + "/instances")["instances"]) == 2
-    for sid in (kept, later):
-        names = [proc.exe(p).rsplit("/", 1)[-1] for p in proc.marked(server_ids=[sid])]
-        assert sorted(n for n in names if n.startswith("xrdp")) == ["xrdp", "xrdp-sesman"], names
+def test_a_link_that_is_cut_for_a_minute(pairs):
+    """What the manager says does not reach the agent, or what the agent says, or both, for a minute by the clock, each between two hosts of
+    its own: said once the deadline is over, no request waits past its own, and when it is over all is well, and was done once."""
+    with ThreadPoolExecutor(len(pairs)) as pool:
+        def each(what, *args):
+            for f in [pool.submit(what, p, *args) for p in pairs]:
+                f.result()
+        each(Pair.begin)
+        cut = time.monotonic()
+        for p in pairs:
+            p.link(p.net.cut)
+            p.thread.start()
+        try:
+            each(Pair.meanwhile)
+            time.sleep(max(cut + MINUTE_S - time.monotonic(), 0))
+            for p in pairs:
+                p.link(p.net.heal)
+            healed = time.monotonic()
+            assert MINUTE_S <= healed - cut < MINUTE_S + 5
+            each(Pair.healed, healed + HEALED_S)
+            print(f"cut for {healed - cut:.1f} s, well {time.monotonic() - healed:.1f} s after")
+        finally:
+            for p in pairs:
+                p.stopping.set()
+        each(Pair.whole)
 
 
 # --- many
