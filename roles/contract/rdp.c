@@ -79,8 +79,10 @@ static const struct shape_field list_query[] = {
 };
 static const struct shape query_list = SHAPE(NULL, list_query);
 static const struct shape_field server_item = { NULL, SH_OBJECT, .sub = &shape_server };
+static const struct shape_field host_item = { NULL, SH_STRING };
 static const struct shape_field server_list[] = {
 	{ "servers", SH_ARRAY, .max = 100, .item = &server_item },
+	{ "unreachable", SH_ARRAY, .max = 1000, .item = &host_item, .help = "hosts that did not answer: sessions of theirs are not counted" },
 	{ "pagination", SH_OBJECT, .sub = &shape_pagination },
 };
 static const struct shape out_list = SHAPE("ServerList", server_list);

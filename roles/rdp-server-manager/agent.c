@@ -18,10 +18,15 @@ static void tell_absent(struct loop_task *task)
 	w->done(&(struct reply){ .err = ERR_UNAVAILABLE, .message = why }, w->arg);
 }
 
-static bool is_absent(struct manager *m, const char *node, call_done done, void *arg)
+bool agent_absent(struct manager *m, const char *node)
 {
 	const struct node_info *info = m->one_host || !node ? NULL : nodes_find(m->env.nodes, node);
-	if (!info || info->status != NODE_UNREACHABLE)
+	return info && info->status == NODE_UNREACHABLE;
+}
+
+static bool is_absent(struct manager *m, const char *node, call_done done, void *arg)
+{
+	if (!agent_absent(m, node))
 		return false;
 	struct absent *w = XNEW(struct absent);
 	w->done = done;
@@ -45,9 +50,10 @@ void agent_call(struct manager *m, const char *node, const struct op *op, const 
 		call_onward(c, &a);
 	struct call_args args = { .op = op, .node = m->one_host ? NULL : node, .query = query, .body = body,
 				  .request_id = a.request_id, .trace = a.trace, .hops = a.hops };
-	/* what is only looked up may take half of the time that the caller has: there is then some left to answer without it */
+	/* what is only looked up may take half of the time that the caller has, and no more than it needs: there is then some left to
+	 * answer without it */
 	if (c && op->verb && str_eq(op->verb, "GET"))
-		args.deadline_ms = MAX(a.deadline_ms / 2, 1);
+		args.deadline_ms = MIN(MAX(a.deadline_ms / 2, 1), op->deadline_ms);
 	char names[OP_MAX_PARAMS][32];
 	if (op_param_names(op, names))
 		args.params[0] = server_id;

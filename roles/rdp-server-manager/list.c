@@ -1,3 +1,4 @@
+#include "lucid/fanout.h"
 #include "roles/rdp-server-manager/servers.h"
 
 /* The list of servers, with live counts of those that run. */
@@ -34,7 +35,8 @@ struct item {
 struct listing {
 	struct manager *m;
 	struct call *call;
-	size_t limit, offset, asked; /* asked: answers that are owed, and the asking itself */
+	struct fanout *f;
+	size_t limit, offset;
 	int64_t total;
 	struct map *nodes; /* that were asked */
 	struct map *by_id; /* items */
@@ -66,9 +68,12 @@ static void add_item(struct strbuf *b, const struct item *item)
 	strbuf_putc(b, '}');
 }
 
-static void answer(struct listing *w)
+static void answer(void *arg)
 {
+	struct listing *w = arg;
 	struct strbuf b = { 0 };
+	_cleanup_(doc_unrefp) json_t *missed = fanout_missed(w->f);
+	_cleanup_(xfreep) char *without = doc_text(missed);
 	_cleanup_(doc_unrefp) json_t *page = pagination(w->total, w->limit, w->offset);
 	_cleanup_(xfreep) char *pages = doc_text(page);
 	strbuf_puts(&b, "{\"servers\":[");
@@ -77,26 +82,26 @@ static void answer(struct listing *w)
 			strbuf_putc(&b, ',');
 		add_item(&b, &w->items[i]);
 	}
-	strbuf_printf(&b, "],\"pagination\":%s}", pages);
+	strbuf_printf(&b, "],\"unreachable\":%s,\"pagination\":%s}", without, pages);
 	call_ok_blob(w->call, blob_new(b.s, b.len), NULL);
 	strbuf_done(&b);
 	listing_free(w);
 }
 
-/* Counts of those that have an instance; all others have none. The agent away: zero, the status says the rest. */
-static void counted(const struct reply *r, void *arg)
+/* Counts of those that have an instance; all others have none. The agent away: zero, and the answer says that they are missing. */
+static void counted(const char *node, const char *param, const struct reply *r, void *arg)
 {
 	struct listing *w = arg;
 	json_t *instance;
 	size_t i;
+	if (r->err)
+		fanout_miss(w->f, node ? node : w->m->env.node);
 	json_array_foreach(r->err ? NULL : json_object_get(r->doc, "instances"), i, instance)
 	{
 		struct item *item = map_get(w->by_id, doc_str(instance, "server_id", ""));
 		if (item && !item->sessions)
 			item->sessions = json_incref(json_object_get(instance, "sessions"));
 	}
-	if (--w->asked == 0)
-		answer(w);
 }
 
 /* Each node that one of them may run on, once: all of a node's instances come in one answer. */
@@ -105,8 +110,10 @@ static void ask_node(struct listing *w, const char *node)
 	if (map_get(w->nodes, node))
 		return;
 	map_put(w->nodes, node, w, NULL);
-	w->asked++;
-	agent_call(w->m, node, w->m->agent.list, NULL, NULL, NULL, w->call, counted, w);
+	if (agent_absent(w->m, node))
+		fanout_miss(w->f, node);
+	else
+		fanout_ask(w->f, w->m->agent.list, w->m->one_host ? NULL : node, NULL, NULL, counted);
 }
 
 /* It comes first, as it was defined. */
@@ -144,11 +151,10 @@ static void listed(enum store_result result, struct blob *const *docs, size_t n,
 		return;
 	}
 	w->total = total;
-	w->asked = 1;
+	w->f = fanout_new(w->m->env.bus, w->call, answer, w);
 	for (size_t i = 0; i < n && i < w->limit; i++)
 		take_item(w, docs[i]);
-	if (--w->asked == 0)
-		answer(w);
+	fanout_go(w->f);
 }
 
 static void filter(struct store_query *q, const char *path, enum store_cmp cmp, const char *value)

@@ -311,6 +311,7 @@ void manager_say(struct manager *m); /* what is owed and nobody else said for to
 void agent_call(struct manager *m, const char *node, const struct op *op, const char *server_id, json_t *consume_query,
 		json_t *consume_body, struct call *c, call_done done, void *arg);
 bool agent_away(const struct reply *r);
+bool agent_absent(struct manager *m, const char *node); /* its beat has stopped: it is not waited for */
 
 /* --- operations */
 void op_create(struct call *c, void *m);

@@ -165,6 +165,9 @@ static void test_failures(void **state)
 	assert_string_equal(rig_status(&t, id), "running");
 	rig_call(&t, &a, &alice, "rdp.servers.status", id, NULL, NULL);
 	assert_string_equal(doc_str(a.doc, "agent", ""), "away");
+	rig_call(&t, &a, &alice, "rdp.servers.list", NULL, NULL, NULL); /* counts of none are said to be missing, not to be 0 */
+	assert_int_equal(json_array_size(json_object_get(a.doc, "servers")), 1);
+	assert_true(doc_array_has(json_object_get(a.doc, "unreachable"), "node-1"));
 	/* a new one waits for the agent, and starts when it is there */
 	rig_make(&t, id, NULL, "{'name':'two'}");
 	rig_rest(&t);

@@ -280,6 +280,7 @@ static void test_unreachable(UNUSED void **state)
 	assert_string_equal(doc_str(a.doc, "agent", ""), "away");
 	rig_call(&t, &a, &admin, "rdp.servers.list", NULL, NULL, NULL);
 	assert_int_equal(json_array_size(doc_get(a.doc, "servers")), 1);
+	assert_true(doc_array_has(doc_get(a.doc, "unreachable"), "node-2"));
 	rig_call(&t, &a, &admin, "rdp.servers.create", NULL, NULL, "{'name':'no','node':'node-2'}");
 	assert_int_equal(a.err, ERR_UNAVAILABLE);
 	assert_string_equal(make("{'name':'else'}", other), "node-1");
