@@ -90,7 +90,9 @@ static void next_port(struct creation *w, enum port_state why)
 		ports_set(p->ports, taken, why);
 		return;
 	}
+	ports_let_go(p->ports, taken);
 	ports_set(p->ports, taken, why);
+	ports_hold(p->ports, port);
 	w->s->port = port;
 	doc_set_int(w->doc, "port", port);
 	try_port(w);

@@ -9,7 +9,10 @@ struct ports {
 	int first, last, next;
 	size_t counts[PORT_BLOCKED + 1];
 	int64_t blocked_ms; /* when one was last found blocked */
-	uint8_t state[];
+	struct {
+		uint32_t holders; /* servers here that have it */
+		uint8_t state;
+	} of[];
 };
 
 static const char *const names[] = { "available", "allocated", "reserved", "blocked" };
@@ -22,7 +25,7 @@ const char *port_state_to_string(enum port_state s)
 struct ports *ports_new(int first, int last)
 {
 	size_t n = (size_t)(last - first) + 1;
-	struct ports *p = xcalloc(1, sizeof *p + n);
+	struct ports *p = xcalloc(1, sizeof *p + n * sizeof p->of[0]);
 	p->first = p->next = first;
 	p->last = last;
 	p->counts[PORT_AVAILABLE] = n;
@@ -49,21 +52,40 @@ static bool inside(const struct ports *p, int port)
 	return port >= p->first && port <= p->last;
 }
 
-void ports_set(struct ports *p, int port, enum port_state s)
+static void enter(struct ports *p, int port, enum port_state s)
 {
-	if (!inside(p, port))
-		return;
-	uint8_t *state = &p->state[port - p->first];
+	uint8_t *state = &p->of[port - p->first].state;
 	p->counts[*state]--;
 	p->counts[s]++;
 	*state = (uint8_t)s;
+}
+
+void ports_hold(struct ports *p, int port)
+{
+	if (!inside(p, port))
+		return;
+	p->of[port - p->first].holders++;
+	enter(p, port, PORT_ALLOCATED);
+}
+
+void ports_let_go(struct ports *p, int port)
+{
+	if (inside(p, port) && --p->of[port - p->first].holders == 0)
+		enter(p, port, PORT_AVAILABLE);
+}
+
+void ports_set(struct ports *p, int port, enum port_state s)
+{
+	if (!inside(p, port) || p->of[port - p->first].holders)
+		return;
+	enter(p, port, s);
 	if (s == PORT_BLOCKED)
 		p->blocked_ms = clock_mono_ms();
 }
 
 enum port_state ports_get(const struct ports *p, int port)
 {
-	return inside(p, port) ? (enum port_state)p->state[port - p->first] : PORT_AVAILABLE;
+	return inside(p, port) ? (enum port_state)p->of[port - p->first].state : PORT_AVAILABLE;
 }
 
 size_t ports_count(const struct ports *p, enum port_state s)

@@ -24,7 +24,12 @@ int ports_last(const struct ports *p);
 int ports_take(struct ports *p);
 /* Go on from anywhere in the range: another manager, or several, give out the ports from here on. */
 void ports_scatter(struct ports *p);
-/* Ports outside the range are ignored: a narrower range does not hurt servers that are there. */
+/* A server has it, and has it no more. Where several managers give out ports a record may be behind: two servers have a port here for
+ * a while, of which one is deleted and the other new. It is held until the last one lets it go. */
+void ports_hold(struct ports *p, int port);
+void ports_let_go(struct ports *p, int port);
+/* What was found out about one; nothing when a server has it. Ports outside the range are ignored: a narrower range does not hurt
+ * servers that are there. */
 void ports_set(struct ports *p, int port, enum port_state s);
 enum port_state ports_get(const struct ports *p, int port);
 size_t ports_count(const struct ports *p, enum port_state s);

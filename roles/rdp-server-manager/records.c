@@ -117,7 +117,7 @@ struct server *server_add(struct manager *m, const json_t *doc)
 	s->round = m->round;
 	s->place = place_of(m, doc_str(doc, "node", ""));
 	s->place->servers++;
-	ports_set(s->place->ports, s->port, PORT_ALLOCATED);
+	ports_hold(s->place->ports, s->port);
 	list_init(&s->waiters);
 	list_init(&s->tasks);
 	return s;
@@ -141,8 +141,8 @@ void server_sync(struct server *s, const json_t *doc)
 		server_count(s, status);
 	int port = (int)doc_int(doc, "port", 0);
 	if (port != s->port) {
-		ports_set(s->place->ports, s->port, PORT_AVAILABLE);
-		ports_set(s->place->ports, port, PORT_ALLOCATED);
+		ports_let_go(s->place->ports, s->port);
+		ports_hold(s->place->ports, port);
 		s->port = port;
 	}
 	s->auto_start = doc_bool(doc, "auto_start", true);
@@ -173,7 +173,7 @@ void server_drop(struct server *s)
 	owner_leave(m, s->owner);
 	s->owner = NULL;
 	s->place->servers--;
-	ports_set(s->place->ports, s->port, PORT_AVAILABLE);
+	ports_let_go(s->place->ports, s->port);
 	s->gone = true;
 	if (!s->running && list_empty(&s->tasks) && !s->writing)
 		server_free(s);

@@ -370,6 +370,33 @@ static void test_following(void **state)
 	pair_close(&p);
 }
 
+/* One manager hears of a new server before it hears that the one which had its port is gone: the port is the new one's all the same. */
+static void test_port_of_two(void **state)
+{
+	struct pair p;
+	char old[ID_UUID_SIZE], new[ID_UUID_SIZE];
+	struct answer x = { 0 };
+	pair_open(&p, (const char *[]){ "PORT_RANGE_START=20000", "PORT_RANGE_END=20000", NULL });
+	rig_make(&p.a, old, NULL, "{'name':'old','auto_start':false}");
+	rig_run_ms(&p.a, 20);
+	assert_non_null(server_find(rig_manager(&p.b), old));
+	p.deaf = true;
+	rig_call(&p.a, &x, &alice, "rdp.servers.delete", old, NULL, NULL);
+	assert_int_equal(x.err, 0);
+	rig_make(&p.a, new, NULL, "{'name':'new','auto_start':false}");
+	bus_gap(p.b.bus, "");
+	for (int i = 0; i < 200 && (!server_find(rig_manager(&p.b), new) || server_find(rig_manager(&p.b), old)); i++)
+		rig_run_ms(&p.a, 10);
+	assert_null(server_find(rig_manager(&p.b), old));
+	const struct ports *ports = place_of(rig_manager(&p.b), "node-1")->ports;
+	assert_int_equal(ports_get(ports, 20000), PORT_ALLOCATED);
+	assert_int_equal(ports_count(ports, PORT_ALLOCATED), 1);
+	rig_call(&p.b, &x, &alice, "rdp.servers.delete", new, NULL, NULL);
+	assert_int_equal(ports_count(ports, PORT_ALLOCATED), 0);
+	answer_clear(&x);
+	pair_close(&p);
+}
+
 static void test_one_looks(void **state)
 {
 	struct pair p;
@@ -481,8 +508,9 @@ int main(void)
 		cmocka_unit_test(test_names_and_ports),	    cmocka_unit_test(test_start_and_stop),
 		cmocka_unit_test(test_delete),		    cmocka_unit_test(test_delete_while_starting),
 		cmocka_unit_test(test_change_while_starting), cmocka_unit_test(test_taken_over),
-		cmocka_unit_test(test_following),	    cmocka_unit_test(test_one_looks),
-		cmocka_unit_test(test_node_said_once),	    cmocka_unit_test(test_node_said_late),
+		cmocka_unit_test(test_following),	    cmocka_unit_test(test_port_of_two),
+		cmocka_unit_test(test_one_looks),	    cmocka_unit_test(test_node_said_once),
+		cmocka_unit_test(test_node_said_late),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
