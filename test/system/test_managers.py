@@ -25,19 +25,20 @@ def mongo():
 
 @pytest.fixture
 def beside(mongo, apart):  # noqa: F811
-    """Two managers and the agent."""
-    def make(ports=24, **settings):
+    """Two managers, or more, and the agent."""
+    def make(ports=24, managers=2, **settings):
         first = free_ports(ports)
-        made = apart([MANAGER], [MANAGER], [AGENT], start=False, MONGODB_URL=mongo.url(), PORT_RANGE_START=str(first),
+        made = apart(*[[MANAGER]] * managers, [AGENT], start=False, MONGODB_URL=mongo.url(), PORT_RANGE_START=str(first),
                      PORT_RANGE_END=str(first + ports - 1), MAX_CONCURRENT_SERVERS="1000", **settings)
-        a, b, agent = made
-        a.settings[URLS[MANAGER]] = b.settings[URLS[MANAGER]] = None  # each answers for itself
+        *beside_it, agent = made
+        for d in beside_it:
+            d.settings[URLS[MANAGER]] = None  # each answers for itself
         agent.settings["NODE_URL"] = agent.url(AGENT)
         for d in made:
             d.range = (first, first + ports - 1)
-        for d in (agent, a, b):
+        for d in (agent, *beside_it):
             d.start()
-        until("the node", lambda: all([n["status"] for n in d.admin.get("/api/v1/rdp/nodes")["nodes"]] == ["ready"] for d in (a, b)), 20)
+        until("the node", lambda: all([n["status"] for n in d.admin.get("/api/v1/rdp/nodes")["nodes"]] == ["ready"] for d in beside_it), 20)
         return made
     return make
 
