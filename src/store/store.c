@@ -27,7 +27,7 @@ struct why {
 
 struct series {
 	struct metric *results[STORE_KIND_COUNT][STORE_FAILED + 1], *seconds[STORE_KIND_COUNT];
-	struct metric *depth, *batches, *shared, *hits, *misses, *cache_bytes;
+	struct metric *depth, *batches, *coalesced, *hits, *misses, *cache_bytes;
 };
 
 struct store {
@@ -83,7 +83,7 @@ static void series_init(struct series *m)
 					       "Write lists that wait for their answer"), NULL);
 	m->batches = metric_series(metric_family("rdp_store_commits_total", METRIC_COUNTER, NULL,
 						 "Commits; write operations divided by it is the batch size"), NULL);
-	m->shared = metric_series(metric_family("rdp_store_shared_reads_total", METRIC_COUNTER, NULL,
+	m->coalesced = metric_series(metric_family("rdp_store_coalesced_reads_total", METRIC_COUNTER, NULL,
 						"Reads answered by the same read of another, asked meanwhile"), NULL);
 	m->hits = metric_series(metric_family("rdp_store_cache_hits_total", METRIC_COUNTER, NULL,
 					      "Documents served from memory"), NULL);
@@ -290,7 +290,7 @@ static void finish(struct store *s, struct store_request *r)
 		copy_answer(q, r);
 	finish_one(s, r);
 	while ((n = list_take_first(&same))) {
-		metric_add(s->m.shared, 1);
+		metric_add(s->m.coalesced, 1);
 		finish_one(s, CONTAINER_OF(n, struct store_request, node));
 	}
 	if (next && s->closing) {
