@@ -54,7 +54,7 @@ static void drain(void)
 static void run_until_written(void)
 {
 	struct loop_timer *tick = loop_timer_new(t.loop, stop, t.loop);
-	for (int i = 0; i < 5000 && (t.audit->n || !t.audit->known); i++) {
+	for (int i = 0; i < 30000 && (t.audit->n || !t.audit->known); i++) {
 		loop_timer_set(tick, 1);
 		loop_run(t.loop);
 	}
