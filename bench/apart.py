@@ -243,6 +243,7 @@ def work(name, ports, pids):
     cost = (sum(map(cpu_seconds, pids)) - before) / count * 1e6
     rates = {
         "GET": rate,
+        "GET of 20 in turn": wrk(base, token, paths=[f"{lucid.SERVERS}/{i}" for i in ids])[0],
         "list of 20": wrk(base + lucid.SERVERS, token, connections=16)[0],
         "GET through another role": wrk(f"http://127.0.0.1:{ports[3]}{one}", token)[0],
     }

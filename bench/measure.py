@@ -4,6 +4,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -37,9 +38,14 @@ def pin(pid):
     sh("taskset", "-acp", SERVER_CPU, str(pid))
 
 
-def wrk(url, token=None, connections=64, seconds=SECONDS):
+def wrk(url, token=None, connections=64, seconds=SECONDS, paths=()):
+    """Requests a second, and how many; of `paths` in turn, where they are given."""
     head = ["-H", f"Authorization: Bearer {token}"] if token else []
-    out = sh("taskset", "-c", LOAD_CPU, "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", *head, url)
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        quoted = ", ".join(f'"{p}"' for p in paths)
+        script.write(f"local paths, n = {{{quoted}}}, 0\nfunction request() n = n + 1; return wrk.format(nil, paths[n % #paths + 1]) end\n")
+        script.flush()
+        out = sh("taskset", "-c", LOAD_CPU, "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", *head, *(["-s", script.name] if paths else []), url)
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
     if bad:
         raise AssertionError(out)
