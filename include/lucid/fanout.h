@@ -11,7 +11,7 @@
 
 #include "lucid/bus.h"
 
-#define FANOUT_AT_ONCE 16
+#define FANOUT_AT_ONCE 64 /* hosts that hang hold a place each until the time is up */
 #define FANOUT_MAX 10000 /* calls in one */
 #define FANOUT_MS 4000
 
