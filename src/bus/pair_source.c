@@ -28,8 +28,9 @@ struct going {
 	struct source *source;
 	char number[NUMBER_MAX];
 	bool asked;
-	struct blob *piece; /* the channel did not take it yet */
-	struct loop_timer *again;
+	uint8_t kind; /* of the frame that answers */
+	struct strbuf frame;
+	struct loop_timer *again; /* the channel did not take it yet */
 };
 
 /* 0, or as channel_send. */
@@ -120,48 +121,47 @@ static void end(struct going *g)
 	map_remove(g->all->out, g->number);
 	source_close(g->source);
 	loop_timer_free(g->again);
-	blob_unref(g->piece);
+	strbuf_done(&g->frame);
 	free(g);
 }
 
-static void send_piece(void *arg)
+/* Neither a piece nor the end may be lost to a channel that is full at the moment: the reader waits for it. */
+static void answer(void *arg)
 {
 	struct going *g = arg;
-	int rc = tell(g->all, FRAME_PIECE, g->number, g->piece->data, g->piece->len);
+	int rc = tell(g->all, g->kind, g->number, g->frame.s, g->frame.len);
 	if (rc == -ERR_BUSY) {
 		loop_timer_set(g->again, FULL_MS);
 		return;
 	}
+	strbuf_reset(&g->frame);
 	g->asked = false;
-	blob_unref(TAKE_PTR(g->piece));
+	if (g->kind == FRAME_END)
+		end(g);
 }
 
 static void give(struct blob *piece, int err, const char *why, void *arg)
 {
 	struct going *g = arg;
-	struct strbuf b = { 0 };
+	g->kind = piece ? FRAME_PIECE : FRAME_END;
 	if (piece) {
-		g->piece = blob_ref(piece);
-		send_piece(g);
-		return;
+		strbuf_add(&g->frame, piece->data, piece->len);
+	} else if (err) {
+		strbuf_add(&g->frame, err_name(err), strlen(err_name(err)) + 1);
+		strbuf_add(&g->frame, why, strlen(why) + 1);
 	}
-	if (err) {
-		strbuf_add(&b, err_name(err), strlen(err_name(err)) + 1);
-		strbuf_add(&b, why, strlen(why) + 1);
-	}
-	tell(g->all, FRAME_END, g->number, b.s, b.len);
-	strbuf_done(&b);
-	end(g);
+	answer(g);
 }
 
 bool pair_source_out(struct pair_sources *p, const char *number, struct source *source)
 {
 	struct going *g = XNEW(struct going);
-	if (!map_put(p->out, number, g, NULL)) {
+	/* a number that comes again while its source is open is no honest one: nothing is left behind for it */
+	if (map_get(p->out, number) || !map_put(p->out, number, g, NULL)) {
 		free(g);
 		return false;
 	}
-	*g = (struct going){ .all = p, .source = source_ref(source), .again = loop_timer_new(p->loop, send_piece, g) };
+	*g = (struct going){ .all = p, .source = source_ref(source), .again = loop_timer_new(p->loop, answer, g) };
 	str_copy(g->number, sizeof g->number, number);
 	return true;
 }

@@ -14,7 +14,7 @@ struct pair_sources *pair_sources_new(struct loop *l, struct channel *c);
 void pair_sources_lost(struct pair_sources *p);
 void pair_sources_free(struct pair_sources *p); /* the same; takes NULL */
 
-/* The answer to the call of this number goes out of it; a reference is taken. False: too many do. */
+/* The answer to the call of this number goes out of it; a reference is taken. False: too many do, or that number has one. */
 bool pair_source_out(struct pair_sources *p, const char *number, struct source *source);
 /* What comes in of the answer to that call; the hold is the caller's. Too many: it breaks off at once. */
 struct source *pair_source_in(struct pair_sources *p, const char *number);
