@@ -15,7 +15,7 @@ struct pour {
 	bool asked; /* a piece is on its way */
 };
 
-static void ask(struct pour *p);
+static void ask(void *arg);
 
 static void end(struct pour *p)
 {
@@ -50,22 +50,18 @@ static void on_piece(struct blob *piece, int err, const char *why, void *arg)
 	end(p);
 }
 
-static void ask(struct pour *p)
+static void ask(void *arg)
 {
+	struct pour *p = arg;
 	if (p->asked || http_stream_backlog(p->http) > WAITING_MAX)
-		return; /* on_room asks */
+		return; /* it is called again when there is room */
 	p->asked = true;
 	source_read(p->source, on_piece, p);
 }
 
-static void on_room(void *arg)
-{
-	ask(arg);
-}
-
 void pour(struct request *q, const char *type, struct source *consume)
 {
-	static const struct http_stream_events from_http = { .gone = on_gone, .room = on_room };
+	static const struct http_stream_events from_http = { .gone = on_gone, .room = ask };
 	struct pour *p = XNEW(struct pour);
 	*p = (struct pour){ .q = q, .http = q->http, .source = consume };
 	if (reply_stream(q, HTTP_STREAM_BODY, type, &from_http, p))

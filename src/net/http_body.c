@@ -26,32 +26,19 @@ static void give(struct http_body *b)
 	source_put(b->source, piece);
 }
 
-static void take(struct http_body *b)
-{
-	evbuffer_add_buffer(b->held, b->link->answer.body);
-	if (evbuffer_get_length(b->held) > 0)
-		loop_timer_clear(b->idle);
-	give(b);
-	link_hold(b->link, evbuffer_get_length(b->held) >= HTTP_BODY_HELD);
-}
-
 static void finish(struct http_body *b, const char *why)
 {
 	b->link = NULL;
 	loop_timer_clear(b->idle);
-	if (!evbuffer_get_length(b->held) || why) /* what is held is given first, of what is whole */
+	if (!evbuffer_get_length(b->held) || why) /* of what is whole, what is held is given first */
 		source_break(b->source, why ? -ERR_UNAVAILABLE : 0, why);
-}
-
-static void drop(struct http_body *b, const char *why)
-{
-	finish(b, why);
-	b->events->dropped(b->arg);
 }
 
 static void on_idle(void *arg)
 {
-	drop(arg, "nothing more came in time");
+	struct http_body *b = arg;
+	finish(b, "nothing more came in time");
+	b->events->dropped(b->arg);
 }
 
 static void want(struct source *s, void *ctx)
@@ -98,7 +85,11 @@ struct source *http_body_source(struct http_body *b)
 
 void http_body_more(struct http_body *b)
 {
-	take(b);
+	evbuffer_add_buffer(b->held, b->link->answer.body);
+	if (evbuffer_get_length(b->held) > 0)
+		loop_timer_clear(b->idle);
+	give(b);
+	link_hold(b->link, evbuffer_get_length(b->held) >= HTTP_BODY_HELD);
 }
 
 void http_body_end(struct http_body *b, const char *why)
