@@ -1,9 +1,9 @@
 /*
- * base: the words every file uses. Floor F0, any thread, never blocks.
+ * base: macros and memory functions that every file uses. Floor F0, any thread, never blocks.
  *
- * Clean-up attributes, ownership transfer, array length, and memory that does not return NULL: a control plane that
- * cannot allocate a few bytes cannot answer either, so it says so and aborts; the supervisor starts the server anew, and
- * what was acknowledged is in the store. Sizes that come from outside are bounded before they reach these.
+ * Clean-up attributes, ownership transfer, array length, and allocation that never returns NULL. Out of memory, the process prints a
+ * line and aborts: a server that cannot allocate a few bytes could not send an error response either. The supervisor then restarts
+ * it, and the store has every acknowledged write. Callers must bound sizes that come from outside.
  */
 #ifndef LUCID_BASE_H
 #define LUCID_BASE_H
@@ -38,7 +38,7 @@
 		take_;                                                                                                 \
 	})
 
-/* malloc and friends that end the process, with a line on stderr, when there is no memory. */
+/* malloc and related functions that abort the process, with a line on stderr, when memory runs out. The caller frees the result. */
 void *xmalloc(size_t n) __attribute__((malloc, alloc_size(1)));
 void *xcalloc(size_t n, size_t size) __attribute__((malloc, alloc_size(1, 2)));
 void *xrealloc(void *p, size_t n) __attribute__((alloc_size(2)));
@@ -52,22 +52,22 @@ char *xvasprintf(const char *fmt, va_list ap) PRINTF(1, 0) __attribute__((malloc
 void xfreep(void *p);
 void closep(int *fd);
 
-/* Close and set to -1; takes -1. errno is kept. */
+/* Close and set to -1; -1 is allowed. Preserves errno. */
 void fd_close(int *fd);
 
-/* Overwrite n bytes in a way the compiler cannot drop; for secrets. Takes NULL with n 0. */
+/* Overwrite n bytes in a way that the compiler cannot optimise away; for secrets. NULL is allowed if n is 0. */
 void mem_wipe(void *p, size_t n);
 
-/* A reference-counted immutable run of bytes: serialised documents, bodies. Loop thread and store threads share them, so
- * the count is atomic. `data` is followed by a NUL that `len` does not count. */
+/* A reference-counted, immutable byte string: serialised documents, bodies. The loop and the store threads share them, so the count is
+ * atomic. A NUL, which `len` does not count, follows `data`. */
 struct blob {
 	int refs;
 	size_t len;
 	char data[];
 };
-struct blob *blob_new(const void *data, size_t len); /* copies; data may be NULL to leave it uninitialised */
-struct blob *blob_ref(struct blob *b);		     /* takes and returns NULL */
-void blob_unref(struct blob *b);
+struct blob *blob_new(const void *data, size_t len); /* copies; data NULL: uninitialised, to be filled in */
+struct blob *blob_ref(struct blob *b);		     /* NULL gives NULL */
+void blob_unref(struct blob *b); /* takes NULL */
 void blob_unrefp(struct blob **b);
 
 #endif

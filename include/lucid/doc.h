@@ -1,9 +1,9 @@
 /*
- * doc: documents are jansson values. Floor F0. A document is built by one thread and not changed once it was sent, stored
- * or published; references may then be shared on that thread. jansson's counts are atomic, its contents are not.
+ * doc: documents, which are jansson values. Floor F0. One thread builds a document. Once it was sent, stored or published it is
+ * immutable, and references to it may be shared on that thread. jansson's reference counts are atomic, its contents are not.
  *
- * Everything that comes from outside goes through doc_parse: strict UTF-8, no duplicate keys, bounded depth, no trailing
- * text. Not for: checking what a document holds (shape.h).
+ * All input from outside goes through doc_parse: strict UTF-8, no duplicate keys, bounded depth, no trailing text. Not for:
+ * validating what a document contains (shape.h).
  */
 #ifndef LUCID_DOC_H
 #define LUCID_DOC_H
@@ -16,12 +16,14 @@
 
 void doc_unrefp(json_t **doc); /* for _cleanup_ */
 
-/* Parse one JSON text. NULL on failure; why[size] (may be NULL) says what and where, without quoting the text. */
+/* Parse one JSON text. NULL on failure; why[size] (may be NULL) then gives reason and position, without quoting the text.
+ * The caller owns the result. */
 json_t *doc_parse(const char *text, size_t len, char *why, size_t size);
 
-/* For documents that hold secrets: every byte that jansson gave back while it read one, and all of it when it goes, is overwritten. */
+/* For documents that contain secrets: all memory that jansson frees while it parses one, and the whole document when it is freed, is
+ * overwritten. */
 json_t *doc_parse_secret(const char *text, size_t len, char *why, size_t size);
-void doc_unref_secret(json_t *doc); /* takes NULL; what another still refers to stays as it is */
+void doc_unref_secret(json_t *doc); /* takes NULL; parts that are still referenced elsewhere are kept */
 void doc_unref_secretp(json_t **doc);
 
 /* Compact text, keys in order of insertion, reals with 15 digits. The caller frees. NULL doc gives "null". */
@@ -44,7 +46,7 @@ void doc_set(json_t *doc, const char *key, json_t *consume);	  /* NULL sets null
 /* RFC 7396: a new document, `target` with `patch` merged in. Neither is changed. */
 json_t *doc_merge(const json_t *target, const json_t *patch);
 
-/* True when an array of strings has s. */
+/* True if an array of strings contains s. */
 bool doc_array_has(const json_t *array, const char *s);
 
 #endif

@@ -1,26 +1,30 @@
 /*
- * fault: failure on order, for tests. Floor F0, any thread. In release builds nothing of this is there.
+ * fault: fault injection for tests. Floor F0, any thread; base.c uses it, so it does not include lucid/base.h. Release
+ * builds contain none of it.
  *
- * The file named by LUCID_FAULTS (read again when it changes, looked at every 20 ms at most) holds lines "POINT WHEN [N]":
+ * The file named by LUCID_FAULTS has lines "POINT WHEN [N]". It is checked for changes at most every 20 ms:
  *   store.begin always | store.commit every 3 | store.commit once | bus.answer delay 50 | alloc after 100000
- * WHEN: always, once, `every N`-th time, `after N` times, `delay N` ms. Points are named where they stand; unknown ones do
- * nothing.
+ * WHEN: always, once, `every N`-th time, `after N` times, `delay N` ms. The calls of fault_hit and fault_delay_ms name the points; an
+ * unknown point has no effect.
  */
 #ifndef LUCID_FAULT_H
 #define LUCID_FAULT_H
 
-#include "lucid/base.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 #ifdef LUCID_TEST
-bool fault_hit(const char *point);	/* fail here now? */
-int64_t fault_delay_ms(const char *point); /* wait here so long; 0: not at all */
+bool fault_hit(const char *point);	/* whether this point must fail now */
+int64_t fault_delay_ms(const char *point); /* how long to wait at this point; 0: not at all */
 #else
-static inline bool fault_hit(UNUSED const char *point)
+static inline bool fault_hit(const char *point)
 {
+	(void)point;
 	return false;
 }
-static inline int64_t fault_delay_ms(UNUSED const char *point)
+static inline int64_t fault_delay_ms(const char *point)
 {
+	(void)point;
 	return 0;
 }
 #endif

@@ -1,4 +1,4 @@
-/* id: names that nobody can guess. Floor F0, any thread; reads the kernel's random source, does not block after boot. */
+/* id: random ids and keys. Floor F0, any thread; reads the kernel's random source, which does not block after boot. */
 #ifndef LUCID_ID_H
 #define LUCID_ID_H
 
@@ -8,17 +8,17 @@
 void id_uuid(char dst[ID_UUID_SIZE]); /* UUID version 4, lower case */
 bool id_is_uuid(const char *s);	      /* 8-4-4-4-12 lower-case hex digits */
 
-/* n random bytes. For keys and ids: from a per-thread buffer filled by getrandom(2); what was given out is wiped. */
+/* n random bytes for keys and ids, from a per-thread buffer that getrandom(2) fills; bytes that were used are wiped. */
 void id_random(void *dst, size_t n);
 /* 2n lower-case hex digits of n random bytes and a NUL. */
 void id_hex(char *dst, size_t n);
 
 #define ID_REQUEST_MAX 64
-/* A request id taken from outside is sane: 1 to 64 of [A-Za-z0-9._-]. */
+/* Whether a request id from outside is acceptable: 1 to 64 of [A-Za-z0-9._-]. */
 bool id_is_request(const char *s);
 
 #define ID_DIGEST_SIZE 65
-/* SHA-256 of n bytes in lower-case hex: a short name for a long one. */
+/* SHA-256 of n bytes in lower-case hex. */
 void id_digest(char dst[ID_DIGEST_SIZE], const void *data, size_t n);
 
 #endif

@@ -1,5 +1,5 @@
-/* list: intrusive doubly linked list. Floor F0. The head is a `struct list` of its own; nodes are embedded and belong to
- * whoever embeds them. Not for: owning memory. */
+/* list: intrusive doubly linked list. Floor F0. The head is a separate `struct list`; nodes are embedded in their owners. Not for: owning
+ * memory. */
 #ifndef LUCID_LIST_H
 #define LUCID_LIST_H
 
@@ -28,13 +28,14 @@ static inline void list_prepend(struct list *head, struct list *n)
 {
 	list_append(head->next, n);
 }
-/* Unlinks; safe on a node that was only initialised, and again. */
+/* Unlinks a node. Safe for a node that is initialised but not in a list, and safe to repeat. */
 static inline void list_remove(struct list *n)
 {
 	n->prev->next = n->next;
 	n->next->prev = n->prev;
 	list_init(n);
 }
+/* Unlinks and returns the first node; NULL: the list is empty. */
 static inline struct list *list_take_first(struct list *head)
 {
 	if (list_empty(head))
@@ -44,13 +45,13 @@ static inline struct list *list_take_first(struct list *head)
 	return n;
 }
 
-/* The node in its owner by arithmetic alone: at the end of a walk `pos` is no owner, and may not even be aligned as one. */
+/* The node in its owner, by pointer arithmetic: at the end of an iteration `pos` is not a valid owner, and may be misaligned. */
 #define LIST_NODE(pos, member) ((struct list *)(void *)((char *)(pos) + offsetof(__typeof__(*(pos)), member)))
 
 #define LIST_FOREACH(pos, head, member)                                                                                \
 	for (pos = CONTAINER_OF((head)->next, __typeof__(*pos), member); LIST_NODE(pos, member) != (head);             \
 	     pos = CONTAINER_OF(LIST_NODE(pos, member)->next, __typeof__(*pos), member))
-/* As above, and `pos` may be removed and freed in the body. */
+/* The same, but the body may remove and free `pos`. */
 #define LIST_FOREACH_SAFE(pos, tmp, head, member)                                                                      \
 	for (pos = CONTAINER_OF((head)->next, __typeof__(*pos), member),                                               \
 	    tmp = CONTAINER_OF(LIST_NODE(pos, member)->next, __typeof__(*pos), member);                                \

@@ -1,11 +1,10 @@
 /*
- * nodes: the hosts there are, as this process knows them. Floor F5 (src/cluster fulfils it), loop thread only, never blocks.
+ * nodes: the known hosts. Floor F5 (implemented in src/cluster), loop thread only, never blocks.
  *
- * A host's agent registers itself in the collection `nodes` and beats there; every process follows that collection and keeps a
- * copy, with a route on the bus for each node that has a URL (call_args.node). Whether a node is there is judged by whether its
- * beat goes on, by this process's own clock: what time another host believes it is does not matter.
- * When a node comes, goes, or drains, the one who asked for it is told. Not for: placement, what is done about the servers of a
- * node, and who of several tells the others (rdp-server-manager).
+ * The agent of a host registers in the collection `nodes` and updates a heartbeat there. Every process follows that collection and keeps a
+ * copy, with a route on the bus for each node that has a URL (call_args.node). A node is reachable while its heartbeat changes, measured by
+ * this process's own clock; clocks of hosts need not agree.
+ * Not for: placement, the servers of a node, and publishing changes once for all processes (rdp-server-manager).
  */
 #ifndef LUCID_NODES_H
 #define LUCID_NODES_H
@@ -16,37 +15,37 @@ struct nodes;
 
 enum node_status {
 	NODE_READY,
-	NODE_DRAINING,	  /* takes no new servers */
-	NODE_UNREACHABLE, /* its beat has stopped */
+	NODE_DRAINING,	  /* accepts no new servers */
+	NODE_UNREACHABLE, /* its heartbeat has stopped */
 };
 const char *node_status_to_string(enum node_status s);
 
 /* Borrowed until the loop's turn ends. */
 struct node_info {
-	const char *name, *url; /* url "": only the process it runs in can ask it */
-	const char *host;	/* what clients connect to */
-	const char *const *labels; /* NULL-ended */
+	const char *name, *url; /* url "": only the process with that agent can call it */
+	const char *host;	/* host name or address for RDP clients */
+	const char *const *labels; /* NULL-terminated */
 	enum node_status status;
-	bool here; /* this process's own host */
+	bool here; /* the host of this process */
 	int64_t cores, memory_mb;
 	int cpu_percent, memory_percent;
 	int64_t version;
 };
 
-/* NULL: there is none of this name. */
+/* NULL: there is no node of this name. */
 const struct node_info *nodes_find(struct nodes *n, const char *name);
-/* Each in the order of names, until fn says false. */
+/* Calls fn for each node in order of names, until it returns false. */
 void nodes_each(struct nodes *n, bool (*fn)(const struct node_info *node, void *arg), void *arg);
-/* True once the collection was read for the first time. */
+/* True after the collection has been read once. */
 bool nodes_known(const struct nodes *n);
-/* Whether the store is shared with other hosts. If not, this host is the only node. */
+/* True if the store is shared with other hosts. Otherwise this host is the only node. */
 bool nodes_shared(const struct nodes *n);
-/* Tell fn of each node that came, went (unreachable, and perhaps not to be found any more), or drains, when all of the reading that
- * showed it was taken. For one alone; NULL: nobody any more. What the first reading shows is nobody's change. */
+/* Sets the only listener for changes of a node's status; NULL: none. fn is called for each changed node after a read of the collection was
+ * processed as a whole. An unreachable node may not be found any more. The first read reports no changes. */
 void nodes_on_change(struct nodes *n, void (*fn)(const char *node, enum node_status status, void *arg), void *arg);
-/* Look at the collection now: something of it was changed here. Others look when they hear the event "node.changed". */
+/* Reads the collection now, after a change by this process. Other processes read it on the event "node.changed". */
 void nodes_look(struct nodes *n);
-/* NULL, or why this host's agent may not act under its node name: another has it. A sentence. Takes NULL. */
+/* Why the agent of this host may not use its node name (another host has it), as a sentence; NULL: it may. n may be NULL. */
 const char *nodes_refused(const struct nodes *n);
 
 #endif

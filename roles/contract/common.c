@@ -1,35 +1,34 @@
 #include "roles/contract/contract.h"
 
-/* What every process offers, whatever roles live in it; served by src/api. */
+/* Operations that every process serves, whatever roles it runs; implemented in src/api. */
 
 static const char *const outcomes[] = { "ok", "refused", "failed", NULL };
 static const char *const sorts[] = { "time", "-time", NULL };
 static const struct shape_field audit_query[] = {
-	{ "page", SH_INT, .min = 1, .max = 1000000, .help = "page, from 1; not together with offset" },
-	{ "limit", SH_INT, .min = 1, .max = 100, .otherwise = "20", .help = "items on a page" },
-	{ "offset", SH_INT, .min = 0, .max = 100000000, .help = "items to pass over; not together with page" },
-	{ "sort", SH_STRING, .values = sorts, .otherwise = "\"-time\"", .help = "'-' turns it round" },
+	LISTING_FIELDS,
+	{ "sort", SH_STRING, .values = sorts, .otherwise = "\"-time\"", .help = "prefix with '-' for descending order" },
 	{ "actor", SH_STRING, .min = 1, .max = 128, .format = "user" },
-	{ "action", SH_STRING, .min = 1, .max = 128, .help = "an operation, rdp.servers.create" },
-	{ "object", SH_STRING, .min = 1, .max = 200, .help = "what it was done to, mostly an id" },
+	{ "action", SH_STRING, .min = 1, .max = 128, .help = "operation name, such as rdp.servers.create" },
+	{ "object", SH_STRING, .min = 1, .max = 200, .help = "object of the operation, usually an id" },
 	{ "outcome", SH_STRING, .values = outcomes },
-	{ "from", SH_STRING, .format = "time", .help = "not before this time" },
-	{ "to", SH_STRING, .format = "time", .help = "before this time" },
+	{ "from", SH_STRING, .format = "time", .help = "entries at or after this time" },
+	{ "to", SH_STRING, .format = "time", .help = "entries before this time" },
 };
 static const struct shape query_audit = SHAPE(NULL, audit_query);
 static const struct shape_field entry_fields[] = {
-	{ "seq", SH_INT, .help = "number in the chain" },
+	{ "seq", SH_INT, .help = "sequence number in the hash chain" },
 	{ "time", SH_STRING },
-	{ "actor", SH_STRING, SH_NULLABLE, .help = "subject of the token; null: nobody proved to be anybody" },
-	{ "action", SH_STRING, .help = "the operation" },
-	{ "object", SH_STRING, SH_NULLABLE, .help = "what it was done to" },
+	{ "actor", SH_STRING, SH_NULLABLE, .help = "subject of the token; null: not authenticated" },
+	{ "action", SH_STRING, .help = "operation name" },
+	{ "object", SH_STRING, SH_NULLABLE, .help = "object of the operation" },
 	{ "outcome", SH_STRING, .values = outcomes },
-	{ "code", SH_STRING, SH_NULLABLE, .help = "of the error" },
-	{ "from", SH_STRING, SH_NULLABLE, .help = "address of the client" },
+	{ "code", SH_STRING, SH_NULLABLE, .help = "error code; null: no error" },
+	{ "reason", SH_STRING, .help = "why an RDP login failed: bad_password, unknown_account, account_refused, max_sessions, no_display, start_failed, not_from_xrdp, address_blocked" },
+	{ "client_address", SH_STRING, SH_NULLABLE },
 	{ "request_id", SH_STRING, SH_NULLABLE },
-	{ "count", SH_INT, .help = "so many refusals of the same kind, of which the first has an entry of its own" },
-	{ "prev", SH_STRING, .help = "hash of the entry before" },
-	{ "hash", SH_STRING, .help = "SHA-256 of this one" },
+	{ "count", SH_INT, .help = "number of refusals that this entry stands for; the first of the same kind has an entry of its own" },
+	{ "previous", SH_STRING, .help = "hash of the previous entry" },
+	{ "hash", SH_STRING, .help = "SHA-256 of this entry" },
 };
 static const struct shape entry_shape = SHAPE("AuditEntry", entry_fields);
 static const struct shape_field entry_item = { NULL, SH_OBJECT, .sub = &entry_shape };
@@ -37,10 +36,10 @@ static const struct shape_field list_fields[] = {
 	{ "entries", SH_ARRAY, .max = 100, .item = &entry_item },
 	{ "pagination", SH_OBJECT, .sub = &shape_pagination },
 };
-static const struct shape out_audit = SHAPE("AuditList", list_fields);
+static const struct shape out_audit = SHAPE("AuditEntryList", list_fields);
 
 static const struct op ops[] = {
 	{ .name = "audit.list", .role = ROLE_COMMON, .verb = "GET", .path = "/api/v1/audit", .scope = OP_ADMIN, .flags = OP_READ,
-	  .query = &query_audit, .out = &out_audit, .summary = "Who did what, on what, from where, with what outcome" },
+	  .query = &query_audit, .out = &out_audit, .summary = "List audit log entries: actor, operation, object, client address and outcome" },
 };
 const struct op_table contract_common = { ops, ARRAY_LEN(ops) };

@@ -1,6 +1,7 @@
 /*
- * contract: what the roles say to each other. Floor F5; tables only, no code that runs. A role binds handlers to its rows
- * (bus_serve) and finds other roles' rows by name. Shapes that more than one role speaks stand in shapes.c.
+ * contract: the operations that roles offer, and the shapes of their documents. Floor F3: the bus checks calls against these tables. A
+ * role binds handlers to its own rows (bus_serve) and finds rows of other roles by name (op_find). Shapes that several roles share are in
+ * shapes.c.
  */
 #ifndef ROLES_CONTRACT_H
 #define ROLES_CONTRACT_H
@@ -11,25 +12,37 @@
 #define ROLE_XRDP "xrdp-integration"
 #define ROLE_SESSIONS "rdp-session-controller"
 #define ROLE_RESOURCES "rdp-resource-monitor"
-#define ROLE_COMMON "lucid-rdp" /* every process, whatever roles live in it */
+#define ROLE_COMMON "lucid-rdp" /* served by every process, whatever roles it runs */
 #define ROLE_HOST "host" /* the supervisor, over the socket pair */
 
-extern const struct op_table contract_rdp;	/* rdp.c: rdp.* */
-extern const struct op_table contract_xrdp;	/* xrdp.c: xrdp.* */
-extern const struct op_table contract_sessions;	/* sessions.c: sessions.* */
-extern const struct op_table contract_resources; /* resources.c: resources.* */
+/* The operations of each role, one table and one file each: contract_rdp in rdp.c has rdp.*. */
+#define ROLE(name, table) extern const struct op_table contract_##table;
+#include "roles/contract/roles.def"
+#undef ROLE
 extern const struct op_table contract_common; /* common.c: audit.* */
 extern const struct op_table contract_host;	/* host.c: host.*, not on REST */
 
 /* shapes.c */
 extern const struct shape shape_empty;
-extern const struct shape shape_page; /* page, limit, offset, sort: the query of every list */
 extern const struct shape shape_display, shape_desktop, shape_security, shape_channels, shape_limits, shape_recording_mode;
 extern const struct shape shape_pagination;
+/* Query parameters of every list (lucid/listing.h). Each list adds its own `sort`, which depends on the fields that it sorts by. */
+#define LISTING_FIELDS                                                                                                 \
+	{ "page", SH_INT, .min = 1, .max = 1000000, .help = "page number, from 1; cannot be combined with offset" },                \
+		{ "limit", SH_INT, .min = 1, .max = 100, .otherwise = "20", .help = "items per page" },               \
+		{ "offset", SH_INT, .min = 0, .max = 100000000, .help = "number of items to skip; cannot be combined with page", .without = "page" }
 extern const struct shape shape_instance, shape_instance_spec;
 extern const struct shape shape_instance_start; /* a spec with `replace` beside it: the body of POST /instances */
 extern const struct shape shape_connection, shape_desktop_session;
-extern const struct shape shape_session_counts;
+extern const struct shape shape_session_counts, shape_connection_counts;
 extern const struct shape shape_log_file; /* the query of a whole log */
+extern const struct shape_field shape_display_item;
+#define DISPLAYS_TAKEN_FIELD                                                                                           \
+	{ "displays_taken", SH_ARRAY, .max = 64, .item = &shape_display_item,                                          \
+	  .help = "displays that are skipped because a process outside the instance holds their abstract X socket name" }
+extern const struct shape_field shape_log_source;
+#define LOG_SOURCES_FIELD                                                                                              \
+	{ "sources", SH_ARRAY, SH_NULLABLE, .max = 5000, .item = &shape_log_source,                                    \
+	  .help = "the log that each line comes from: sources[n] belongs to lines[n]; null: the host runs a version that does not report it" }
 
 #endif

@@ -1,7 +1,7 @@
 #include "roles/contract/contract.h"
 
-/* What the supervisor does for the agent role, over the socket pair. Everything is in the body; shapes are checked on the
- * supervisor's side. Deadlines leave room for a slow host; the agent's own operations are bounded by their callers'. */
+/* Operations of the supervisor, called by the agent role over the socket pair. All arguments are in the body; the supervisor checks
+ * their shapes. Deadlines allow for a slow host; the agent's own operations are bounded by the deadlines of their callers. */
 
 static const struct shape_field server_ref[] = {
 	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
@@ -10,14 +10,14 @@ static const struct shape in_server = SHAPE(NULL, server_ref);
 
 static const struct shape_field stop[] = {
 	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
-	{ "force", SH_BOOL, .otherwise = "false", .help = "end live desktops; else they are listed and nothing is stopped" },
-	{ "remove", SH_BOOL, .otherwise = "false", .help = "remove generated files and logs too: the server is deleted" },
+	{ "force", SH_BOOL, .otherwise = "false", .help = "end live desktops; false: live desktops are listed and nothing is stopped" },
+	{ "remove", SH_BOOL, .otherwise = "false", .help = "also remove generated files and logs, because the server is deleted" },
 };
 static const struct shape in_stop = SHAPE(NULL, stop);
 
 static const struct shape_field start[] = {
 	{ "spec", SH_OBJECT, SH_REQUIRED, .sub = &shape_instance_spec },
-	{ "replace", SH_BOOL, .otherwise = "false", .help = "it runs: render anew, new listener, keep sesman and desktops" },
+	{ "replace", SH_BOOL, .otherwise = "false", .help = "if it runs: render its files again and replace xrdp; connections, sesman and desktops stay" },
 };
 static const struct shape in_start = SHAPE(NULL, start);
 
@@ -28,8 +28,9 @@ static const struct shape in_config = SHAPE(NULL, config_of);
 
 static const char *const ini_files[] = { "xrdp", "sesman", NULL };
 static const struct shape_field logs[] = {
-	{ "server_id", SH_STRING, .format = "uuid", .help = "absent: the host's own" },
-	{ "source", SH_STRING, .values = ini_files, .help = "of the host's own: xrdp or sesman; absent: both" },
+	{ "server_id", SH_STRING, .format = "uuid", .help = "absent: the host's own xrdp" },
+	{ "source", SH_STRING, .values = ini_files, .help = "log of the host's own xrdp or sesman; absent: both" },
+	{ "deleted", SH_BOOL, .help = "the server was deleted" },
 	{ "lines", SH_INT, .min = 1, .max = 5000, .otherwise = "200" },
 };
 static const struct shape in_logs = SHAPE(NULL, logs);
@@ -58,12 +59,12 @@ static const struct shape_field ports[] = {
 static const struct shape in_ports = SHAPE(NULL, ports);
 
 #define FILE_FIELD { "file", SH_STRING, .values = ini_files, .otherwise = "\"xrdp\"" }
-#define SECTIONS_FIELD { "sections", SH_FREE, .max = 65536, .help = "of the file: keys with values; null takes one away" }
+#define SECTIONS_FIELD { "sections", SH_FREE, .max = 65536, .help = "sections with keys and values; null removes a key or section" }
 #define APPLY_FIELD { "apply", SH_BOOL, .otherwise = "false" }
 static const struct shape_field config_get[] = { FILE_FIELD, { "section", SH_STRING, .min = 1, .max = 64, .format = "name" } };
 static const struct shape in_config_get = SHAPE(NULL, config_get);
 static const struct shape_field config_put[] = { FILE_FIELD, SECTIONS_FIELD, APPLY_FIELD,
-						 { "if_version", SH_INT, .min = 0, .otherwise = "0", .help = "0: any" } };
+						 { "if_version", SH_INT, .min = 0, .otherwise = "0", .help = "required version of the file; 0: any" } };
 static const struct shape in_config_put = SHAPE(NULL, config_put);
 static const struct shape_field config_check[] = { FILE_FIELD, SECTIONS_FIELD };
 static const struct shape in_config_check = SHAPE(NULL, config_check);
@@ -98,23 +99,24 @@ static const struct op ops[] = {
 	HOST("desktops", OP_READ, 5000, &in_server),		  /* → {"desktops":[DesktopSession…]} */
 	HOST("desktop.end", OP_IDEMPOTENT, 10000, &in_end),	  /* → {"ended":DesktopSession,"processes":n,"forced":n} */
 	HOST("stats", OP_READ, 5000, NULL),			  /* → {"host":{…},"instances":[{server_id,…}]} */
-	HOST("instance.stats", OP_READ, 5000, &in_server),	  /* → figures of one */
-	HOST("logs", OP_READ, 10000, &in_logs),			  /* → {"lines":[…]} */
-	HOST("log.file", OP_READ | OP_STREAMS, 10000, &in_log_file), /* → text, in pieces */
-	HOST("profiles", OP_READ, 5000, NULL),			  /* → {"desktops":[{name,installed,default}]} */
-	HOST("service", OP_READ, 5000, NULL),			  /* → the host's own xrdp: service object of api.md */
-	HOST("service.start", OP_IDEMPOTENT, 60000, NULL),	  /* → {action,status,message} */
+	HOST("instance.stats", OP_READ, 5000, &in_server),	  /* → usage of one instance */
+	HOST("logs", OP_READ, 10000, &in_logs),			  /* → {"lines":[…],"sources":[…]} */
+	HOST("log.file", OP_READ | OP_STREAMS, 10000, &in_log_file), /* → text, as a stream */
+	HOST("logs.deleted", OP_READ, 15000, NULL),		  /* → {"logs":[…],"truncated"} */
+	HOST("profiles", OP_READ, 5000, NULL),			  /* → {"desktops":[{name,installed,default}],"default_fault"} */
+	HOST("service", OP_READ, 5000, NULL),			  /* → the host's own xrdp: XrdpServiceState */
+	HOST("service.start", OP_IDEMPOTENT, 60000, NULL),	  /* → {action,status,message,warnings} */
 	HOST("service.stop", OP_IDEMPOTENT, 60000, NULL),	  /* the same */
 	HOST("service.restart", OP_IDEMPOTENT, 60000, NULL),		  /* the same */
 	HOST("service.reload", OP_IDEMPOTENT, 60000, NULL),			  /* the same */
 	HOST("config.get", OP_READ, 5000, &in_config_get),	  /* → {file,version,sections} or {file,version,section,values} */
-	HOST("config.put", OP_IDEMPOTENT, 60000, &in_config_put),		  /* → {file,version,changed,applied,backup,message} */
-	HOST("config.validate", OP_READ, 5000, &in_config_check), /* → {file,version,valid,errors,changed} */
+	HOST("config.put", OP_IDEMPOTENT, 60000, &in_config_put),		  /* → {file,version,changed,applied,backup,message,warnings} */
+	HOST("config.validate", OP_READ, 5000, &in_config_check), /* → {file,version,valid,errors,warnings,changed} */
 	HOST("config.backups", OP_READ, 5000, &in_config_file),	  /* → {"backups":[{name,file,created_at,size_bytes}]} */
 	HOST("certificates", OP_READ, 10000, NULL),		  /* → {"certificates":[…]} */
-	HOST("certificates.make", OP_IDEMPOTENT, 60000, &in_make), /* → config.put's and certificate */
+	HOST("certificates.make", OP_IDEMPOTENT, 60000, &in_make), /* → as config.put, with the certificate */
 	HOST("config.rollback", 0, 60000, &in_rollback),	  /* as config.put */
 	HOST("info", OP_READ, 5000, NULL),			  /* → {boot_id, cores, memory_mb, xrdp_version, isolation, backend …} */
-	HOST("ports.check", OP_READ, 5000, &in_ports),		  /* → {"blocked":[port…]}: a real bind */
+	HOST("ports.check", OP_READ, 5000, &in_ports),		  /* → {"blocked":[port…]}: ports that bind() refuses */
 };
 const struct op_table contract_host = { ops, ARRAY_LEN(ops) };

@@ -2,11 +2,14 @@
 
 #include "roles/contract/contract.h"
 
-const struct op_table *const op_tables[] = { &contract_rdp,       &contract_xrdp,   &contract_sessions,
-					 &contract_resources, &contract_common, &contract_host,
-					 NULL };
+#define ROLE(name, table) &contract_##table,
+const struct op_table *const op_tables[] = {
+#include "roles/contract/roles.def"
+	&contract_common, &contract_host, NULL,
+};
+#undef ROLE
 
-/* A parameter of a path template and the format of its segment (a row of shape_format's table). */
+/* Parameters of path templates, and the format of their segment (one of shape_format's). */
 static const struct {
 	const char *name, *format;
 } params[] = {

@@ -1,6 +1,6 @@
 #include "roles/contract/contract.h"
 
-/* rdp-session-controller: sessions. As yet the desktops that live, as the agents of the hosts see them. */
+/* rdp-session-controller: sessions. So far these are the live desktops that the agents of the hosts report. */
 
 #define BASE "/api/v1/sessions"
 
@@ -9,10 +9,8 @@ static const char *const sorts[] = { "started_at", "-started_at", "username", "-
 				     "-server_id", "node",	  "-node",    "status",	   "-status", "display", "-display",
 				     NULL };
 static const struct shape_field list_query[] = {
-	{ "page", SH_INT, .min = 1, .max = 1000000, .help = "page, from 1; not together with offset" },
-	{ "limit", SH_INT, .min = 1, .max = 100, .otherwise = "20", .help = "items on a page" },
-	{ "offset", SH_INT, .min = 0, .max = 100000000, .help = "items to pass over; not together with page" },
-	{ "sort", SH_STRING, .values = sorts, .otherwise = "\"-started_at\"", .help = "'-' turns it round" },
+	LISTING_FIELDS,
+	{ "sort", SH_STRING, .values = sorts, .otherwise = "\"-started_at\"", .help = "prefix with '-' for descending order" },
 	{ "status", SH_STRING, .values = statuses },
 	{ "user_id", SH_STRING, .min = 1, .max = 128, .format = "user" },
 	{ "server_id", SH_STRING, .format = "uuid" },
@@ -20,13 +18,13 @@ static const struct shape_field list_query[] = {
 };
 static const struct shape query_list = SHAPE(NULL, list_query);
 static const struct shape_field session[] = {
-	{ "user_id", SH_STRING, SH_NULLABLE, .help = "whose it is: the account's user by RDP_USER_MAP, else the server's owner" },
+	{ "user_id", SH_STRING, SH_NULLABLE, .help = "owner: the user that RDP_USER_MAP maps to the account, else the owner of the server" },
 	{ "server_id", SH_STRING },
-	{ "node", SH_STRING, .help = "the host it runs on" },
+	{ "node", SH_STRING, .help = "host it runs on" },
 	{ "username", SH_STRING, .help = "Linux account" },
-	{ "client_address", SH_STRING, SH_NULLABLE, .help = "null: no client shows it" },
+	{ "client_address", SH_STRING, SH_NULLABLE, .help = "null: no client is connected" },
 	{ "display", SH_INT },
-	{ "status", SH_STRING, .values = statuses, .help = "orphaned: its sesman is another by now; it cannot be reached" },
+	{ "status", SH_STRING, .values = statuses, .help = "orphaned: the sesman that started it is gone, so no client can reconnect" },
 	{ "started_at", SH_STRING },
 };
 static const struct shape shape_session = SHAPE("Session", session);
@@ -34,13 +32,13 @@ static const struct shape_field session_item = { NULL, SH_OBJECT, .sub = &shape_
 static const struct shape_field node_item = { NULL, SH_STRING };
 static const struct shape_field list_fields[] = {
 	{ "sessions", SH_ARRAY, .max = 100, .item = &session_item },
-	{ "unreachable", SH_ARRAY, .max = 1000, .item = &node_item, .help = "hosts that did not answer: theirs are missing" },
+	{ "unreachable", SH_ARRAY, .max = 1000, .item = &node_item, .help = "hosts that did not respond; their sessions are missing" },
 	{ "pagination", SH_OBJECT, .sub = &shape_pagination },
 };
 static const struct shape out_list = SHAPE("SessionList", list_fields);
 
 static const struct op ops[] = {
 	{ .name = "sessions.list", .role = ROLE_SESSIONS, .verb = "GET", .path = BASE, .scope = OP_USER, .flags = OP_READ,
-	  .query = &query_list, .out = &out_list, .summary = "Desktops that live, over all servers of all hosts" },
+	  .query = &query_list, .out = &out_list, .summary = "List live desktops on all servers and hosts" },
 };
 const struct op_table contract_sessions = { ops, ARRAY_LEN(ops) };

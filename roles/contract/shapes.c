@@ -1,16 +1,8 @@
 #include "roles/contract/contract.h"
 
-/* Bounds are the specification's (api.md); what the host itself bounds (cores, memory) its handler checks again. */
+/* Bounds are those of the API specification (api.md). Handlers also check the bounds that depend on the host: cores, memory. */
 
 const struct shape shape_empty = { .name = NULL };
-
-static const struct shape_field page[] = {
-	{ "page", SH_INT, .min = 1, .max = 1000000, .help = "page, from 1; not together with offset" },
-	{ "limit", SH_INT, .min = 1, .max = 100, .otherwise = "20", .help = "items on a page" },
-	{ "offset", SH_INT, .min = 0, .max = 100000000, .help = "items to pass over; not together with page" },
-	{ "sort", SH_STRING, .min = 1, .max = 64, .help = "field to sort by; '-' in front turns it round" },
-};
-const struct shape shape_page = SHAPE(NULL, page);
 
 static const struct shape_field pagination[] = {
 	{ "page", SH_INT }, { "limit", SH_INT }, { "offset", SH_INT }, { "total", SH_INT },
@@ -19,33 +11,34 @@ static const struct shape_field pagination[] = {
 const struct shape shape_pagination = SHAPE("Pagination", pagination);
 
 static const struct shape_field display[] = {
-	{ "width", SH_INT, .min = 320, .max = 8192, .otherwise = "1920", .help = "pixels" },
-	{ "height", SH_INT, .min = 200, .max = 8192, .otherwise = "1080", .help = "pixels" },
-	{ "color_depth", SH_INT, .min = 8, .max = 32, .otherwise = "24", .help = "8, 15, 16, 24 or 32 bits" },
+	{ "width", SH_INT, .min = 320, .max = 8192, .otherwise = "1920", .help = "width of a desktop in pixels" },
+	{ "height", SH_INT, .min = 200, .max = 8192, .otherwise = "1080", .help = "height of a desktop in pixels" },
+	{ "color_depth", SH_INT, .min = 8, .max = 32, .otherwise = "24", .help = "bits per pixel: 8, 15, 16, 24 or 32" },
 };
 const struct shape shape_display = SHAPE("Display", display);
 
 static const char *const session_kinds[] = { "xorg", "xvnc", NULL };
 static const struct shape_field desktop[] = {
 	{ "session", SH_STRING, .values = session_kinds, .otherwise = "\"xorg\"", .help = "X server of the desktops" },
-	{ "profile", SH_STRING, .min = 1, .max = 32, .format = "id", .help = "a configured window manager; see GET /api/v1/xrdp/desktops" },
-	{ "max_sessions", SH_INT, .min = 1, .max = 50, .otherwise = "10", .help = "desktops at a time, of all accounts together; a further login is refused. An account that logs in again (same depth of colour) takes its desktop over, from the first client with xorg, beside it with xvnc" },
-	{ "idle_timeout", SH_INT, .min = 0, .max = 31536000, .otherwise = "0", .help = "seconds without input, after which the client is disconnected; the desktop stays as the next two say; 0: never" },
-	{ "disconnected_timeout", SH_INT, .min = 0, .max = 31536000, .otherwise = "0", .help = "seconds without a client, after which a desktop is ended; counted anew when the agent restarts; 0: never" },
-	{ "kill_disconnected", SH_BOOL, .otherwise = "false", .help = "end a desktop 3 s after its client went" },
+	{ "profile", SH_STRING, .min = 1, .max = 32, .format = "id", .help = "a configured window manager; GET /api/v1/xrdp/desktops lists them" },
+	{ "max_sessions", SH_INT, .min = 1, .max = 50, .otherwise = "10", .help = "maximum number of desktops at a time, over all accounts; a further login is refused. An account that logs in again with the same color depth gets its existing desktop: with xorg the previous client is disconnected, with xvnc it stays connected" },
+	{ "idle_timeout", SH_INT, .min = 0, .max = 31536000, .otherwise = "0", .help = "seconds without input after which the client is disconnected; the next two fields decide how long the desktop stays; 0: never" },
+	{ "disconnected_timeout", SH_INT, .min = 0, .max = 31536000, .otherwise = "0", .help = "seconds without a client after which a desktop is ended; counting starts again when the agent restarts; 0: never" },
+	{ "kill_disconnected", SH_BOOL, .otherwise = "false", .help = "end a desktop 3 s after its client disconnects" },
 };
 const struct shape shape_desktop = SHAPE("Desktop", desktop);
 
 static const char *const layers[] = { "negotiate", "tls", "rdp", NULL };
 static const char *const tls_versions[] = { "1.2", "1.3", NULL };
 static const char *const crypt_levels[] = { "none", "low", "medium", "high", "fips", NULL };
-static const struct shape_field account_item = { NULL, SH_STRING, .min = 1, .max = 32, .format = "account" };
+static const struct shape_field account_item = { NULL, SH_STRING, .min = 1, .max = 256, .format = "account" };
+static const struct shape_field group_item = { NULL, SH_STRING, .min = 1, .max = 256, .format = "group" };
 static const struct shape_field security[] = {
 	{ "layer", SH_STRING, .values = layers, .otherwise = "\"negotiate\"", .help = "RDP security layer" },
 	{ "min_tls", SH_STRING, .values = tls_versions, .otherwise = "\"1.2\"", .help = "lowest TLS version" },
-	{ "crypt_level", SH_STRING, .values = crypt_levels, .otherwise = "\"high\"", .help = "of the classic RDP layer" },
-	{ "allowed_users", SH_ARRAY, .max = 100, .item = &account_item, .otherwise = "[]", .help = "Linux accounts; empty: all" },
-	{ "allowed_groups", SH_ARRAY, .max = 100, .item = &account_item, .otherwise = "[]", .help = "Linux groups; empty: all" },
+	{ "crypt_level", SH_STRING, .values = crypt_levels, .otherwise = "\"high\"", .help = "encryption level of the classic RDP security layer" },
+	{ "allowed_users", SH_ARRAY, .max = 100, .item = &account_item, .otherwise = "[]", .help = "Linux accounts that may log in, written as the host knows them (DOMAIN\\name, first.last); both lists empty: all accounts" },
+	{ "allowed_groups", SH_ARRAY, .max = 100, .item = &group_item, .otherwise = "[]", .help = "Linux groups whose members may log in too, written as the host knows them (domain users)" },
 };
 const struct shape shape_security = SHAPE("Security", security);
 
@@ -59,9 +52,9 @@ static const struct shape_field channels[] = {
 const struct shape shape_channels = SHAPE("Channels", channels);
 
 static const struct shape_field limits[] = {
-	{ "cpu_percent", SH_INT, .min = 1, .max = 102400, .help = "100 is one core; at most 100 × the host's cores" },
-	{ "memory_mb", SH_INT, .min = 64, .max = 16777216, .help = "MiB; at most the host's" },
-	{ "tasks", SH_INT, .min = 32, .max = 100000, .help = "processes and threads" },
+	{ "cpu_percent", SH_INT, .min = 1, .max = 102400, .help = "CPU time, in percent of one core; at most 100 × the host's cores" },
+	{ "memory_mb", SH_INT, .min = 64, .max = 16777216, .help = "memory in MiB; at most the host's" },
+	{ "tasks", SH_INT, .min = 32, .max = 100000, .help = "maximum number of processes and threads" },
 };
 const struct shape shape_limits = SHAPE("Limits", limits);
 
@@ -72,13 +65,13 @@ static const struct shape_field recording_mode[] = {
 };
 const struct shape shape_recording_mode = SHAPE("RecordingMode", recording_mode);
 
-/* --- instances: what the server-manager hands to the agent, and what it gets back */
+/* --- instances: requests of rdp-server-manager to the agent, and the responses */
 
-/* Everything an instance is rendered from. The agent takes nothing else from a server's definition. */
+/* The fields that an instance's files are rendered from. The agent uses nothing else of a server's definition. */
 #define INSTANCE_SPEC_FIELDS                                                                                           \
 	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },                                                     \
-	{ "name", SH_STRING, SH_REQUIRED, .min = 1, .max = 64, .format = "name" },                                     \
-	{ "user_id", SH_STRING, .min = 1, .max = 128, .format = "user" },                                              \
+	{ "name", SH_STRING, SH_REQUIRED, .min = 1, .max = 64, .format = "stored" },                                   \
+	{ "user_id", SH_STRING, .min = 1, .max = 128, .format = "stored" },                                            \
 	{ "port", SH_INT, SH_REQUIRED, .min = 1024, .max = 65535 },                                                    \
 	{ "display", SH_OBJECT, .sub = &shape_display },                                                               \
 	{ "desktop", SH_OBJECT, .sub = &shape_desktop },                                                               \
@@ -91,7 +84,7 @@ static const struct shape_field instance_spec[] = { INSTANCE_SPEC_FIELDS };
 const struct shape shape_instance_spec = SHAPE("InstanceSpec", instance_spec);
 static const struct shape_field instance_start[] = {
 	INSTANCE_SPEC_FIELDS
-	{ "replace", SH_BOOL, .otherwise = "false", .help = "it runs: render anew, new listener, keep sesman and desktops" },
+	{ "replace", SH_BOOL, .otherwise = "false", .help = "if it runs: render its files again and replace xrdp; connections, sesman and desktops stay" },
 };
 const struct shape shape_instance_start = SHAPE("InstanceStart", instance_start);
 
@@ -101,7 +94,7 @@ static const struct shape_field pids[] = {
 };
 static const struct shape shape_pids = SHAPE("Pids", pids);
 static const struct shape_field enforced[] = {
-	{ "cpu_percent", SH_BOOL, .help = "the kernel holds the instance to it" },
+	{ "cpu_percent", SH_BOOL, .help = "whether the kernel enforces this limit" },
 	{ "memory_mb", SH_BOOL },
 	{ "tasks", SH_BOOL },
 };
@@ -110,6 +103,17 @@ static const struct shape_field session_counts[] = {
 	{ "active", SH_INT }, { "disconnected", SH_INT }, { "orphaned", SH_INT },
 };
 const struct shape shape_session_counts = SHAPE("SessionCounts", session_counts);
+static const struct shape_field connection_counts[] = {
+	{ "current", SH_INT },
+	{ "without_user", SH_INT, .help = "connections on which nobody has logged in yet" },
+	{ "max", SH_INT, SH_NULLABLE, .help = "limit on open connections (MAX_CONNECTIONS_PER_SERVER); null: no limit" },
+	{ "refused", SH_INT, .help = "connections closed since the agent started to watch the server: over a limit, after LOGIN_TIMEOUT, or from blocked addresses" },
+	{ "exhausted", SH_BOOL, .help = "no further connection is accepted, or one was refused in the last 10 s" },
+};
+const struct shape shape_connection_counts = SHAPE("ConnectionCounts", connection_counts);
+static const char *const daemon_names[] = { "xrdp", "sesman", NULL };
+static const struct shape_field daemon_item = { NULL, SH_STRING, .values = daemon_names };
+const struct shape_field shape_display_item = { NULL, SH_INT };
 static const struct shape_field instance[] = {
 	{ "server_id", SH_STRING },
 	{ "status", SH_STRING, .values = instance_states },
@@ -121,25 +125,29 @@ static const struct shape_field instance[] = {
 	{ "sesman_port", SH_INT },
 	{ "display_offset", SH_INT },
 	{ "started_at", SH_STRING, SH_NULLABLE },
-	{ "since", SH_STRING, SH_NULLABLE, .help = "of the present status" },
+	{ "since", SH_STRING, SH_NULLABLE, .help = "when the present status began" },
 	{ "restarts", SH_INT },
 	{ "limits_enforced", SH_OBJECT, .sub = &shape_enforced },
 	{ "sessions", SH_OBJECT, .sub = &shape_session_counts },
-	{ "certificate_fingerprint", SH_STRING, SH_NULLABLE, .help = "SHA-256, hex" },
-	{ "last_exit", SH_FREE, SH_NULLABLE, .help = "obituary: process, code, signal, time, last lines" },
+	{ "connections", SH_OBJECT, SH_NULLABLE, .sub = &shape_connection_counts },
+	DISPLAYS_TAKEN_FIELD,
+	{ "certificate_fingerprint", SH_STRING, SH_NULLABLE, .help = "SHA-256 of the certificate, in hex" },
+	{ "outdated", SH_ARRAY, .max = 2, .item = &daemon_item,
+	  .help = "daemons that run a version other than the installed one; a restart replaces xrdp, a stop and start replaces both" },
+	{ "last_exit", SH_FREE, SH_NULLABLE, .help = "last process that exited: its name, exit code, signal, time and last log lines" },
 };
 const struct shape shape_instance = SHAPE("Instance", instance);
 
 static const struct shape_field connection[] = {
-	{ "id", SH_STRING, .help = "of the connection, stable while it lives" },
+	{ "id", SH_STRING, .help = "identifies the connection while it is open" },
 	{ "server_id", SH_STRING },
 	{ "client_address", SH_STRING },
 	{ "client_port", SH_INT },
-	{ "username", SH_STRING, SH_NULLABLE, .help = "once logged in" },
-	{ "display", SH_INT, SH_NULLABLE, .help = "once on a desktop" },
+	{ "username", SH_STRING, SH_NULLABLE, .help = "Linux account; null: not logged in yet" },
+	{ "display", SH_INT, SH_NULLABLE, .help = "display of its desktop; null: none yet" },
 	{ "pid", SH_INT },
-	{ "bytes_in", SH_INT, .help = "received from the client" },
-	{ "bytes_out", SH_INT, .help = "acknowledged by the client" },
+	{ "bytes_in", SH_INT, .help = "bytes received from the client" },
+	{ "bytes_out", SH_INT, .help = "bytes that the client has acknowledged" },
 	{ "started_at", SH_STRING },
 };
 const struct shape shape_connection = SHAPE("Connection", connection);
@@ -158,8 +166,11 @@ static const struct shape_field desktop_session[] = {
 	{ "client_address", SH_STRING, SH_NULLABLE },
 	{ "connection_id", SH_STRING, SH_NULLABLE },
 };
-const struct shape shape_desktop_session = SHAPE("DesktopSession", desktop_session);
+const struct shape shape_desktop_session = SHAPE("LiveDesktop", desktop_session);
 
 static const char *const log_files[] = { "xrdp", "sesman", NULL };
 static const struct shape_field log_file[] = { { "source", SH_STRING, .values = log_files, .otherwise = "\"xrdp\"" } };
 const struct shape shape_log_file = SHAPE(NULL, log_file);
+
+static const char *const log_sources[] = { "xrdp", "sesman", "desktops", NULL };
+const struct shape_field shape_log_source = { NULL, SH_STRING, .values = log_sources };

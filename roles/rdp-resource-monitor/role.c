@@ -3,9 +3,9 @@
 #include "roles/contract/contract.h"
 #include "roles/rdp-resource-monitor/monitor.h"
 
-/* The place of figures: what hosts and servers use. Nothing is kept: they are read from the hosts' agents. */
+/* rdp-resource-monitor: current resource usage of hosts and servers. It stores nothing; the data come from the agents of the hosts. */
 
-static int init(const struct role_env *env, void **ret)
+static int monitor_init(const struct role_env *env, void **ret)
 {
 	struct monitor *m = XNEW(struct monitor);
 	m->env = *env;
@@ -17,31 +17,16 @@ static int init(const struct role_env *env, void **ret)
 	return 0;
 }
 
-static void start(void *role)
-{
-}
-
-void monitor_idle(struct monitor *m)
-{
-	if (m->under_way || !m->drained)
-		return;
-	void (*done)(void *) = m->drained;
-	m->drained = NULL;
-	done(m->drained_arg);
-}
-
-static void drain(void *role, void (*done)(void *arg), void *arg)
+static void monitor_drain(void *role, void (*done)(void *arg), void *arg)
 {
 	struct monitor *m = role;
-	m->drained = done;
-	m->drained_arg = arg;
-	monitor_idle(m);
+	under_way_wait(&m->under_way, done, arg);
 }
 
-static void release(void *role)
+static void monitor_release(void *role)
 {
 	struct monitor *m = role;
-	if (!m->under_way) /* else replies may still come, and point to it */
+	if (!m->under_way.n) /* otherwise pending replies still refer to it */
 		free(m);
 }
 
@@ -50,12 +35,13 @@ const struct role role_rdp_resource_monitor = {
 	.name = ROLE_RESOURCES,
 	.service = ROLE_RESOURCES,
 	.base_path = "/api/v1/resources",
-	.port_option = "RDP_RESOURCE_MONITOR_PORT",
-	.url_option = "RDP_RESOURCE_MONITOR_URL",
+	.option = ROLE_OPTIONS("RDP_RESOURCE_MONITOR"),
+	.port = "8093",
 	.alias = "rdp-monitor",
-	.description = "Figures of hosts, servers and sessions, their history, and alerts on them",
-	.init = init,
-	.start = start,
-	.drain = drain,
-	.free = release,
+	.description = "Resource usage of hosts and servers",
+	.host = "monitor",
+	.about_host = "Reports the resource usage of all hosts.",
+	.init = monitor_init,
+	.drain = monitor_drain,
+	.free = monitor_release,
 };

@@ -3,19 +3,19 @@
 #include "lucid/str.h"
 #include "roles/rdp-resource-monitor/monitor.h"
 
-/* GET /usage: every agent is asked for the figures of its host and its instances, and the server-manager for whose they are:
- * for a user by its list of what that user owns, for an admin by each server that was found. */
+/* GET /usage: asks each agent for the usage of its host and instances, and rdp-server-manager for names and owners. For a user that is the
+ * list of the user's servers; for an admin, each server that has an instance. */
 
 #define PAGE 100
-#define PAGES_MAX 100 /* of a user's servers */
+#define PAGES_MAX 100 /* pages of a user's servers */
 
 struct usage {
 	struct monitor *m;
 	struct call *call;
 	struct fanout *f;
-	json_t *nodes, *servers; /* as they are shown, but for names and owners; server by id */
-	json_t *known;		 /* server by id: its definition */
-	enum err refused;	 /* a user's servers are not to be had; message says why */
+	json_t *nodes, *servers; /* as in the response, except for names and owners; servers by id */
+	json_t *known;		 /* server id → definition */
+	enum err refused;	 /* error of listing the user's servers, explained by `message` */
 	char *message;
 	int page;
 };
@@ -76,7 +76,7 @@ static void ask_page(struct usage *w)
 	fanout_ask_as_caller(w->f, w->m->servers, query, got_page);
 }
 
-/* A number of one added to that of all; what is known of none stays unknown. */
+/* Adds one value to its total. A value that is unknown for all servers stays null. */
 static void sum(json_t *total, const json_t *part, const char *key)
 {
 	const json_t *v = json_object_get(part, key);
@@ -95,7 +95,7 @@ static void sum_up(json_t *totals, const json_t *server)
 	doc_set_int(totals, "servers", doc_int(totals, "servers", 0) + 1);
 }
 
-static json_t *answer(struct usage *w)
+static json_t *usage_doc(struct usage *w)
 {
 	bool admin = caller_is_admin(call_caller(w->call));
 	json_t *out = json_object(), *list = json_array(), *server;
@@ -121,21 +121,20 @@ static json_t *answer(struct usage *w)
 	return out;
 }
 
-static void done(void *arg)
+static void usage_done(void *arg)
 {
 	struct usage *w = arg;
 	struct monitor *m = w->m;
 	if (w->message)
-		call_fail(w->call, w->refused, "whose the servers are cannot be told: %s", w->message);
+		call_fail(w->call, w->refused, "the owners of the servers could not be read: %s", w->message);
 	else
-		call_ok(w->call, answer(w));
+		call_ok(w->call, usage_doc(w));
 	json_decref(w->nodes);
 	json_decref(w->servers);
 	json_decref(w->known);
 	free(w->message);
 	free(w);
-	m->under_way--;
-	monitor_idle(m);
+	under_way_end(&m->under_way);
 }
 
 void op_usage(struct call *c, void *ctx)
@@ -143,8 +142,8 @@ void op_usage(struct call *c, void *ctx)
 	struct monitor *m = ctx;
 	struct usage *w = XNEW(struct usage);
 	*w = (struct usage){ .m = m, .call = c, .nodes = json_array(), .servers = json_object(), .known = json_object() };
-	w->f = fanout_new(m->env.bus, c, done, w);
-	m->under_way++;
+	w->f = fanout_new(m->env.bus, c, usage_done, w);
+	under_way_begin(&m->under_way);
 	fanout_ask_nodes(w->f, m->env.nodes, m->env.node, NULL, m->stats, got_stats);
 	if (!caller_is_admin(call_caller(c)))
 		ask_page(w);

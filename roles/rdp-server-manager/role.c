@@ -1,9 +1,22 @@
 #include "lucid/role.h"
-
 #include "lucid/str.h"
-#include "roles/rdp-server-manager/servers.h"
+#include "roles/rdp-server-manager/manager.h"
+#include "roles/rdp-server-manager/node/leader.h"
+#include "roles/rdp-server-manager/node/nodes_api.h"
+#include "roles/rdp-server-manager/node/reconcile.h"
+#include "roles/rdp-server-manager/node/status_events.h"
+#include "roles/rdp-server-manager/port/claims_sweep.h"
+#include "roles/rdp-server-manager/port/ports_api.h"
+#include "roles/rdp-server-manager/connect/connection.h"
+#include "roles/rdp-server-manager/server/create.h"
+#include "roles/rdp-server-manager/server/kind.h"
+#include "roles/rdp-server-manager/server/list.h"
+#include "roles/rdp-server-manager/server/read.h"
+#include "roles/rdp-server-manager/server/start.h"
+#include "roles/rdp-server-manager/server/stop.h"
+#include "roles/rdp-server-manager/server/update.h"
 
-/* rdp-server-manager: what it offers and how it begins and ends. */
+/* rdp-server-manager: its operations, settings, start and end. */
 
 static const struct {
 	const char *op;
@@ -32,22 +45,14 @@ static const struct {
 
 static void make_metrics(struct manager *m)
 {
-	struct metric_family *total = metric_family("rdp_servers_total", METRIC_GAUGE, "status", "Servers by status");
-	for (int i = 0; i < SERVER_STATUS_COUNT; i++)
-		m->metrics.total[i] = metric_with(total, server_status_to_string((enum server_status)i));
-	m->metrics.created = metric_series(metric_family("rdp_servers_created_total", METRIC_COUNTER, NULL, "Servers created"), NULL);
-	m->metrics.deleted = metric_series(metric_family("rdp_servers_deleted_total", METRIC_COUNTER, NULL, "Servers deleted"), NULL);
-	m->metrics.ports = metric_series(metric_family("rdp_ports_in_use", METRIC_GAUGE, NULL, "Ports of the range held by a claim"), NULL);
+	m->metrics.created = metric_series(metric_family("rdp_servers_created_total", METRIC_COUNTER, NULL, "Servers created by this manager."), NULL);
+	m->metrics.deleted = metric_series(metric_family("rdp_servers_deleted_total", METRIC_COUNTER, NULL, "Servers deleted by this manager."), NULL);
+	m->metrics.ports = metric_series(metric_family("rdp_ports_in_use", METRIC_GAUGE, NULL, "RDP ports allocated to servers or reserved for them, on all nodes."), NULL);
 }
 
-static void load(void *arg)
+static void look_due(void *arg)
 {
-	manager_load(arg);
-}
-
-static void look(void *arg)
-{
-	manager_look(arg);
+	reconcile_all(arg);
 }
 
 static int init(const struct role_env *env, void **ret)
@@ -60,30 +65,22 @@ static int init(const struct role_env *env, void **ret)
 		.config = op_find("xrdp.instances.config"), .logs = op_find("xrdp.instances.logs"),
 		.log_file = op_find("xrdp.instances.log_file"),
 		.desktops = op_find("xrdp.instances.desktops"), .ports = op_find("xrdp.ports.check"),
-		.profiles = op_find("xrdp.desktops"),
+		.profiles = op_find("xrdp.desktops"), .account = op_find("xrdp.accounts.check"),
 	};
-	m->servers = map_new(SERVERS_MAX);
-	m->owners = map_new(SERVERS_MAX);
-	m->places = map_new(PLACES_MAX);
 	m->strays = map_new(STRAYS_MAX);
 	m->one_host = !nodes_shared(env->nodes);
-	if (m->one_host)
-		place_of(m, env->node);
-	m->renew_ms = RENEW_MS;
-	m->busy_ms = BUSY_MS;
-	m->scan_ms = SCAN_MS;
 	m->max_live = config_int(env->config, "MAX_CONCURRENT_SERVERS");
 	m->max_per_user = config_int(env->config, "MAX_SERVERS_PER_USER");
 	m->host = config_str(env->config, "NODE_PUBLIC_HOST");
 	if (!*m->host)
 		m->host = env->node;
-	list_init(&m->parked);
 	make_metrics(m);
-	m->load_timer = loop_timer_new(env->loop, load, m);
-	m->look_timer = loop_timer_new(env->loop, look, m);
-	m->events = bus_subscribe(env->bus, "xrdp.instance.*", manager_event, m);
-	m->gaps = bus_subscribe(env->bus, BUS_GAP, manager_gap, m);
-	manager_tell_begin(m);
+	m->objects = objects_new(&(struct objects_env){ .kind = &server_kind, .loop = env->loop, .bus = env->bus, .store = env->store,
+							.leases = env->leases, .alone = m->one_host, .home = env->node, .ctx = m });
+	m->look_timer = loop_timer_new(env->loop, look_due, m);
+	m->events = bus_subscribe(env->bus, "xrdp.instance.*", reconcile_event, m);
+	m->gaps = bus_subscribe(env->bus, BUS_GAP, reconcile_gap, m);
+	node_status_begin(m);
 	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
 		bus_serve(env->bus, op_find(handlers[i].op), handlers[i].handler, m);
 	*ret = m;
@@ -93,8 +90,7 @@ static int init(const struct role_env *env, void **ret)
 static void start(void *role)
 {
 	struct manager *m = role;
-	manager_load(m);
-	shared_begin(m);
+	objects_start(m->objects);
 }
 
 static int reload(void *role, const struct config *next, bool apply, UNUSED char *why, UNUSED size_t size)
@@ -107,32 +103,11 @@ static int reload(void *role, const struct config *next, bool apply, UNUSED char
 	return 0;
 }
 
-/* What is under way has had its time. It is looked at again at the next start. */
-static void drain_over(void *arg)
-{
-	struct manager *m = arg;
-	void (*done)(void *) = m->drained;
-	m->drained = NULL;
-	if (done)
-		done(m->drained_arg);
-}
-
 static void drain(void *role, void (*done)(void *arg), void *arg)
 {
 	struct manager *m = role;
-	m->draining = true;
-	m->drained = done;
-	m->drained_arg = arg;
-	m->drain_timer = loop_timer_new(m->env.loop, drain_over, m);
-	loop_timer_set(m->drain_timer, DRAIN_MS);
-	manager_lead_end(m); /* another manager takes over at once */
-	manager_unpark(m); /* they are told that the program stops */
-	manager_idle(m);
-}
-
-static void free_server(void *s)
-{
-	server_free(s);
+	node_leader_end(m); /* so that another manager takes over at once */
+	objects_drain(m->objects, done, arg);
 }
 
 static void free_role(void *role)
@@ -140,30 +115,39 @@ static void free_role(void *role)
 	struct manager *m = role;
 	bus_unsubscribe(m->events);
 	bus_unsubscribe(m->gaps);
-	manager_tell_end(m);
-	shared_end(m);
-	manager_lead_end(m);
-	loop_timer_free(m->drain_timer);
-	loop_timer_free(m->load_timer);
+	node_status_end(m);
+	node_leader_end(m);
 	loop_timer_free(m->look_timer);
-	if (m->under_way || m->loading || m->looking || m->sweeping)
-		return; /* answers may still come while the store closes: what they point to stays until the end */
-	map_free(m->servers, free_server);
-	map_free(m->owners, free);
-	map_free(m->places, place_free);
+	if (!objects_free(m->objects))
+		return; /* responses may still arrive while the store closes; the memory they refer to must stay valid until then */
 	map_free(m->strays, free);
 	json_decref(m->profiles);
 	free(m);
 }
+
+static const struct option settings[] = {
+	{ .name = "MAX_CONCURRENT_SERVERS", .type = OPT_INT, .flags = OPT_LIVE, .min = 1, .max = 1000, .unit = "servers", .otherwise = "50",
+	  .help = "Maximum number of servers that are not stopped.", .after = "PORT_RANGE_END" },
+	{ .name = "MAX_SERVERS_PER_USER", .type = OPT_INT, .flags = OPT_LIVE, .min = 1, .max = 100000, .unit = "servers", .otherwise = "10",
+	  .help = "Maximum number of server definitions of one user." },
+	{ .name = "MAX_CPU_USAGE", .type = OPT_INT, .flags = OPT_LIVE, .min = 1, .max = 100, .unit = "%", .otherwise = "80",
+	  .help = "CPU usage of a node above which no server that starts at once is placed on it; 100: never refuse.", .after = "LOGIN_TIMEOUT" },
+	{ .name = "MAX_MEMORY_USAGE", .type = OPT_INT, .flags = OPT_LIVE, .min = 1, .max = 100, .unit = "%", .otherwise = "80",
+	  .help = "Memory usage of a node above which no server that starts at once is placed on it; 100: never refuse." },
+};
 
 extern const struct role role_rdp_server_manager;
 const struct role role_rdp_server_manager = {
 	.name = ROLE_SERVERS,
 	.service = ROLE_SERVERS,
 	.base_path = "/api/v1/rdp",
-	.port_option = "RDP_SERVER_MANAGER_PORT",
-	.url_option = "RDP_SERVER_MANAGER_URL",
+	.option = ROLE_OPTIONS("RDP_SERVER_MANAGER"),
+	.port = "8090",
+	.settings = settings,
+	.n_settings = ARRAY_LEN(settings),
 	.description = "RDP servers: definitions, lifecycle, ports, quotas",
+	.host = "manager",
+	.about_host = "Manages the definitions of servers, their lifecycle, ports and hosts. Several may run side by side.",
 	.init = init,
 	.start = start,
 	.drain = drain,

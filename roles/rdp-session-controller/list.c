@@ -1,31 +1,33 @@
 #include "lucid/account.h"
 #include "lucid/fanout.h"
+#include "lucid/listing.h"
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/sessions.h"
 
-/* GET /sessions: every agent is asked for its instances, and those that have desktops for these. Whose a desktop is says
- * RDP_USER_MAP; of an account that is nobody's, the owner of its server, whom the server-manager knows. */
-struct listing {
+/* GET /sessions: asks each agent for its instances, and for the desktops of each instance that has some. RDP_USER_MAP maps the account of a
+ * desktop to its owner. If no user has the account, the desktop belongs to the owner of its server, whom rdp-server-manager knows. */
+struct listed {
 	struct controller *s;
 	struct call *call;
+	struct listing_page page;
 	struct fanout *f;
 	json_t *found;	/* sessions */
-	json_t *owners; /* server → its owner, or null while that is asked */
+	json_t *owners; /* ids of servers whose owner has been requested */
 };
 
 static void got_owner(const char *node, const char *server_id, const struct reply *r, void *arg)
 {
-	struct listing *w = arg;
+	struct listed *w = arg;
 	json_t *session;
 	size_t i;
 	if (r->err)
-		return; /* deleted meanwhile, or the manager is away: nobody's, which admins alone see */
+		return; /* the server was deleted, or the manager is unreachable: no owner, so only admins see the session */
 	json_array_foreach(w->found, i, session)
 		if (json_is_null(json_object_get(session, "user_id")) && str_eq(doc_str(session, "server_id", ""), server_id))
 			json_object_set(session, "user_id", json_object_get(r->doc, "user_id"));
 }
 
-static void ask_owner(struct listing *w, const char *server_id)
+static void ask_owner(struct listed *w, const char *server_id)
 {
 	if (json_object_get(w->owners, server_id))
 		return;
@@ -33,7 +35,7 @@ static void ask_owner(struct listing *w, const char *server_id)
 	fanout_ask(w->f, w->s->server, NULL, server_id, NULL, got_owner);
 }
 
-static void add(struct listing *w, const char *node, const json_t *desktop)
+static void add_session(struct listed *w, const char *node, const json_t *desktop)
 {
 	static const char *const same[] = { "server_id", "username", "client_address", "display", "status", "started_at" };
 	char user[CALLER_NAME_MAX + 1];
@@ -50,7 +52,7 @@ static void add(struct listing *w, const char *node, const json_t *desktop)
 
 static void got_desktops(const char *node, const char *server_id, const struct reply *r, void *arg)
 {
-	struct listing *w = arg;
+	struct listed *w = arg;
 	json_t *desktop;
 	size_t i;
 	if (r->err && r->err != ERR_INSTANCE_NOT_FOUND)
@@ -58,7 +60,7 @@ static void got_desktops(const char *node, const char *server_id, const struct r
 	if (r->err)
 		return;
 	json_array_foreach(json_object_get(r->doc, "desktops"), i, desktop)
-		add(w, node, desktop);
+		add_session(w, node, desktop);
 }
 
 static bool has_desktops(const json_t *instance)
@@ -69,7 +71,7 @@ static bool has_desktops(const json_t *instance)
 
 static void got_instances(const char *node, const char *param, const struct reply *r, void *arg)
 {
-	struct listing *w = arg;
+	struct listed *w = arg;
 	const char *only = doc_str(call_query(w->call), "server_id", NULL);
 	json_t *instance;
 	size_t i;
@@ -85,10 +87,10 @@ static void got_instances(const char *node, const char *param, const struct repl
 	}
 }
 
-/* Of one server, its own host alone is asked; who does not know the server's host asks all. */
+/* For one server only its own host is asked; if that is unknown, all hosts are. */
 static void got_server(const char *node, const char *server_id, const struct reply *r, void *arg)
 {
-	struct listing *w = arg;
+	struct listed *w = arg;
 	const struct role_env *env = &w->s->env;
 	const char *host = doc_str(r->doc, "node", ""), *only = doc_str(call_query(w->call), "node", NULL);
 	if (r->err == ERR_SERVER_NOT_FOUND)
@@ -99,76 +101,31 @@ static void got_server(const char *node, const char *server_id, const struct rep
 		fanout_ask(w->f, w->s->desktops, host, server_id, NULL, got_desktops);
 }
 
-static bool shown(const struct listing *w, const json_t *session)
+static const struct listing_filter filters[] = { { "status" }, { "user_id" }, { "server_id" }, { "node" } };
+static const char *const ties[] = { "node", "server_id", "display", NULL };
+static const struct listing sessions = { filters, ARRAY_LEN(filters), "-started_at", ties };
+
+/* A caller sees its own sessions, an admin all. */
+static bool may_see(const json_t *session, void *caller)
 {
-	static const char *const filters[] = { "status", "user_id", "server_id", "node" };
-	const struct caller *who = call_caller(w->call);
-	for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
-		const char *wanted = doc_str(call_query(w->call), filters[i], NULL);
-		if (wanted && !str_eq(doc_str(session, filters[i], ""), wanted))
-			return false;
-	}
+	const struct caller *who = caller;
 	return caller_is_admin(who) || str_eq(doc_str(session, "user_id", ""), who->sub);
 }
 
-static const char *sort_by; /* of the sort under way: qsort takes no argument, and there is one thread */
-
-static int in_order(const char *key, const json_t *a, const json_t *b)
+static void sessions_done(void *arg)
 {
-	const json_t *x = json_object_get(a, key), *y = json_object_get(b, key);
-	if (json_is_integer(x) && json_is_integer(y))
-		return json_integer_value(x) < json_integer_value(y) ? -1 : json_integer_value(x) > json_integer_value(y);
-	return strcmp(doc_str(a, key, ""), doc_str(b, key, ""));
-}
-
-static int compare(const void *pa, const void *pb)
-{
-	const json_t *a = *(json_t *const *)pa, *b = *(json_t *const *)pb;
-	bool down = *sort_by == '-';
-	int rc = in_order(sort_by + down, a, b);
-	if (rc)
-		return down ? -rc : rc;
-	return in_order("node", a, b) ?: in_order("server_id", a, b) ?: in_order("display", a, b);
-}
-
-/* The page asked for of what may be seen. */
-static json_t *page(const struct listing *w, size_t limit, size_t offset, size_t *ret_total)
-{
-	json_t *session, **all = xcalloc(json_array_size(w->found) + 1, sizeof *all), *out = json_array();
-	size_t i, n = 0;
-	json_array_foreach(w->found, i, session)
-		if (shown(w, session))
-			all[n++] = session;
-	sort_by = doc_str(call_query(w->call), "sort", "-started_at");
-	qsort(all, n, sizeof *all, compare);
-	for (i = offset; i < n && i - offset < limit; i++)
-		json_array_append(out, all[i]);
-	free(all);
-	*ret_total = n;
-	return out;
-}
-
-static void done(void *arg)
-{
-	struct listing *w = arg;
+	struct listed *w = arg;
 	struct controller *s = w->s;
-	const json_t *q = call_query(w->call);
-	size_t total, limit = (size_t)doc_int(q, "limit", 20);
-	size_t offset = (size_t)doc_int(q, "offset", (doc_int(q, "page", 1) - 1) * (int64_t)limit);
-	json_t *sessions = page(w, limit, offset, &total), *out = json_object();
-	doc_set(out, "sessions", sessions);
+	size_t total;
+	json_t *out = json_object();
+	doc_set(out, "sessions", listing_pick(&sessions, call_query(w->call), &w->page, w->found, may_see, (void *)call_caller(w->call), &total));
 	doc_set(out, "unreachable", fanout_missed(w->f));
-	doc_set(out, "pagination",
-		json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "page", (json_int_t)(offset / limit + 1), "limit",
-			  (json_int_t)limit, "offset", (json_int_t)offset, "total", (json_int_t)total, "pages",
-			  (json_int_t)((total + limit - 1) / limit), "has_next", offset + limit < total, "has_previous",
-			  offset > 0));
+	doc_set(out, "pagination", listing_pagination(&w->page, (int64_t)total));
 	call_ok(w->call, out);
 	json_decref(w->found);
 	json_decref(w->owners);
 	free(w);
-	s->under_way--;
-	controller_idle(s);
+	under_way_end(&s->under_way);
 }
 
 void op_sessions(struct call *c, void *ctx)
@@ -176,16 +133,10 @@ void op_sessions(struct call *c, void *ctx)
 	struct controller *s = ctx;
 	const json_t *q = call_query(c);
 	const char *server = doc_str(q, "server_id", NULL), *node = doc_str(q, "node", NULL);
-	if (json_object_get(q, "page") && json_object_get(q, "offset")) {
-		call_fail_details(c, ERR_INVALID,
-				  json_pack("[{s:s, s:s}]", "field", "offset", "message", "not together with page; give one of the two"),
-				  NULL);
-		return;
-	}
-	struct listing *w = XNEW(struct listing);
-	*w = (struct listing){ .s = s, .call = c, .found = json_array(), .owners = json_object() };
-	w->f = fanout_new(s->env.bus, c, done, w);
-	s->under_way++;
+	struct listed *w = XNEW(struct listed);
+	*w = (struct listed){ .s = s, .call = c, .page = listing_page(q), .found = json_array(), .owners = json_object() };
+	w->f = fanout_new(s->env.bus, c, sessions_done, w);
+	under_way_begin(&s->under_way);
 	if (server)
 		fanout_ask(w->f, s->server, NULL, server, NULL, got_server);
 	else

@@ -3,9 +3,9 @@
 #include "roles/contract/contract.h"
 #include "roles/rdp-session-controller/sessions.h"
 
-/* The place of sessions: who is on which desktop. Nothing is kept: what lives is read from the hosts' agents. */
+/* rdp-session-controller: lists the live desktops. It stores nothing; the data come from the agents of the hosts. */
 
-static int init(const struct role_env *env, void **ret)
+static int controller_init(const struct role_env *env, void **ret)
 {
 	struct controller *s = XNEW(struct controller);
 	s->env = *env;
@@ -17,45 +17,46 @@ static int init(const struct role_env *env, void **ret)
 	return 0;
 }
 
-static void start(void *role)
-{
-}
-
-void controller_idle(struct controller *s)
-{
-	if (s->under_way || !s->drained)
-		return;
-	void (*done)(void *) = s->drained;
-	s->drained = NULL;
-	done(s->drained_arg);
-}
-
-static void drain(void *role, void (*done)(void *arg), void *arg)
+static void controller_drain(void *role, void (*done)(void *arg), void *arg)
 {
 	struct controller *s = role;
-	s->drained = done;
-	s->drained_arg = arg;
-	controller_idle(s);
+	under_way_wait(&s->under_way, done, arg);
 }
 
-static void release(void *role)
+static void controller_release(void *role)
 {
 	struct controller *s = role;
-	if (!s->under_way) /* else replies may still come, and point to it */
+	if (!s->under_way.n) /* otherwise pending replies still refer to it */
 		free(s);
 }
+
+/* Defined already, so that a configuration with them is refused with a message that names the missing part. */
+static const char part[] = "the session API";
+static const struct option settings[] = {
+	{ .name = "MAX_CONCURRENT_SESSIONS", .type = OPT_INT, .flags = OPT_NOT_BUILT, .min = 1, .max = 100000, .unit = "sessions", .otherwise = "100",
+	  .help = "Maximum number of sessions.", .part = part, .after = "LOGIN_TIMEOUT" },
+	{ .name = "MAX_SESSIONS_PER_USER", .type = OPT_INT, .flags = OPT_NOT_BUILT, .min = 1, .max = 100000, .unit = "sessions", .otherwise = "10",
+	  .help = "Maximum number of sessions of one user.", .part = part },
+	{ .name = "SESSION_TIMEOUT", .type = OPT_INT, .flags = OPT_NOT_BUILT, .min = 60, .max = 31536000, .unit = "s", .otherwise = "3600",
+	  .help = "Time after which an unused session ends.", .part = part },
+	{ .name = "SESSION_HISTORY_DAYS", .type = OPT_INT, .flags = OPT_NOT_BUILT, .min = 1, .max = 3650, .unit = "days", .otherwise = "90",
+	  .help = "How long ended sessions are kept.", .part = part, .after = "METRICS_PUBLIC" },
+};
 
 extern const struct role role_rdp_session_controller;
 const struct role role_rdp_session_controller = {
 	.name = ROLE_SESSIONS,
 	.service = ROLE_SESSIONS,
 	.base_path = "/api/v1/sessions",
-	.port_option = "RDP_SESSION_CONTROLLER_PORT",
-	.url_option = "RDP_SESSION_CONTROLLER_URL",
+	.option = ROLE_OPTIONS("RDP_SESSION_CONTROLLER"),
+	.port = "8092",
+	.settings = settings,
+	.n_settings = ARRAY_LEN(settings),
 	.alias = "rdp-controller",
-	.description = "Sessions: who is on which desktop, their limits and how they end",
-	.init = init,
-	.start = start,
-	.drain = drain,
-	.free = release,
+	.description = "Sessions: live desktops on all servers and hosts",
+	.host = "controller",
+	.about_host = "Lists the live desktops of all hosts.",
+	.init = controller_init,
+	.drain = controller_drain,
+	.free = controller_release,
 };

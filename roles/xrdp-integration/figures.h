@@ -1,6 +1,6 @@
 /*
- * figures: what the agent counts of its instances, out of their events. Floor F6, loop thread only, never blocks. Not for
- * usage of processor and memory (host.stats).
+ * figures: metrics of the agent, counted from the events of its instances. Floor F6, loop thread only, never blocks. Not for: CPU and memory
+ * usage (host.stats).
  */
 #ifndef XRDP_INTEGRATION_FIGURES_H
 #define XRDP_INTEGRATION_FIGURES_H

@@ -3,14 +3,14 @@
 #include "lucid/str.h"
 #include "roles/xrdp-integration/lines.h"
 
-/* --- documents for the host: path parameters, the query, the body, or a part of them */
+/* --- documents for the host, made from path parameters, query and body */
 
 static json_t *make_nothing(struct call *c)
 {
 	return json_object();
 }
 
-/* A number in the path is a number in the document. What is too long for one is no display of ours. */
+/* Numeric path parameters become numbers in the document. A number outside 1 to 65535 cannot be a display, so the call is answered. */
 static bool add_param(struct call *c, json_t *doc, const char *name)
 {
 	const char *value = call_param(c, name);
@@ -20,7 +20,7 @@ static bool add_param(struct call *c, json_t *doc, const char *name)
 		return true;
 	}
 	if (!str_int(value, 1, 65535, &number)) {
-		call_fail(c, ERR_INSTANCE_NOT_FOUND, "there is no %s %s; it is a number from 1 to 65535", name, value);
+		call_fail(c, ERR_INSTANCE_NOT_FOUND, "no %s %s exists; it must be a number from 1 to 65535", name, value);
 		return false;
 	}
 	doc_set_int(doc, name, number);
@@ -59,7 +59,7 @@ static json_t *make_spec(struct call *c)
 	return json_pack("{s:O}", "spec", call_body(c));
 }
 
-/* The definition with `replace` beside it: two things for the host. */
+/* The body is the definition with `replace` in it; the host takes them apart. */
 static json_t *make_start(struct call *c)
 {
 	json_t *spec = json_copy(call_body(c));
@@ -89,7 +89,7 @@ static json_t *make_query_and_body(struct call *c)
 	const char *file = doc_str(doc, "file", NULL), *other = doc_str(call_body(c), "file", NULL);
 	if (file && other && !str_eq(file, other)) {
 		json_decref(doc);
-		call_fail_details(c, ERR_INVALID, json_pack("[{s:s, s:s}]", "field", "file", "message", "the query names another file"),
+		call_fail_details(c, ERR_INVALID, json_pack("[{s:s, s:s}]", "field", "file", "message", "must name the same file as the query parameter `file`"),
 				  NULL);
 		return NULL;
 	}
@@ -98,7 +98,7 @@ static json_t *make_query_and_body(struct call *c)
 	return doc;
 }
 
-/* The version wanted may come in the head or, with what GET gave, in the body. */
+/* The expected version comes from If-Match or, if a document from GET was sent back, from the body. */
 static json_t *make_put(struct call *c)
 {
 	json_t *doc = make_query_and_body(c);
@@ -129,6 +129,8 @@ const struct forward forwards[] = {
 	{ "xrdp.instances.stats", "host.instance.stats", make_params },
 	{ "xrdp.stats", "host.stats", make_nothing },
 	{ "xrdp.logs", "host.logs", lines_ask, lines_answer },
+	{ "xrdp.logs.deleted", "host.logs.deleted", make_nothing },
+	{ "xrdp.logs.deleted.get", "host.logs", lines_ask_deleted, lines_answer },
 	{ "xrdp.desktops", "host.profiles", make_nothing },
 	{ "xrdp.service", "host.service", make_nothing },
 	{ "xrdp.service.status", "host.service", make_nothing },
@@ -149,15 +151,15 @@ const struct forward forwards[] = {
 };
 const size_t forwards_n = ARRAY_LEN(forwards);
 
-/* --- a call on its way */
+/* --- forwarding a call */
 
-/* What a row needs when it is called: made once at forward_serve, kept for the life of the process's bus. */
+/* The context of a bound row: created by forward_serve, kept as long as the bus. */
 struct route {
 	const struct forward *row;
 	const struct op *host;
 	struct bus *bus;
 	const struct nodes *nodes;
-	bool of_node; /* of instances, which belong to this node: not for an agent that is refused its name */
+	bool of_node; /* about instances: refused if the name of this node belongs to another host */
 };
 struct under_way {
 	struct call *call;
@@ -181,8 +183,8 @@ static void answered(const struct reply *r, void *arg)
 		call_ok(w->call, json_incref(r->doc));
 }
 
-/* The caller's going away is not passed on: what the host has begun (a start, an end) it finishes anyway, and its answer
- * comes within the deadline that goes along. */
+/* A cancelled call is not cancelled on the host: it completes a start or an end in any case, and responds within the deadline that is passed
+ * on. */
 static void forward(struct call *c, void *ctx)
 {
 	const struct route *route = ctx;

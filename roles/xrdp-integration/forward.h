@@ -1,6 +1,6 @@
 /*
- * forward: which host.* row answers an xrdp.* row, and how the one document is made of the other. Floor F6, loop thread
- * only, never blocks. The host agent has no state of its own: what is true of a host, its supervisor knows.
+ * forward: maps each xrdp.* operation to a host.* operation, and converts the documents. Floor F6, loop thread only, never blocks. The agent
+ * keeps no state of its own; the supervisor has the state of the host.
  */
 #ifndef XRDP_INTEGRATION_FORWARD_H
 #define XRDP_INTEGRATION_FORWARD_H
@@ -8,9 +8,9 @@
 #include "lucid/bus.h"
 #include "lucid/nodes.h"
 
-/* Makes the host row's document; NULL: answered already (with a fault). */
+/* Returns the input of the host operation; NULL: the call was answered with an error. */
 typedef json_t *(*forward_make)(struct call *c);
-/* Makes the answer out of the host's, a new document; NULL in the row: passed on as it is. */
+/* Returns the response as a new document, made from that of the host. NULL in the row: it is passed on unchanged. */
 typedef json_t *(*forward_answer)(struct call *c, json_t *doc);
 struct forward {
 	const char *op, *host;
@@ -20,8 +20,8 @@ struct forward {
 extern const struct forward forwards[];
 extern const size_t forwards_n;
 
-/* Bind every row of the table on this bus. What is returned goes along with each call; free it after the bus has no calls
- * under way any more. */
+/* Serves every row of the table on this bus. The result is the context of these handlers; free it when the bus has no more calls in
+ * progress. */
 struct route;
 struct route *forward_serve(struct bus *b, const struct nodes *n);
 

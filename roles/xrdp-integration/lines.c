@@ -6,10 +6,10 @@
 #include "lucid/id.h"
 #include "lucid/str.h"
 
-#define LINES_MAX 5000 /* host.logs gives no more */
+#define LINES_MAX 5000 /* maximum of host.logs */
 
 static const struct {
-	const char *mark; /* in xrdp's log */
+	const char *mark; /* as in xrdp's log */
 	int level;
 } marks[] = {
 	{ "[TRACE]", 0 }, { "[DEBUG]", 0 }, { "[INFO ]", 1 }, { "[INFO]", 1 }, { "[WARN ]", 2 }, { "[WARN]", 2 },
@@ -37,7 +37,7 @@ static int level_from_name(const char *name)
 	return 0;
 }
 
-/* "2026-11-21T10:00:00Z" as xrdp writes times, "[20261121-10:00:00]": the host's own time, and this process is on it. */
+/* Converts an RFC 3339 time to the stamp of xrdp's log, "[20261121-10:00:00]", in local time: this process runs on the same host. */
 static bool stamp_of(const char *since, char dst[20])
 {
 	int64_t ms = 0;
@@ -48,38 +48,34 @@ static bool stamp_of(const char *since, char dst[20])
 	return localtime_r(&s, &tm) && strftime(dst, 20, "[%Y%m%d-%H:%M:%S", &tm) == 18;
 }
 
-json_t *lines_since(const json_t *lines, const char *since)
-{
+/* Selects lines of a log. A line without a time or a level is treated like the line before it. */
+struct pick {
 	char from[20];
-	bool all = !stamp_of(since, from), in = all;
-	json_t *kept = json_array(), *line;
-	size_t i;
-	json_array_foreach(lines, i, line)
-	{
-		const char *s = json_string_value(line) ? json_string_value(line) : "";
-		if (!all && s[0] == '[' && strlen(s) > 18 && s[18] == ']')
-			in = strncmp(s, from, 18) >= 0;
-		if (in)
-			json_array_append(kept, line);
-	}
-	return kept;
+	bool all, in; /* no time filter; the last time seen matches the filter */
+	int level, last;
+};
+
+static void pick_init(struct pick *p, const char *from, const char *level)
+{
+	p->all = p->in = !stamp_of(from, p->from);
+	p->level = level_from_name(level);
+	p->last = 3;
 }
 
-json_t *lines_pick(const json_t *lines, const char *level, size_t most)
+static bool pick_takes(struct pick *p, const char *line)
 {
-	int wanted = level_from_name(level), last = 3;
-	json_t *kept = json_array(), *line;
-	size_t i;
-	json_array_foreach(lines, i, line)
-	{
-		int found = lines_level(json_string_value(line) ? json_string_value(line) : "");
-		last = found < 0 ? last : found;
-		if (last >= wanted)
-			json_array_append(kept, line);
-	}
-	while (json_array_size(kept) > most)
-		json_array_remove(kept, 0);
-	return kept;
+	if (!p->all && line[0] == '[' && strlen(line) > 18 && line[18] == ']')
+		p->in = strncmp(line, p->from, 18) >= 0;
+	if (!p->in)
+		return false;
+	int found = lines_level(line);
+	p->last = found < 0 ? p->last : found;
+	return p->last >= p->level;
+}
+
+static const char *from_of(const json_t *query)
+{
+	return doc_str(query, "from", doc_str(query, "since", NULL));
 }
 
 json_t *lines_ask(struct call *c)
@@ -91,24 +87,50 @@ json_t *lines_ask(struct call *c)
 	if (!id_is_uuid(source) && !str_eq(source, "xrdp") && !str_eq(source, "sesman")) {
 		json_decref(doc);
 		call_fail_details(c, ERR_INVALID,
-				  json_pack("[{s:s, s:s}]", "field", "source", "message", "a server_id, or xrdp or sesman for the host's own"),
+				  json_pack("[{s:s, s:s}]", "field", "source", "message", "must be a server_id, or xrdp or sesman for the host's own"),
 				  NULL);
+		return NULL;
+	}
+	if (doc_get(query, "from") && doc_get(query, "since")) {
+		json_decref(doc);
+		call_fail_details(c, ERR_INVALID,
+				  json_pack("[{s:s, s:s}]", "field", "since", "message", "cannot be combined with `from`, which replaces it"), NULL);
 		return NULL;
 	}
 	if (id_is_uuid(source))
 		doc_set_str(doc, "server_id", source);
 	else
 		doc_set_str(doc, "source", source);
-	/* lines of a level can be rare: pick them from all there are */
-	doc_set_int(doc, "lines", doc_get(query, "level") || doc_get(query, "since") ? LINES_MAX : doc_int(query, "lines", 200));
+	/* matching lines can be rare, so select from as many as the host returns */
+	doc_set_int(doc, "lines", doc_get(query, "level") || from_of(query) ? LINES_MAX : doc_int(query, "lines", 200));
+	return doc;
+}
+
+json_t *lines_ask_deleted(struct call *c)
+{
+	json_t *doc = lines_ask(c);
+	if (doc)
+		doc_set_bool(doc, "deleted", true);
 	return doc;
 }
 
 json_t *lines_answer(struct call *c, json_t *doc)
 {
-	json_t *query = call_query(c);
-	_cleanup_(doc_unrefp) json_t *late = lines_since(json_object_get(doc, "lines"), doc_str(query, "since", NULL));
-	return json_pack("{s:o}", "lines",
-			 lines_pick(late, doc_str(query, "level", NULL),
-				    (size_t)doc_int(query, "lines", 200)));
+	json_t *query = call_query(c), *lines = json_object_get(doc, "lines"), *sources = json_object_get(doc, "sources"), *line;
+	json_t *out = json_object(), *out_lines = json_array(), *out_sources = json_is_array(sources) ? json_array() : NULL;
+	_cleanup_(xfreep) size_t *kept = xcalloc(json_array_size(lines) + 1, sizeof *kept);
+	size_t most = (size_t)doc_int(query, "lines", 200), n = 0, i;
+	struct pick p;
+	pick_init(&p, from_of(query), doc_str(query, "level", NULL));
+	json_array_foreach(lines, i, line)
+		if (pick_takes(&p, json_string_value(line) ? json_string_value(line) : ""))
+			kept[n++] = i;
+	for (i = n > most ? n - most : 0; i < n; i++) {
+		json_array_append(out_lines, json_array_get(lines, kept[i]));
+		if (out_sources)
+			json_array_append(out_sources, json_array_get(sources, kept[i]));
+	}
+	doc_set(out, "lines", out_lines);
+	doc_set(out, "sources", out_sources);
+	return out;
 }

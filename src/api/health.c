@@ -1,22 +1,25 @@
-#include "api/core.h"
+#include "api/health.h"
 
 #include <stdio.h>
 
+#include "api/answer/error.h"
+#include "api/answer/reply.h"
+#include "api/request.h"
 #include "lucid/clock.h"
+#include "lucid/str.h"
 #include "sys/watchdog.h"
 
-/* Readiness: one round of all checks at a time, side by side; who asks meanwhile waits for the same round, who asks within
- * a second of its end gets its result. A check that does not answer in time is unhealthy, and is not asked again before it
- * has answered. */
+/* Readiness: one round of all checks at a time, in parallel. Requests that arrive meanwhile wait for the same round; those within a
+ * second of its end get its result. A check that times out is unhealthy, and is not started again before it has answered. */
 #define ROUND_MS 5000
 #define SHARED_MS 1000
 #define CHECKS 16
 #define WAITERS 256
 
 struct check {
-	struct health *health; /* NULL: gone, and the token frees itself */
+	struct health *health; /* NULL: freed; on_checked frees the check */
 	const char *name;
-	bool essential, asked, answered; /* asked: an answer is owed; answered: in this round */
+	bool essential, asked, answered; /* asked: it has not answered yet; answered: in this round */
 	api_check check;
 	void *arg;
 	int64_t asked_us;
@@ -27,7 +30,7 @@ struct check {
 
 struct health {
 	struct check *checks[CHECKS];
-	size_t n, open; /* open: answers that the round waits for */
+	size_t n, open; /* open: checks that the round waits for */
 	bool running, starting;
 	struct loop_timer *bound;
 	const struct config *config;
@@ -87,7 +90,7 @@ void health_free(struct health *h)
 void health_add(struct health *h, const char *name, bool essential, api_check check, void *arg)
 {
 	if (h->n == CHECKS)
-		abort(); /* a table in the program, not something from outside */
+		abort(); /* the number of checks is fixed in the program */
 	struct check *c = h->checks[h->n++] = XNEW(struct check);
 	c->health = h;
 	c->name = name;
@@ -145,7 +148,7 @@ static void end_round(struct health *h)
 	size_t n = h->nwaiters;
 	h->nwaiters = 0;
 	for (size_t i = 0; i < n; i++)
-		reply_blob(h->waiters[i], h->status, "application/json", h->page);
+		reply_blob(h->waiters[i], h->status, REPLY_JSON, h->page);
 }
 
 static void on_checked(void *token, enum api_health state, const char *message)
@@ -159,9 +162,13 @@ static void on_checked(void *token, enum api_health state, const char *message)
 	}
 	c->state = state;
 	c->took_us = clock_mono_us() - c->asked_us;
-	snprintf(c->message, sizeof c->message, "%s", message ? message : "");
+	/* readiness is public, so its messages must not contain paths; the log has them */
+	struct strbuf told = { 0 };
+	strbuf_without_paths(&told, message ? message : "");
+	snprintf(c->message, sizeof c->message, "%s", told.s ? told.s : "");
+	strbuf_done(&told);
 	if (c->answered || !h->running)
-		return; /* late, for a round that is over */
+		return; /* late: its round has ended */
 	c->answered = true;
 	if (--h->open == 0 && !h->starting)
 		end_round(h);
@@ -191,7 +198,7 @@ void health_ready_page(struct request *q)
 {
 	struct health *h = q->api->health;
 	if (!h->running && h->page && clock_mono_ms() < h->until_ms) {
-		reply_blob(q, h->status, "application/json", h->page);
+		reply_blob(q, h->status, REPLY_JSON, h->page);
 		return;
 	}
 	if (h->nwaiters == WAITERS) {
@@ -203,13 +210,13 @@ void health_ready_page(struct request *q)
 		begin_round(h);
 }
 
-/* --- what touches nothing */
+/* --- pages without checks */
 
 static void reply_doc(struct request *q, int status, json_t *consume)
 {
 	struct blob *b = doc_blob(consume);
 	json_decref(consume);
-	reply_blob(q, status, "application/json", b);
+	reply_blob(q, status, REPLY_JSON, b);
 	blob_unref(b);
 }
 
@@ -226,7 +233,7 @@ void health_page(struct request *q)
 	reply_doc(q, 200, doc);
 }
 
-/* The loop answers, so it is not stuck now; but who waited for that is told why, as is who asks before it is in time again. */
+/* The loop runs, since it handles this request. 503: it stalled while the request waited, and has not caught up yet. */
 void health_live_page(struct request *q)
 {
 	json_t *doc = json_object();

@@ -1,26 +1,27 @@
-#include "api/core.h"
+#include "api/metrics_page.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "lucid/metrics.h"
+#include "api/access.h"
+#include "api/answer/reply.h"
+#include "api/request.h"
+#include "lucid/str.h"
 #include "sys/log.h"
-
-/* /metrics: the page of the registry, with the figures of this process taken when it is asked for. */
 
 struct gauges {
 	struct metric *connections, *accepted, *refused, *capped, *lag, *lag_worst, *log_dropped;
 	struct metric *cpu, *resident, *virtual, *fds, *max_fds, *threads, *start;
 };
 
-static struct metric *one(const char *name, enum metric_type type, const char *help)
+static struct metric *own_metric(const char *name, enum metric_type type, const char *help)
 {
 	return metric_series(metric_family(name, type, NULL, help), NULL);
 }
 
-/* When this process was started, in seconds since 1970: boot time and field 22 of its stat. */
+/* The start time of this process in seconds since 1970: boot time plus field 22 of its stat. */
 static double process_start(void)
 {
 	char line[1024];
@@ -48,24 +49,24 @@ static double process_start(void)
 struct gauges *gauges_new(void)
 {
 	struct gauges *g = XNEW(struct gauges);
-	g->connections = one("rdp_http_connections", METRIC_GAUGE, "Open client connections.");
-	g->accepted = one("rdp_http_connections_accepted_total", METRIC_COUNTER, "Client connections accepted.");
-	g->refused = one("rdp_http_refused_total", METRIC_COUNTER, "Requests refused before they were parsed.");
-	g->capped = one("rdp_http_connections_refused_total", METRIC_COUNTER, "Connections refused over the cap.");
-	g->lag = one("rdp_loop_lag_seconds", METRIC_GAUGE, "How late the loop was at its last beat.");
+	g->connections = own_metric("rdp_http_connections", METRIC_GAUGE, "Open HTTP connections of clients.");
+	g->accepted = own_metric("rdp_http_connections_accepted_total", METRIC_COUNTER, "HTTP connections accepted.");
+	g->refused = own_metric("rdp_http_refused_total", METRIC_COUNTER, "HTTP requests refused before routing: malformed, too large or not complete in time.");
+	g->capped = own_metric("rdp_http_connections_refused_total", METRIC_COUNTER, "HTTP connections refused: MAX_CONNECTIONS or MAX_CONNECTIONS_PER_ADDRESS reached, or no free file descriptor.");
+	g->lag = own_metric("rdp_loop_lag_seconds", METRIC_GAUGE, "Delay of the event loop at its latest measurement, in seconds; measured every 500 ms.");
 	g->lag_worst =
-	    one("rdp_loop_lag_worst_seconds", METRIC_GAUGE, "How late it was at worst since the last scrape.");
-	g->log_dropped = one("rdp_log_lines_dropped_total", METRIC_COUNTER, "Log lines that found no room or a full disk.");
-	g->cpu = one("process_cpu_seconds_total", METRIC_COUNTER, "User and system CPU time spent.");
-	g->resident = one("process_resident_memory_bytes", METRIC_GAUGE, "Resident memory.");
-	g->virtual = one("process_virtual_memory_bytes", METRIC_GAUGE, "Virtual memory.");
-	g->fds = one("process_open_fds", METRIC_GAUGE, "Open file descriptors.");
-	g->max_fds = one("process_max_fds", METRIC_GAUGE, "Limit of open file descriptors.");
-	g->threads = one("process_threads", METRIC_GAUGE, "Threads.");
-	g->start = one("process_start_time_seconds", METRIC_GAUGE, "Start, in seconds since 1970.");
+	    own_metric("rdp_loop_lag_worst_seconds", METRIC_GAUGE, "Greatest delay of the event loop since the previous scrape, in seconds.");
+	g->log_dropped = own_metric("rdp_log_lines_dropped_total", METRIC_COUNTER, "Log lines dropped because the buffer or the disk was full.");
+	g->cpu = own_metric("process_cpu_seconds_total", METRIC_COUNTER, "User and system CPU time of this process, in seconds.");
+	g->resident = own_metric("process_resident_memory_bytes", METRIC_GAUGE, "Resident memory of this process, in bytes.");
+	g->virtual = own_metric("process_virtual_memory_bytes", METRIC_GAUGE, "Virtual memory of this process, in bytes.");
+	g->fds = own_metric("process_open_fds", METRIC_GAUGE, "Open file descriptors of this process.");
+	g->max_fds = own_metric("process_max_fds", METRIC_GAUGE, "Maximum number of open file descriptors of this process.");
+	g->threads = own_metric("process_threads", METRIC_GAUGE, "Threads of this process.");
+	g->start = own_metric("process_start_time_seconds", METRIC_GAUGE, "Start time of this process, in seconds since 1970-01-01 UTC.");
 	metric_set(g->start, process_start());
 	metric_set(
-	    metric_with(metric_family("build_info", METRIC_GAUGE, "version,compiler", "Of this program; always 1."),
+	    metric_with(metric_family("build_info", METRIC_GAUGE, "version,compiler", "Always 1; the labels give the version and compiler of this program."),
 			LUCID_VERSION, __VERSION__),
 	    1);
 	return g;
@@ -111,7 +112,7 @@ static void take_process(struct gauges *g)
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
 		metric_set(g->max_fds, (double)limit.rlim_cur);
 	size_t fds = count_entries("/proc/self/fd");
-	metric_set(g->fds, fds ? (double)(fds - 1) : 0); /* without the one that counted them */
+	metric_set(g->fds, fds ? (double)(fds - 1) : 0); /* without the descriptor of this directory */
 	metric_set(g->threads, (double)count_entries("/proc/self/task"));
 	take_memory(g);
 }
@@ -133,7 +134,7 @@ static void take_server(struct api *a)
 
 void metrics_page_page(struct request *q)
 {
-	if (q->listener->role && !q->api->metrics_public && access_check(q, OP_ADMIN, RATE_EXEMPT) < 0)
+	if (q->listener->role && !q->api->metrics_public && access_check(q, OP_ADMIN, RATE_EXEMPT, false) < 0)
 		return;
 	const char *accept = http_req_header(q->http, "Accept", NULL);
 	bool open = accept && strstr(accept, "application/openmetrics-text");

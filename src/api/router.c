@@ -4,22 +4,14 @@
 
 /* --- paths */
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static const char *decode_byte(const char *s, char *ret)
 {
-	int hi = hex_digit(s[0]), lo = hi < 0 ? -1 : hex_digit(s[1]);
-	if (lo < 0)
-		return "the path has a '%' that two hex digits do not follow";
-	*ret = (char)(hi << 4 | lo);
+	int c = str_percent(s);
+	if (c < 0)
+		return "the path has a '%' not followed by two hex digits";
+	*ret = (char)c;
 	if (!*ret || *ret == '/')
-		return "the path must not hold an encoded slash or NUL";
+		return "the path must not contain an encoded slash or NUL";
 	return NULL;
 }
 
@@ -28,11 +20,11 @@ static const char *segment_fault(const char *s, size_t len, bool decoded)
 	if (!len)
 		return "the path has an empty segment";
 	if (s[0] == '.' && (len == 1 || (len == 2 && s[1] == '.')))
-		return "the path must not hold the segments '.' and '..'";
+		return "the path must not contain the segments '.' and '..'";
 	if (!decoded)
 		return NULL;
 	if (str_has_control(s, false))
-		return "the path must not hold control characters";
+		return "the path must not contain control characters";
 	return str_utf8(s, len, NULL) ? NULL : "the path is not UTF-8";
 }
 
@@ -41,7 +33,7 @@ const char *path_split(struct path *p, const char *raw)
 	char *out = p->room, *end = p->room + sizeof p->room - 1;
 	p->n = 0;
 	if (*raw != '/')
-		return "the path must begin with a slash";
+		return "the path must start with a slash";
 	while (raw[1]) {
 		char *start = out;
 		bool decoded = false;
@@ -51,7 +43,7 @@ const char *path_split(struct path *p, const char *raw)
 				return "the path is too long";
 			*out = *raw;
 			if (*raw == '%') {
-				why = decode_byte(raw + 1, out);
+				why = decode_byte(raw, out);
 				decoded = true;
 				if (why)
 					return why;
@@ -78,7 +70,7 @@ const char *path_split(struct path *p, const char *raw)
 	return NULL;
 }
 
-/* --- the tree: one node a segment, children in a list with the parameter (if any) last */
+/* --- the tree: one node for each segment; a parameter is the last of the children */
 
 struct node {
 	struct node *next, *child;
@@ -122,7 +114,7 @@ static bool is_param(const struct node *n)
 static struct node *child_of(struct node *parent, const char *name, size_t len, bool make)
 {
 	struct node **at = &parent->child;
-	if (name[0] == '{') { /* whatever it is called */
+	if (name[0] == '{') { /* the name of a parameter is irrelevant */
 		name = "{";
 		len = 1;
 	}
@@ -169,21 +161,21 @@ struct endpoint *router_template(const struct router *r, const char *template)
 	return n ? n->endpoint : NULL;
 }
 
-static struct endpoint *find(const struct node *n, const struct path *p, size_t depth, const char **params)
+static struct endpoint *node_find(const struct node *n, const struct path *p, size_t depth, const char **params)
 {
 	if (depth == p->n)
 		return n->endpoint;
 	for (const struct node *c = n->child; c; c = c->next) {
 		if (is_param(c)) {
 			params[0] = p->segment[depth];
-			struct endpoint *e = find(c, p, depth + 1, params + 1);
+			struct endpoint *e = node_find(c, p, depth + 1, params + 1);
 			if (!e)
 				params[0] = NULL;
 			return e;
 		}
 		if (c->len != p->len[depth] || memcmp(c->name, p->segment[depth], c->len) != 0)
 			continue;
-		struct endpoint *e = find(c, p, depth + 1, params);
+		struct endpoint *e = node_find(c, p, depth + 1, params);
 		if (e)
 			return e;
 	}
@@ -195,5 +187,5 @@ struct endpoint *router_find(const struct router *r, const struct path *p, const
 	for (size_t i = 0; i < OP_MAX_PARAMS; i++)
 		ret_params[i] = NULL;
 	/* a template has at most OP_MAX_PARAMS parameters, so the tree never writes past the array */
-	return p->n == PATH_DEEP ? NULL : find(&r->root, p, 0, ret_params);
+	return p->n == PATH_DEEP ? NULL : node_find(&r->root, p, 0, ret_params);
 }

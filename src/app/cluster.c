@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "cluster/leases.h"
+#include "lease/leases.h"
 #include "cluster/presence.h"
 #include "lucid/id.h"
 #include "lucid/str.h"
@@ -11,8 +11,8 @@
 struct cluster {
 	struct leases *leases;
 	struct nodes *nodes;
-	struct presence *presence; /* NULL: this host's agent registers itself elsewhere */
-	bool near;		   /* its URL is of use on this host alone */
+	struct presence *presence; /* NULL: the agent of this host registers itself, in another process */
+	bool near;		   /* the agent's URL works on this host only */
 };
 
 static bool has_role(const struct role *const *roles, const char *name)
@@ -30,7 +30,8 @@ static bool is_loopback(const char *address)
 	return str_starts(address, "127.") || str_eq(address, "::1") || str_eq(address, "localhost");
 }
 
-/* The address that reaches farthest: one that others can use as it is, else this host's name where all are listened on. */
+/* The listening address by which other hosts can reach the agent: this host's name if it listens on all addresses, otherwise an address that
+ * is not loopback. Only if there is none, a loopback address, with *ret_near set. NULL: it listens on Unix sockets only. */
 static const char *reach(const struct config *c, bool *ret_near)
 {
 	const char *loopback = NULL;
@@ -49,7 +50,8 @@ static const char *reach(const struct config *c, bool *ret_near)
 	return loopback;
 }
 
-/* NODE_URL, or what this process listens on; to be freed. "": nobody else can ask this agent, or nobody else is there. */
+/* The URL of the agent: NODE_URL, or what this process listens on; the caller frees. "": no other process can call this agent, or none
+ * needs to (the store is not shared). */
 static char *agent_url(const struct config *c, bool shared, bool *ret_near)
 {
 	const char *given = config_str(c, "NODE_URL"), *host;
@@ -67,14 +69,14 @@ static char *agent_url(const struct config *c, bool shared, bool *ret_near)
 	return xstrdup("");
 }
 
-/* --- making it */
+/* --- creation */
 
 static struct transport *route(void *arg, const char *node, const char *url)
 {
 	return peers_node(arg, node, url);
 }
 
-static void forget(void *arg, const char *node)
+static void forget_node(void *arg, const char *node)
 {
 	peers_forget_node(arg, node);
 }
@@ -106,9 +108,9 @@ struct cluster *cluster_new(struct loop *l, struct bus *b, struct store *s, cons
 	bool shared = *config_str(c, "MONGODB_URL"), agent = has_role(roles, ROLE_XRDP), manager = has_role(roles, ROLE_SERVERS);
 	k->leases = make_leases(l, s, node, shared);
 	struct nodes_env env = { .loop = l, .bus = b, .store = s, .node = node, .shared = shared, .agent_here = agent,
-				 .ways = { route, forget, p } };
+				 .ways = { route, forget_node, p } };
 	k->nodes = nodes_new(&env);
-	/* an agent that lives elsewhere and does not share this store cannot register here: it is done for it */
+	/* without a shared store, an agent in another process cannot register itself here, so the manager's process registers it */
 	if (agent || (manager && !shared))
 		k->presence = make_presence(k, l, b, s, c, shared);
 	return k;
@@ -151,8 +153,8 @@ static void check_node(void *arg, api_check_done done, void *token)
 	if (!presence_healthy(k->presence, &why))
 		done(token, API_UNHEALTHY, why);
 	else if (k->near && nodes > 1)
-		done(token, API_UNHEALTHY, "other hosts cannot reach this agent, which listens on this host alone; set BIND_ADDRESS, "
-		     "or NODE_URL where something else passes requests on to it");
+		done(token, API_UNHEALTHY, "other hosts cannot reach this agent: it listens on loopback addresses only; set BIND_ADDRESS, "
+		     "or NODE_URL if a proxy forwards requests to it");
 	else
 		done(token, API_HEALTHY, "");
 }

@@ -1,6 +1,6 @@
 /*
- * cluster: from settings to what src/cluster needs: whether the store is shared, who this process is there, what its agent's URL is.
- * Floor F7, loop thread only.
+ * cluster: sets up src/cluster from the settings: whether the store is shared, the name of this node, the URL of its agent. Floor F7, loop
+ * thread only.
  */
 #ifndef APP_CLUSTER_H
 #define APP_CLUSTER_H
@@ -12,12 +12,12 @@ struct cluster *cluster_new(struct loop *l, struct bus *b, struct store *s, cons
 			    const struct role *const *roles);
 struct nodes *cluster_nodes(struct cluster *k);
 struct leases *cluster_leases(struct cluster *k);
-/* The store is up; before the roles start. */
+/* After the store was opened, before the roles start. */
 void cluster_begin(struct cluster *k);
-/* The program leaves. */
+/* When the program stops. */
 void cluster_leave(struct cluster *k);
 void cluster_add_checks(struct cluster *k, struct api *a);
-/* After the store was closed, before the peers go. Takes NULL. */
+/* After the store was closed, before the peers are freed. Takes NULL. */
 void cluster_free(struct cluster *k);
 
 #endif

@@ -15,11 +15,11 @@ static bool in_container(void)
 	for (size_t i = 0; i < ARRAY_LEN(marks); i++)
 		if (access(marks[i], F_OK) == 0)
 			return true;
-	return getenv("container") != NULL; /* as systemd, podman and LXC set it */
+	return getenv("container") != NULL; /* set by systemd, podman and LXC */
 }
 
-/* Who sees hardware or a bridge has the host's network; what a container is given is one end of a pair. */
-static bool sees_the_host(void)
+/* Hardware interfaces and bridges exist in the host's network namespace only; a container's own network has virtual interfaces. */
+static bool has_host_network(void)
 {
 	static const char *const signs[] = { "device", "bridge" };
 	bool found = false;
@@ -37,5 +37,5 @@ static bool sees_the_host(void)
 
 bool container_has_own_network(void)
 {
-	return in_container() && !sees_the_host();
+	return in_container() && !has_host_network();
 }

@@ -1,10 +1,10 @@
-/* container: whether this is one, and whose network it has. Floor F7; reads /sys and a few files of the root. */
+/* container: whether this process runs in a container with its own network. Floor F7; reads /sys and a few files below / and /run. */
 #ifndef APP_CONTAINER_H
 #define APP_CONTAINER_H
 
 #include <stdbool.h>
 
-/* In a container that has a network of its own, so that localhost there is the container itself. */
+/* Whether localhost is the container itself, and not the host. */
 bool container_has_own_network(void);
 
 #endif

@@ -6,27 +6,58 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/doctor/port_holders.h"
 #include "app/roles.h"
 #include "app/server.h"
+#include "app/tls_ready.h"
 #include "lucid/clock.h"
 #include "lucid/str.h"
 #include "net/listen.h"
 #include "supervisor/supervisor.h"
 #include "sys/log.h"
+#include "sys/log_file.h"
 #include "sys/notify.h"
 #include "sys/privileges.h"
 
-#define PREDECESSOR_MS 5000 /* how long ports of a daemon that is just leaving are waited for */
+#define PREDECESSOR_MS 5000 /* how long the start waits for ports that a previous daemon has not released yet */
 
-/* --- directories and log: what root trusts stays root's, the server gets its own parts */
+/* --- directories and log: root owns what it trusts, and the server owns only its own directories */
 
 static bool make_dir(const struct config *c, const char *option, const char *below, mode_t mode, const struct run_user *owner)
 {
 	_cleanup_(xfreep) char *path = xasprintf("%s%s%s", config_str(c, option), *below ? "/" : "", below);
 	if (privileges_make_dir(path, mode, owner) == 0)
 		return true;
-	log_error("daemon", "%s: cannot make the directory %s: %s; give a directory that can be written", option, path, strerror(errno));
+	log_error("daemon", "%s: cannot create the directory %s: %s; name a writable directory", option, path, strerror(errno));
 	return false;
+}
+
+/* Hands the directories that the server writes over to RUN_USER, for example after root copied them or RUN_USER was changed; and DATA_DIR/xrdp to
+ * root, two levels deep: below the files of each server are files of users. */
+static bool take_over(const struct config *c, const struct run_user *u)
+{
+	const struct run_user self = { geteuid(), getegid() }, root = { 0, 0 };
+	const struct run_user *server = self.uid == 0 ? u : &self;
+	const struct {
+		const char *option, *below;
+		const struct run_user *owner;
+		unsigned depth;
+	} trees[] = {
+		{ "DATA_DIR", "store", server, 8 },
+		{ "DATA_DIR", "sessions", server, 8 },
+		{ "LOG_DIR", "server", server, 8 },
+		{ "DATA_DIR", "xrdp", self.uid == 0 ? &root : &self, 2 },
+	};
+	char why[1024];
+	bool ok = true;
+	for (size_t i = 0; i < ARRAY_LEN(trees); i++) {
+		_cleanup_(xfreep) char *path = xasprintf("%s/%s", config_str(c, trees[i].option), trees[i].below);
+		if (privileges_hand_over(path, trees[i].owner, trees[i].depth, why, sizeof why))
+			continue;
+		log_error("daemon", "%s: %s", trees[i].option, why);
+		ok = false;
+	}
+	return ok;
 }
 
 static bool make_dirs(const struct config *c, const struct run_user *u)
@@ -47,43 +78,71 @@ static bool make_dirs(const struct config *c, const struct run_user *u)
 	return true;
 }
 
+/* The log file and its owner, for rotation. */
+static struct log_place {
+	const char *path;
+	struct run_user user;
+} log_place;
+
+static int make_log(void *arg)
+{
+	const struct log_place *p = arg;
+	int fd = log_file_rotate(p->path, &p->user);
+	return MAX(fd, -1);
+}
+
 static int open_log(const char *path, const struct run_user *u)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
+	int fd = log_file_open(path, u);
 	if (fd < 0)
-		log_error("daemon", "LOG_TARGET: cannot open %s: %s", path, strerror(errno));
-	else if (geteuid() == 0 && fchown(fd, u->uid, u->gid) < 0)
-		log_warn("daemon", "LOG_TARGET: %s stays root's: %s", path, strerror(errno));
+		log_error("daemon", "LOG_TARGET: cannot open %s: %s", path, strerror(-fd));
 	return fd;
 }
 
-/* With the two that take what it had before; all are opened while root may, as the server cannot. */
-static bool open_logs(const char *path, int ret[1 + LOG_OLD], const struct run_user *u)
+/* Whether RUN_USER may create files in the log's directory. If so, a process without a supervisor can rotate the log itself. */
+static bool may_rotate(const char *path, const struct run_user *u)
 {
+	_cleanup_(xfreep) char *dir = xstrdup(path);
+	*strrchr(dir, '/') = '\0';
 	struct stat st;
-	bool ok = true, file = true;
-	for (int i = 0; i <= LOG_OLD && ok && file; i++) {
-		_cleanup_(xfreep) char *name = i ? xasprintf("%s.%d", path, i) : xstrdup(path);
-		ret[i] = open_log(name, u);
-		ok = ret[i] >= 0;
-		file = ok && fstat(ret[0], &st) == 0 && S_ISREG(st.st_mode); /* a pipe has no before */
-	}
-	return ok;
+	if (geteuid() != 0)
+		return access(*dir ? dir : "/", W_OK) == 0;
+	return stat(*dir ? dir : "/", &st) == 0 && st.st_uid == u->uid && (st.st_mode & S_IWUSR);
 }
 
-static bool set_up_log(const struct config *c, const struct run_user *u)
+/* Opens the two older log files as root, because the server cannot. */
+static bool open_old_logs(const char *path, const struct run_user *u)
+{
+	int fds[LOG_OLD];
+	for (int i = 0; i < LOG_OLD; i++) {
+		_cleanup_(xfreep) char *name = xasprintf("%s.%d", path, i + 1);
+		fds[i] = open_log(name, u);
+		if (fds[i] < 0)
+			return false;
+	}
+	log_setup_old(fds);
+	return true;
+}
+
+static bool set_up_log(const struct config *c, const struct run_user *u, bool supervised)
 {
 	const char *target = config_str(c, "LOG_TARGET");
 	enum log_level level = LOG_INFO_;
+	struct stat st;
 	log_level_from_string(config_str(c, "LOG_LEVEL"), &level);
-	int fds[1 + LOG_OLD] = { STDERR_FILENO, -1, -1 };
-	if (*target == '/' && !open_logs(target, fds, u))
+	bool file = *target == '/';
+	int fd = file ? open_log(target, u) : STDERR_FILENO;
+	if (fd < 0)
 		return false;
 	const char *format = config_str(c, "LOG_FORMAT");
-	bool text = str_eq(format, "text") || (!*format && isatty(fds[0]));
-	log_setup(level, text ? LOG_TEXT : LOG_JSON, fds[0]);
-	if (fds[LOG_OLD] >= 0)
-		log_setup_old(fds + 1);
+	bool text = str_eq(format, "text") || (!*format && isatty(fd));
+	log_setup(level, text ? LOG_TEXT : LOG_JSON, fd);
+	if (!file || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) /* a pipe or terminal is not rotated */
+		return true;
+	log_place = (struct log_place){ target, *u };
+	if (!supervised && !may_rotate(target, u))
+		return open_old_logs(target, u);
+	log_setup_more(make_log, &log_place);
 	return true;
 }
 
@@ -93,6 +152,14 @@ static bool has_role(const struct server_env *env, const char *name)
 {
 	for (const struct role *const *r = env->roles; *r; r++)
 		if (str_eq((*r)->name, name))
+			return true;
+	return false;
+}
+
+static bool has_supervisor(const struct server_env *env)
+{
+	for (const struct role *const *r = env->roles; *r; r++)
+		if ((*r)->supervised)
 			return true;
 	return false;
 }
@@ -109,43 +176,80 @@ static bool has_room(const struct server_env *env)
 	return env->nlisteners < MAX_LISTENERS;
 }
 
-/* One is enough for all roles: each of them answers for the others too. It is the first one's. */
+/* Waits a moment for an address in use; logs that once, with the process that uses it. False after give_up_ms. */
+static bool wait_for(const char *option, const char *what, const char *holder, bool *said, int64_t give_up_ms)
+{
+	int64_t left = give_up_ms - clock_mono_ms();
+	if (left <= 0)
+		return false;
+	if (!*said)
+		log_warn("daemon", "%s: %s is in use by %s; waiting up to %lld ms for it to be released", option, what, holder, (long long)left);
+	*said = true;
+	usleep(20000);
+	return true;
+}
+
+static const char *holder_of_port(const char *address, int port, char dst[PORT_HOLDER_SIZE])
+{
+	struct port_holder h = { 0 };
+	port_holders(address, port, port, &h, 1);
+	return port_holder_text(&h, dst);
+}
+
+static const char *holder_of_socket(const char *path, char dst[PORT_HOLDER_SIZE])
+{
+	struct port_holder h = { 0 };
+	port_holder_of_socket(path, &h);
+	return port_holder_text(&h, dst);
+}
+
+/* All roles share one Unix socket, because each listener serves the routes of all roles. It belongs to the first role. */
 static bool listen_local(struct server_env *env, const char *path, const struct run_user *u, int64_t give_up_ms)
 {
-	char why[256];
+	char why[256], holder[PORT_HOLDER_SIZE] = "";
 	int fd, rc;
+	bool said = false;
 	if (!has_room(env))
 		return false;
-	while ((rc = listen_unix(path, u->gid, &fd, why, sizeof why)) == -EADDRINUSE && clock_mono_ms() < give_up_ms)
-		usleep(20000);
-	if (rc < 0) {
+	_cleanup_(xfreep) char *what = xasprintf("the socket %s", path);
+	while ((rc = listen_unix(path, u->gid, &fd, why, sizeof why)) == -EADDRINUSE &&
+	       wait_for("BIND_ADDRESS", what, said ? "" : holder_of_socket(path, holder), &said, give_up_ms))
+		;
+	if (rc == -EADDRINUSE)
+		log_error("daemon", "BIND_ADDRESS: %s; it is in use by %s", why, holder_of_socket(path, holder));
+	else if (rc < 0)
 		log_error("daemon", "BIND_ADDRESS: %s", why);
+	if (rc < 0)
 		return false;
-	}
 	env->listeners[env->nlisteners++] = (struct listener){ fd, env->roles[0] };
 	return true;
 }
 
 static bool listen_one(struct server_env *env, const char *address, int port, const struct role *role, int64_t give_up_ms)
 {
-	char why[256];
+	char why[256], holder[PORT_HOLDER_SIZE] = "";
 	int fd, rc;
+	bool said = false;
 	if (!has_room(env))
 		return false;
-	while ((rc = listen_tcp(address, port, &fd, why, sizeof why)) == -EADDRINUSE && clock_mono_ms() < give_up_ms)
-		usleep(20000);
+	const char *option = role ? role->option[ROLE_OPT_PORT] : "PROMETHEUS_PORT";
+	_cleanup_(xfreep) char *what = xasprintf("%s port %d", address, port);
+	while ((rc = listen_tcp(address, port, &fd, why, sizeof why)) == -EADDRINUSE &&
+	       wait_for(option, what, said ? "" : holder_of_port(address, port, holder), &said, give_up_ms))
+		;
 	if (rc < 0) {
+		_cleanup_(xfreep) char *who = rc == -EADDRINUSE ? xasprintf(" by %s; stop it or choose another port", holder_of_port(address, port, holder)) : xstrdup("");
 		if (role)
-			log_error("daemon", "%s: %s", role->port_option, why);
+			log_error("daemon", "%s: %s%s", option, why, who);
 		else
-			log_warn("daemon", "PROMETHEUS_PORT: %s; the roles' ports serve the same figures", why);
+			log_warn("daemon", "%s: %s%s; the ports of the roles serve the same metrics", option, why, who);
 		return !role;
 	}
 	env->listeners[env->nlisteners++] = (struct listener){ fd, role };
 	return true;
 }
 
-/* Sockets of a service manager: one named as a role is that role's, whatever addresses are set here. */
+/* Takes the sockets that a service manager passes. A socket with the name of a role belongs to that role and replaces its addresses. */
 static bool take_handed_over(struct server_env *env)
 {
 	bool secure = env->tls->cert || !config_bool(env->config, "ENFORCE_TLS"), ok = true;
@@ -155,13 +259,13 @@ static bool take_handed_over(struct server_env *env)
 	for (size_t i = 0; i < n; i++) {
 		const struct role *role = role_find(names[i]);
 		if (!secure && !listen_is_local(fds[i])) {
-			log_error("daemon", "ENFORCE_TLS is on, and the socket %s that was handed over is no loopback one; give TLS_CERT_FILE and "
+			log_error("daemon", "ENFORCE_TLS is on, but the inherited socket %s is not a loopback socket; set TLS_CERT_FILE and "
 				  "TLS_KEY_FILE", names[i]);
 			ok = false;
 		} else if (role && has_role(env, role->name) && env->nlisteners < MAX_LISTENERS)
 			env->listeners[env->nlisteners++] = (struct listener){ TAKE_FD(fds[i]), role };
 		else
-			log_warn("daemon", "a socket named %s was handed over, and no role here has that name", names[i]);
+			log_warn("daemon", "the inherited socket %s is ignored: no role in this process has that name", names[i]);
 		fd_close(&fds[i]);
 		free(names[i]);
 	}
@@ -176,7 +280,7 @@ static bool has_listener(const struct server_env *env, const struct role *role)
 	return false;
 }
 
-/* Every fault is said, not only the first. */
+/* Logs every fault, not only the first one. */
 static bool listen_all(struct server_env *env, const struct config *c, const struct run_user *u)
 {
 	const char *const *addresses = config_list(c, "BIND_ADDRESS");
@@ -186,7 +290,7 @@ static bool listen_all(struct server_env *env, const struct config *c, const str
 		bool handed_over = has_listener(env, *r);
 		for (const char *const *a = addresses; *a && !handed_over; a++)
 			if (!unix_path(*a))
-				ok &= listen_one(env, *a, (int)config_int(c, (*r)->port_option), *r, give_up_ms);
+				ok &= listen_one(env, *a, (int)config_int(c, (*r)->option[ROLE_OPT_PORT]), *r, give_up_ms);
 	}
 	for (const char *const *a = addresses; *a; a++)
 		if (unix_path(*a))
@@ -209,10 +313,14 @@ static void close_all(struct server_env *env)
 static bool read_tls(const struct config *c, struct tls_files *tls)
 {
 	char why[512];
-	if (tls_files_read(c, tls, why, sizeof why))
-		return true;
-	log_error("daemon", "%s", why);
-	return false;
+	if (!tls_files_read(c, tls, why, sizeof why)) {
+		log_error("daemon", "%s", why);
+		return false;
+	}
+	/* no reason to refuse the start: the clock may be wrong and be set soon; until then readiness reports it */
+	if (tls->cert && !tls_ready_in_time(&tls->pem, why, sizeof why))
+		log_error("daemon", "TLS_CERT_FILE %s: %s", config_str(c, "TLS_CERT_FILE"), why);
+	return true;
 }
 
 /* --- with a supervisor, or alone */
@@ -249,6 +357,8 @@ static int run_supervised(const struct server_env *env, const struct run_user *u
 		.stop_servers = stop_servers,
 		.reload = read_settings,
 		.reloaded = settings_taken,
+		.more_log = log_place.path ? make_log : NULL,
+		.more_log_arg = &log_place,
 	};
 	return supervisor_run(&s);
 }
@@ -256,7 +366,7 @@ static int run_supervised(const struct server_env *env, const struct run_user *u
 static int run_alone(const struct server_env *env, const struct run_user *u)
 {
 	if (privileges_drop(u) < 0) {
-		log_error("daemon", "cannot give up privileges: %s", strerror(errno));
+		log_error("daemon", "cannot drop privileges: %s", strerror(errno));
 		return EXIT_FINAL;
 	}
 	return server_run(env, -1);
@@ -274,10 +384,10 @@ int daemon_run(struct config *c, const struct cli *cli)
 		return EXIT_FINAL;
 	}
 	if (!run_user_find(config_str(c, "RUN_USER"), &user)) {
-		log_error("daemon", "RUN_USER: there is no account \"%s\" on this host", config_str(c, "RUN_USER"));
+		log_error("daemon", "RUN_USER: no account \"%s\" exists on this host; create it, or name another account", config_str(c, "RUN_USER"));
 		return EXIT_FINAL;
 	}
-	if (!set_up_log(c, &user) || !read_tls(c, &tls) || !make_dirs(c, &user))
+	if (!set_up_log(c, &user, has_supervisor(&env)) || !read_tls(c, &tls) || !make_dirs(c, &user) || !take_over(c, &user))
 		return EXIT_FINAL;
 	reload_begin(&reload);
 	if (!listen_all(&env, c, &user)) {
@@ -285,7 +395,7 @@ int daemon_run(struct config *c, const struct cli *cli)
 		return EXIT_FINAL;
 	}
 	log_info("daemon", "lucid-rdp %s: %zu sockets open", LUCID_VERSION, env.nlisteners);
-	int code = has_role(&env, "xrdp-integration") ? run_supervised(&env, &user, cli->stop_servers) : run_alone(&env, &user);
+	int code = has_supervisor(&env) ? run_supervised(&env, &user, cli->stop_servers) : run_alone(&env, &user);
 	close_all(&env);
 	return code;
 }

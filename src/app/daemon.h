@@ -2,10 +2,10 @@
 #ifndef APP_DAEMON_H
 #define APP_DAEMON_H
 
-#include "app/cli.h"
+#include "app/commands/cli.h"
 #include "lucid/config.h"
 
-/* Until it is told to leave; returns the exit code. */
+/* Runs until it is told to stop; returns the exit code. */
 int daemon_run(struct config *c, const struct cli *cli);
 
 #endif

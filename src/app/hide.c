@@ -4,12 +4,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "app/options.h"
+#include "app/settings/options.h"
 #include "lucid/str.h"
 
 extern char **environ;
 
-static bool is_name(const char *names, const char *s, size_t len)
+static bool names_have(const char *names, const char *s, size_t len)
 {
 	for (; names && *names; names += strcspn(names, ",") + (names[strcspn(names, ",")] == ','))
 		if (strcspn(names, ",") == len && !strncmp(names, s, len))
@@ -17,19 +17,19 @@ static bool is_name(const char *names, const char *s, size_t len)
 	return false;
 }
 
-/* The value behind NAME= where the name is a secret's, else NULL. */
+/* The value in NAME=value if the setting is a secret, otherwise NULL. */
 static char *secret_of(char *s)
 {
 	size_t len = strcspn(s, "=");
 	if (!s[len])
 		return NULL;
-	for (size_t i = 0; i < options_n; i++)
-		if (options[i].flags & OPT_SECRET && (is_name(options[i].name, s, len) || is_name(options[i].aliases, s, len)))
+	for (size_t i = 0; i < options_n(); i++)
+		if (options()[i].flags & OPT_SECRET && (names_have(options()[i].name, s, len) || names_have(options()[i].aliases, s, len)))
 			return s + len + 1;
 	return NULL;
 }
 
-/* `after`: only what stands behind this word, or behind it and '='. */
+/* Copies the list and wipes the values of secrets in the original. With `after`, only in words that follow it, or `after` and '='. */
 static char **copy_and_wipe(char **list, size_t n, const char *after)
 {
 	char **copy = xcalloc(n + 1, sizeof *copy);
@@ -49,7 +49,7 @@ static char **copy_and_wipe(char **list, size_t n, const char *after)
 
 void hide_secrets(int argc, char ***argv)
 {
-	static char **volatile words; /* kept for as long as the process, and to be seen as that: one that nobody reads is left out */
+	static char **volatile words; /* keeps the copy reachable for leak checkers; volatile, so that it is not optimised away */
 	size_t n = 0;
 	while (environ && environ[n])
 		n++;
@@ -59,9 +59,9 @@ void hide_secrets(int argc, char ***argv)
 
 void hide_memory(void)
 {
-	/* programs started from here set a limit of their own; the kernel asks for both, as a core may go to a program, too */
+	/* the limit alone is not enough: core_pattern may pipe the core to a program; child processes set their own limit */
 	const struct rlimit none = { 0, 0 };
 	setrlimit(RLIMIT_CORE, &none);
-	if (geteuid() == 0) /* others may then not look at their own children; the server takes it up for itself in any case */
+	if (geteuid() == 0) /* a non-root supervisor could then not read /proc of its own children; the server sets it in any case */
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }

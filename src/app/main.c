@@ -1,8 +1,8 @@
 #include <stdio.h>
 
-#include "app/app_config.h"
-#include "app/cli.h"
-#include "app/commands.h"
+#include "app/settings/app_config.h"
+#include "app/commands/cli.h"
+#include "app/commands/commands.h"
 #include "app/daemon.h"
 #include "app/hide.h"
 #include "host/host.h"
@@ -10,7 +10,7 @@
 #include "sys/log.h"
 #include "supervisor/supervisor.h"
 
-/* One sentence a line; each becomes a line of its own, in the order they were found. */
+/* Logs each line of the text as a line of its own. */
 static void say_lines(void (*say)(const char *line), char *text)
 {
 	char *rest = text;
@@ -46,12 +46,12 @@ static int run_daemon(const struct cli *cli)
 
 int main(int argc, char **argv)
 {
-	/* PAM waits for this one at every login: before anything else is looked at */
+	/* first of all, because PAM waits for this at every login */
 	if (argc > 1 && str_eq(argv[1], "pam-hook"))
 		return host_pam_hook(argc - 2, argv + 2);
 	hide_secrets(argc, &argv);
 	struct cli cli;
-	if (cli_parse(argc, argv, &cli) < 0) {
+	if (cli_parse(argc, argv, commands, commands_n, &cli) < 0) {
 		fprintf(stderr, "lucid-rdp: %s\n", cli.why);
 		return 2;
 	}

@@ -8,20 +8,20 @@
 #include "lucid/log.h"
 #include "lucid/map.h"
 #include "lucid/str.h"
-#include "net/http_client.h"
+#include "net/client/http_client.h"
 #include "net/http_url.h"
 #include "net/tls.h"
 
-#define CALLS_MAX 4096	 /* under way to all of them together */
-#define CONNECTIONS_MAX 64 /* with a call on them, to one of them */
-#define WAITING_MAX 512	 /* calls that wait for one of those; past it they are refused at once */
-#define ANSWERS_MAX (64u << 20) /* bytes of their answers that are not whole yet */
-#define CHECK_MS 4500 /* of both questions */
+#define CALLS_MAX 4096	 /* in flight, to all peers together */
+#define CONNECTIONS_MAX 64 /* busy connections to one peer */
+#define WAITING_MAX 512	 /* calls that wait for one of those; further ones are refused at once */
+#define ANSWERS_MAX (64u << 20) /* bytes of incomplete responses, of all peers together */
+#define CHECK_MS 4500 /* of both requests of a readiness check */
 
-/* A process behind a URL: of roles, of nodes, or of both. */
+/* A process with a URL, which runs roles, agents of nodes, or both. */
 struct place {
 	struct list node;
-	char *url; /* what a path can follow */
+	char *url; /* in a form to which a path can be appended */
 	struct rest *rest;
 	struct feed *feed;
 	unsigned users;
@@ -39,7 +39,7 @@ struct peers {
 	bool paused;
 	struct http_client *client;
 	struct service_token *token;
-	struct peer list[8];
+	struct peer list[ROLES_N];
 	size_t n;
 	struct map *nodes; /* name → place */
 	struct list places;
@@ -57,7 +57,7 @@ static struct http_client *make_client(struct loop *l, const struct http_tls *tl
 {
 	char why[256];
 	struct http_client *client = http_client_new(l, CALLS_MAX);
-	http_client_limit_place(client, CONNECTIONS_MAX, WAITING_MAX);
+	http_client_limit_origin(client, CONNECTIONS_MAX, WAITING_MAX);
 	http_client_limit_answers(client, ANSWERS_MAX);
 	if (tls->cert && http_client_tls(client, tls, why, sizeof why) < 0)
 		log_error("server", "TLS to other roles: %s", why);
@@ -66,7 +66,7 @@ static struct http_client *make_client(struct loop *l, const struct http_tls *tl
 
 /* --- places */
 
-/* What a path can follow. */
+/* The URL in a form to which a path can be appended. */
 static char *make_base(const char *url)
 {
 	size_t len = strlen(url);
@@ -111,15 +111,15 @@ static void place_put(struct place *at)
 struct transport *peers_node(struct peers *p, const char *node, const char *url)
 {
 	struct http_url parsed;
-	const char *why = "too many nodes are known";
+	const char *why = "too many nodes are registered";
 	void *old = NULL;
 	if (http_url_parse(url, &parsed, &why) < 0) {
-		log_warn("server", "node %s cannot be asked at its URL: %s", node, why);
+		log_warn("server", "node %s: its URL cannot be used: %s", node, why);
 		return NULL;
 	}
 	struct place *at = place_get(p, url);
 	if (!map_put(p->nodes, node, at, &old)) {
-		log_warn("server", "node %s cannot be asked: %s", node, why);
+		log_warn("server", "node %s: no route to its agent: %s", node, why);
 		place_put(at);
 		return NULL;
 	}
@@ -160,7 +160,7 @@ struct peers *peers_new(struct loop *l, struct bus *b, const struct config *c, s
 	p->nodes = map_new(PEERS_NODES_MAX);
 	list_init(&p->places);
 	for (const struct role *const *r = all_roles; *r; r++) {
-		const char *url = config_str(c, (*r)->url_option);
+		const char *url = config_str(c, (*r)->option[ROLE_OPT_URL]);
 		if (lives_here(*r, roles) || !*url)
 			continue;
 		struct peer *to = &p->list[p->n++];
@@ -175,7 +175,7 @@ int peers_tls(struct peers *p, const struct http_tls *tls, char *why, size_t siz
 	return http_client_tls(p->client, tls, why, size);
 }
 
-/* --- readiness: their own /health, which touches no dependency and names the roles there */
+/* --- readiness: GET /health of the peer, which depends on nothing else and lists its roles */
 
 struct asked {
 	const struct peer *peer;
@@ -183,7 +183,7 @@ struct asked {
 	void *token;
 };
 
-/* Whether it says that the role lives there. What is no health page of ours has no roles. */
+/* Whether the response lists the role; the response of another program does not. */
 static bool is_there(const struct http_result *res, const char *role)
 {
 	size_t len = 0, i;
@@ -201,12 +201,12 @@ static void on_known(const struct http_result *res, void *arg)
 	_cleanup_(xfreep) struct asked *a = arg;
 	int status = http_result_outcome(res) == HTTP_ANSWERED ? http_result_status(res) : 0;
 	if (status == 401 || status == 429)
-		a->done(a->token, API_UNHEALTHY, "it does not accept this process's token; give both the same JWT_SECRET and the right time");
+		a->done(a->token, API_UNHEALTHY, "it rejects this process's token; set the same JWT_SECRET on both hosts and check their clocks");
 	else
 		a->done(a->token, API_HEALTHY, "");
 }
 
-/* Alive and the right one; whether it knows us too is asked of a page that takes a token and is no work. */
+/* The peer is alive and runs the role. Checks whether it accepts this process's token, by a cheap request that requires one. */
 static bool ask_known(struct asked *a)
 {
 	const struct peer *peer = a->peer;
@@ -230,8 +230,8 @@ static void on_health(const struct http_result *res, void *arg)
 		else
 			a->done(a->token, API_HEALTHY, "");
 	} else {
-		snprintf(message, sizeof message, "its /health answers %d%s", http_result_status(res),
-			 http_result_status(res) == 200 ? ", without this role; look at its URL" : "");
+		snprintf(message, sizeof message, "its /health answered %d%s", http_result_status(res),
+			 http_result_status(res) == 200 ? ", without this role; check its URL" : "");
 		a->done(a->token, API_UNHEALTHY, message);
 	}
 }
@@ -242,8 +242,10 @@ static void check_peer(void *arg, api_check_done done, void *token)
 	_cleanup_(xfreep) char *url = xasprintf("%s/health", peer->place->url);
 	struct asked *a = XNEW(struct asked);
 	*a = (struct asked){ peer, done, token };
-	struct http_ask ask = { .method = HTTP_GET, .url = url, .timeout_ms = CHECK_MS / 2 };
-	const char *why = "too many calls are under way";
+	/* /health requires no token, but with one the peer accepts any Host, also a name that its ALLOWED_HOSTS does not list */
+	struct http_header header = { "Authorization", service_token_get(peer->peers->token) };
+	struct http_ask ask = { .method = HTTP_GET, .url = url, .headers = &header, .n_headers = 1, .timeout_ms = CHECK_MS / 2 };
+	const char *why = "too many calls are in flight";
 	if (http_client_ask(peer->peers->client, &ask, on_health, a, &why, NULL) == 0)
 		return;
 	free(a);
@@ -269,7 +271,7 @@ void peers_free(struct peers *p)
 	map_free(p->nodes, put_place);
 	for (size_t i = 0; i < p->n; i++)
 		place_put(p->list[i].place);
-	http_client_free(p->client); /* with the checks that are under way */
+	http_client_free(p->client); /* also cancels checks in flight */
 	service_token_free(p->token);
 	free(p);
 }

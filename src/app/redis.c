@@ -3,20 +3,19 @@
 #include <stdio.h>
 
 #include "app/container.h"
+#include "app/roles.h"
 #include "bus/redis_events.h"
-#include "cache/rate_redis.h"
+#include "redis/rate.h"
 #include "lucid/log.h"
 #include "lucid/str.h"
 #include "net/resolve.h"
 
-#define ROLES_MAX 8
-
 struct redis {
 	struct resolver *resolver;
-	struct redis_events *events; /* NULL: limits alone are shared */
-	struct redis_link *limits;   /* of the limits alone; NULL: they go with the events' commands */
+	struct redis_events *events; /* NULL: only rate limits are shared */
+	struct redis_link *limits;   /* separate connection for rate limits; NULL: they use the connection for events */
 	struct rate_redis *rates;
-	const char *roles[ROLES_MAX + 1];
+	const char *roles[ROLES_N + 1];
 };
 
 /* --- settings */
@@ -24,7 +23,7 @@ struct redis {
 static const char *const names[] = { "REDIS_URL", "RATE_LIMIT_STORAGE_URL" };
 enum { EVENTS, LIMITS };
 
-/* False: it is not set, or is no URL of ours. */
+/* False: it is not set, or is invalid (*ret_why). */
 static bool read_url(const struct config *c, int which, struct redis_url *ret, const char **ret_why)
 {
 	*ret_why = "";
@@ -41,26 +40,26 @@ void redis_check(const struct config *c, struct strbuf *faults)
 		if (!is[i] && *why)
 			config_fault(c, names[i], faults, "%s", why);
 		else if (is[i] && redis_url_is_loopback(&u[i]) && container_has_own_network())
-			config_fault(c, names[i], faults, "names the machine itself, which inside a container is the container; name the host or service "
+			config_fault(c, names[i], faults, "is a loopback address, which inside a container is the container itself; name the host or service "
 				     "that Redis runs on, or give the container the host's network");
 	}
 	int64_t need = (is[EVENTS] ? 2 : 0) + (is[LIMITS] && !(is[EVENTS] && redis_url_same(&u[EVENTS], &u[LIMITS])) ? 1 : 0);
 	if (config_int(c, "REDIS_MAX_CONNECTIONS") < need)
-		config_fault(c, "REDIS_MAX_CONNECTIONS", faults, "these settings need %lld connections", (long long)need);
+		config_fault(c, "REDIS_MAX_CONNECTIONS", faults, "is too low: these settings need %lld connections", (long long)need);
 	mem_wipe(u, sizeof u);
 }
 
-/* --- life */
+/* --- creation */
 
 static void on_limits_state(UNUSED bool up, UNUSED void *arg)
 {
-	/* looked at with each request */
+	/* nothing to do: each request checks the connection */
 }
 
 static void make_events(struct redis *r, struct loop *l, struct bus *b, const struct config *c, const struct redis_url *u,
 			const struct role *const *roles)
 {
-	for (size_t i = 0; roles[i] && i < ROLES_MAX; i++)
+	for (size_t i = 0; roles[i] && i < ROLES_N; i++)
 		r->roles[i] = roles[i]->name;
 	struct redis_events_options o = { .loop = l, .bus = b, .resolver = r->resolver, .url = u, .node = config_str(c, "NODE_NAME"),
 					  .roles = r->roles };
@@ -105,21 +104,21 @@ void redis_free(struct redis *r)
 
 /* --- readiness */
 
-static void check(void *arg, api_check_done done, void *token)
+static void redis_ready(void *arg, api_check_done done, void *token)
 {
 	struct redis *r = arg;
 	char message[400];
 	if (!r) {
-		done(token, API_DISABLED, "everything that Redis would share is kept in this process");
+		done(token, API_DISABLED, "rate limits are counted per process and events travel over REST");
 		return;
 	}
 	if (r->events && !redis_events_up(r->events))
-		snprintf(message, sizeof message, "Redis %s; until it is there limits are counted per process, and events go from process to process "
-			 "without it", redis_events_why(r->events));
+		snprintf(message, sizeof message, "Redis %s; until it answers, rate limits are counted per process, and events travel over "
+			 "REST", redis_events_why(r->events));
 	else if (r->limits && !redis_link_up(r->limits))
-		snprintf(message, sizeof message, "the Redis of the limits %s; until it is there they are counted per process", redis_link_why(r->limits));
+		snprintf(message, sizeof message, "the Redis of the rate limits %s; until it answers, they are counted per process", redis_link_why(r->limits));
 	else if (*rate_redis_why(r->rates))
-		snprintf(message, sizeof message, "limits are counted per process: Redis answers %s", rate_redis_why(r->rates));
+		snprintf(message, sizeof message, "rate limits are counted per process: Redis answered %s", rate_redis_why(r->rates));
 	else {
 		if (r->events)
 			redis_events_others(r->events, message, sizeof message);
@@ -131,5 +130,5 @@ static void check(void *arg, api_check_done done, void *token)
 
 void redis_add_check(struct redis *r, struct api *a)
 {
-	api_add_check(a, "redis", false, check, r);
+	api_add_check(a, "redis", false, redis_ready, r);
 }

@@ -1,7 +1,8 @@
 #include "app/reload.h"
 
-#include "app/app_config.h"
-#include "app/keys.h"
+#include "app/settings/app_config.h"
+#include "app/settings/keys.h"
+#include "app/tls_ready.h"
 #include "sys/log.h"
 
 struct differences {
@@ -24,7 +25,7 @@ static void say_faults(struct strbuf *faults)
 	for (char *line = rest ? strsep(&rest, "\n") : NULL; line; line = strsep(&rest, "\n"))
 		if (*line)
 			log_error("reload", "%s", line);
-	log_error("reload", "nothing was taken up; the settings of before stay");
+	log_error("reload", "reload failed; the previous settings stay in force");
 }
 
 static void tls_digest(const struct tls_files *t, char dst[ID_DIGEST_SIZE])
@@ -39,18 +40,25 @@ static void tls_digest(const struct tls_files *t, char dst[ID_DIGEST_SIZE])
 	id_digest(dst, all, sizeof all);
 }
 
-/* Certificates are renewed under the same names: what counts is what is in the files. */
+static bool tls_is_new(const struct reload *r)
+{
+	char next[ID_DIGEST_SIZE];
+	tls_digest(&r->next_tls, next);
+	return !str_eq(r->tls_digest, next);
+}
+
+/* Compares the content of the files, because certificates are renewed under the same names. */
 static void note_tls(struct reload *r, json_t *doc, struct differences *d)
 {
 	const struct tls_files *t = &r->next_tls;
 	tls_digest(t, r->next_tls_digest);
 	if (!*r->tls_digest != !t->cert) {
-		strbuf_printf(&d->not_live, "%sTLS on or off", d->not_live.len ? ", " : "");
+		strbuf_printf(&d->not_live, "%sTLS on/off", d->not_live.len ? ", " : "");
 		return;
 	}
 	if (str_eq(r->tls_digest, r->next_tls_digest))
 		return;
-	strbuf_printf(&d->live, "%sthe files of TLS", d->live.len ? ", " : "");
+	strbuf_printf(&d->live, "%sthe TLS files", d->live.len ? ", " : "");
 	json_t *tls = json_object();
 	doc_set_str(tls, "cert", t->cert);
 	doc_set_str(tls, "key", t->key);
@@ -59,19 +67,19 @@ static void note_tls(struct reload *r, json_t *doc, struct differences *d)
 	doc_set(doc, "tls", tls);
 }
 
-/* Keys are exchanged under the same name, too. The server reads the file itself, with whatever else there is to take up. */
+/* The same for the file with the public keys. The server reads that file itself when it applies the changes. */
 static void note_keys(struct reload *r, struct differences *d)
 {
 	static const char name[] = "JWT_PUBLIC_KEY_FILE";
 	str_copy(r->next_keys, sizeof r->next_keys, r->keys);
 	if (!str_eq(config_str(r->config, name), config_str(r->next, name)))
-		return; /* taken up only by a restart */
+		return; /* another file is read only at the next start */
 	keys_digest(r->next, r->next_keys);
 	if (!str_eq(r->keys, r->next_keys))
 		strbuf_printf(&d->live, "%sthe keys in %s", d->live.len ? ", " : "", name);
 }
 
-static json_t *compare(struct reload *r)
+static json_t *reload_compare(struct reload *r)
 {
 	struct differences d = { .values = json_array() };
 	json_t *doc = json_object();
@@ -79,9 +87,9 @@ static json_t *compare(struct reload *r)
 	note_tls(r, doc, &d);
 	note_keys(r, &d);
 	if (d.not_live.len)
-		log_warn("reload", "changed, but taken up only by a restart: %s", d.not_live.s);
+		log_warn("reload", "changed, but applied only at the next start: %s", d.not_live.s);
 	if (!d.live.len)
-		log_info("reload", "nothing has changed that could be taken up");
+		log_info("reload", "no setting changed that can be applied without a restart");
 	else
 		doc_set_str(doc, "names", d.live.s);
 	json_object_set_new(doc, "values", d.values);
@@ -102,20 +110,22 @@ void reload_begin(struct reload *r)
 
 json_t *reload_read(struct reload *r)
 {
-	struct strbuf faults = { 0 }, unheard = { 0 };
+	struct strbuf faults = { 0 }, ignored = { 0 };
 	struct cli cli = *r->cli;
 	char why[512];
 	json_t *doc = NULL;
-	cli.secrets = SECRETS_SKIP; /* generated ones stay what they are */
-	r->next = app_config_load(&cli, &faults, &unheard);
+	cli.secrets = SECRETS_SKIP; /* generated secrets do not change */
+	r->next = app_config_load(&cli, &faults, &ignored);
 	if (r->next && !tls_files_read(r->next, &r->next_tls, why, sizeof why))
 		strbuf_printf(&faults, "%s\n", why);
+	else if (r->next && r->next_tls.cert && tls_is_new(r) && !tls_ready_in_time(&r->next_tls.pem, why, sizeof why))
+		strbuf_printf(&faults, "TLS_CERT_FILE %s: %s\n", config_str(r->next, "TLS_CERT_FILE"), why);
 	if (faults.len)
 		say_faults(&faults);
 	else
-		doc = compare(r);
+		doc = reload_compare(r);
 	strbuf_done(&faults);
-	strbuf_done(&unheard);
+	strbuf_done(&ignored);
 	if (!doc)
 		reload_end(r, false);
 	return doc;
@@ -130,10 +140,10 @@ void log_use_level(const struct config *c)
 
 static void take_value(const struct option *row, const char *text, const char *source, bool given, void *arg)
 {
-	struct strbuf unheard = { 0 }; /* it is of the same table and was parsed before */
+	struct strbuf ignored = { 0 }; /* cannot fail: the value was parsed with the same row before */
 	if (row->flags & OPT_LIVE)
-		config_put(arg, row->name, text, source, given, &unheard);
-	strbuf_done(&unheard);
+		config_put(arg, row->name, text, source, given, &ignored);
+	strbuf_done(&ignored);
 }
 
 void reload_end(struct reload *r, bool taken)

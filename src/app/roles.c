@@ -2,13 +2,18 @@
 
 #include <stdio.h>
 
+#include "lucid/near.h"
 #include "lucid/str.h"
 
-extern const struct role role_rdp_server_manager, role_xrdp_integration, role_rdp_session_controller, role_rdp_resource_monitor;
+#define ROLE(name, table) extern const struct role role_##name;
+#include "roles/contract/roles.def"
+#undef ROLE
 
-const struct role *const all_roles[] = {
-	&role_rdp_server_manager, &role_xrdp_integration, &role_rdp_session_controller, &role_rdp_resource_monitor, NULL,
+#define ROLE(name, table) &role_##name,
+const struct role *const all_roles[ROLES_N + 1] = {
+#include "roles/contract/roles.def"
 };
+#undef ROLE
 
 const struct role *role_find(const char *name)
 {
@@ -20,15 +25,19 @@ const struct role *role_find(const char *name)
 
 static void explain(const char *name, char *why, size_t size)
 {
-	size_t n = (size_t)snprintf(why, size, "there is no role \"%s\"; the roles are: all", name);
+	const char *meant = NULL;
+	for (const struct role *const *r = all_roles; *r && !meant; r++)
+		meant = near_alike(name, (*r)->name) ? (*r)->name : NULL;
+	size_t n = (size_t)snprintf(why, size, "unknown role \"%s\"; %s%s%s roles are: all", name, meant ? "did you mean " : "", meant ? meant : "",
+				    meant ? "? The" : "the");
 	for (const struct role *const *r = all_roles; *r && n < size; r++)
 		n += (size_t)snprintf(why + n, size - n, ", %s%s%s%s", (*r)->name, (*r)->alias ? " (also " : "",
 				      (*r)->alias ? (*r)->alias : "", (*r)->alias ? ")" : "");
 }
 
-bool roles_select(const char *const *names, const struct role *ret[8], char *why, size_t size)
+bool roles_select(const char *const *names, const struct role *ret[ROLES_N + 1], char *why, size_t size)
 {
-	bool wanted[8] = { false };
+	bool wanted[ROLES_N] = { false };
 	size_t n = 0;
 	for (; *names; names++) {
 		const struct role *role = role_find(*names);

@@ -1,16 +1,23 @@
-/* roles: the one place that names all four. Floor F7. */
+/* roles: the list of all roles, from roles/contract/roles.def. Floor F7. */
 #ifndef APP_ROLES_H
 #define APP_ROLES_H
 
 #include "lucid/role.h"
 
-extern const struct role *const all_roles[]; /* in the order they start; NULL-ended */
+#define ROLE(name, table) +1
+enum {
+	ROLES_N = 0
+#include "roles/contract/roles.def"
+};
+#undef ROLE
 
-/* A role by its name or another accepted one; NULL: unknown. */
+extern const struct role *const all_roles[ROLES_N + 1]; /* in starting order; NULL-ended */
+
+/* A role by its name or alias; NULL: unknown. */
 const struct role *role_find(const char *name);
 
-/* The roles that a list names ("all", or names), in starting order, NULL-ended, each once. False with a sentence that lists
- * the right names in why[size]. */
-bool roles_select(const char *const *names, const struct role *ret[8], char *why, size_t size);
+/* The roles in a list of names or "all": in starting order, NULL-ended, each once. False with a message in why[size] that lists the valid
+ * names. */
+bool roles_select(const char *const *names, const struct role *ret[ROLES_N + 1], char *why, size_t size);
 
 #endif

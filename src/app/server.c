@@ -5,13 +5,14 @@
 #include <unistd.h>
 
 #include "api/api.h"
-#include "app/as_owner.h"
-#include "app/checks_ready.h"
+#include "app/commands/as_owner.h"
+#include "app/settings/checks_ready.h"
 #include "app/cluster.h"
-#include "app/keys.h"
+#include "app/settings/keys.h"
 #include "app/peers.h"
 #include "app/redis.h"
 #include "app/roles.h"
+#include "app/tls_ready.h"
 #include "auth/token.h"
 #include "bus/pair.h"
 #include "lucid/clock.h"
@@ -37,11 +38,11 @@ struct server {
 	struct peers *peers;
 	struct redis *redis; /* NULL: none is set */
 	struct cluster *cluster;
-	struct running_role roles[8];
+	struct running_role roles[ROLES_N];
 	size_t nroles, draining;
 	struct loop_signal *signals[3];
 	struct loop_timer *grace, *beat;
-	int64_t beat_ms; /* for a service manager's watchdog; 0: there is none */
+	int64_t beat_ms; /* interval of beats for the service manager's watchdog; 0: it has none */
 	bool started, leaving;
 	int code;
 };
@@ -52,7 +53,7 @@ static void leave(struct server *s, int code)
 	loop_stop(s->loop);
 }
 
-/* --- going */
+/* --- stop */
 
 static void on_role_drained(void *arg)
 {
@@ -64,7 +65,7 @@ static void on_role_drained(void *arg)
 static void on_api_drained(void *arg)
 {
 	struct server *s = arg;
-	s->draining = 1; /* this walk itself, so that a role that answers at once does not end it early */
+	s->draining = 1; /* counts this loop itself, so that a role that is drained at once does not end it early */
 	for (size_t i = 0; i < s->nroles; i++) {
 		if (!s->roles[i].role->drain || !s->started)
 			continue;
@@ -76,17 +77,17 @@ static void on_api_drained(void *arg)
 
 static void on_grace_over(void *arg)
 {
-	log_warn("server", "not everything finished within SHUTDOWN_GRACE; leaving all the same");
+	log_warn("server", "some requests did not finish within SHUTDOWN_GRACE; exiting anyway");
 	leave(arg, 0);
 }
 
-static void drain(struct server *s)
+static void server_drain(struct server *s)
 {
 	if (s->leaving)
 		return;
 	s->leaving = true;
 	int64_t grace_ms = config_int(s->env->config, "SHUTDOWN_GRACE") * 1000;
-	log_info("server", "leaving: no new requests, up to %lld s for those under way", (long long)grace_ms / 1000);
+	log_info("server", "stopping: new requests are refused; requests in flight have up to %lld s", (long long)grace_ms / 1000);
 	loop_timer_set(s->grace, grace_ms + 1000);
 	cluster_leave(s->cluster);
 	api_drain(s->api, grace_ms, on_api_drained, s);
@@ -100,14 +101,14 @@ static void on_signal(int signo, void *arg)
 		return;
 	}
 	notify_stopping();
-	drain(s);
+	server_drain(s);
 }
 
-/* --- other settings */
+/* --- reload */
 
 static void tell_ready(struct server *s);
 
-/* All of it, or nothing: asked on a copy first. */
+/* Checks the changes on a copy of the settings, so that all of them are applied or none. */
 static int check_settings(struct server *s, const json_t *doc, struct token_keys **ret_keys, char *why, size_t size)
 {
 	struct strbuf faults = { 0 };
@@ -127,6 +128,8 @@ static int check_settings(struct server *s, const json_t *doc, struct token_keys
 		rc = peers_tls(s->peers, &tls.pem, why, size);
 	if (rc == 0 && tls.cert)
 		rc = api_tls(s->api, &tls.pem, why, size);
+	if (rc == 0 && tls.cert)
+		tls_ready_take(&tls.pem);
 	strbuf_done(&faults);
 	config_free(next);
 	return rc;
@@ -137,28 +140,28 @@ static bool take_settings(struct server *s, const json_t *doc)
 	char why[512] = "";
 	struct config *c = s->env->config;
 	struct token_keys *keys = NULL;
-	struct strbuf unheard = { 0 };
+	struct strbuf ignored = { 0 };
 	int rc = check_settings(s, doc, &keys, why, sizeof why);
 	if (rc < 0) {
 		token_keys_free(keys);
 		why[strcspn(why, "\n")] = 0;
-		log_error("reload", "%s; the settings of before stay", *why ? why : err_text(rc));
+		log_error("reload", "%s; the previous settings stay in force", *why ? why : err_text(rc));
 		return false;
 	}
-	reload_values(c, doc, &unheard);
-	strbuf_done(&unheard);
+	reload_values(c, doc, &ignored);
+	strbuf_done(&ignored);
 	token_keys_replace(s->keys, keys);
 	api_reload(s->api, c, s->keys);
 	for (size_t i = 0; i < s->nroles; i++)
 		if (s->roles[i].role->reload)
 			s->roles[i].role->reload(s->roles[i].state, c, true, why, sizeof why);
-	log_set_level(LOG_INFO_); /* this line stands in every log, whatever the levels before and after */
-	log_info("reload", "taken up: %s", doc_str(doc, "names", ""));
+	log_set_level(LOG_INFO_); /* so that the next line is logged at every LOG_LEVEL */
+	log_info("reload", "settings applied: %s", doc_str(doc, "names", ""));
 	log_use_level(c);
 	return true;
 }
 
-/* The supervisor has read the settings and waits for our word. */
+/* The supervisor has read the settings and waits for the answer. */
 static void on_settings(struct server *s, const json_t *doc)
 {
 	_cleanup_(doc_unrefp) json_t *answer = json_pack("{s:b}", "taken", take_settings(s, doc));
@@ -197,11 +200,36 @@ static void beat_every(struct server *s, int64_t ms)
 static void on_word(const char *word, const json_t *doc, void *arg)
 {
 	if (!strcmp(word, "drain"))
-		drain(arg);
+		server_drain(arg);
 	else if (!strcmp(word, "beat"))
 		beat_every(arg, doc_int(doc, "ms", 1000));
 	else if (!strcmp(word, "reload"))
 		on_settings(arg, doc);
+}
+
+/* Requests a new log file from the supervisor. ask_log is called on any thread, so the request is posted to the loop. */
+static struct {
+	struct server *server;
+	struct loop_task ask;
+} log_file;
+
+static void on_ask_log(UNUSED struct loop_task *t)
+{
+	if (log_file.server->pair)
+		pair_word(log_file.server->pair, "log_full", NULL);
+}
+
+static int ask_log(UNUSED void *arg)
+{
+	loop_post(log_file.server->loop, &log_file.ask);
+	return -1;
+}
+
+static void on_descriptor(const char *what, int fd, UNUSED void *arg)
+{
+	if (fd >= 0 && !strcmp(what, "log"))
+		log_replace(TAKE_FD(fd));
+	fd_close(&fd);
 }
 
 static void on_log(const char *line, size_t len, UNUSED void *arg)
@@ -209,15 +237,15 @@ static void on_log(const char *line, size_t len, UNUSED void *arg)
 	log_raw(line, len);
 }
 
-/* Without the supervisor nothing here can be done; what was answered is in the store already. */
+/* Exits without draining: without the supervisor no host operation works. Every acknowledged write is in the store. */
 static void on_supervisor_gone(UNUSED void *arg)
 {
-	log_error("server", "the supervisor is gone; leaving at once, desktops go on");
+	log_error("server", "the supervisor exited; exiting too; desktops are not affected");
 	log_flush();
 	_exit(1);
 }
 
-/* --- coming */
+/* --- start */
 
 static void tell_ready(struct server *s)
 {
@@ -237,8 +265,8 @@ static void on_store_open(int err, const char *why, void *arg)
 {
 	struct server *s = arg;
 	if (err) {
-		log_error("server", "the store cannot be used: %s", why);
-		if (err == -ERR_INVALID) /* not a store of ours, or a newer one: see store/open.h */
+		log_error("server", "cannot open the store: %s", why);
+		if (err == -ERR_INVALID) /* not a store of this program, or of a newer version: see store/open.h */
 			leave(s, EXIT_FINAL);
 		return;
 	}
@@ -278,7 +306,7 @@ static int make_roles(struct server *s)
 		struct running_role *to = &s->roles[s->nroles];
 		int rc = (*r)->init(&env, &to->state);
 		if (rc < 0) {
-			log_error("server", "the role %s cannot begin: %s", (*r)->name, err_text(rc));
+			log_error("server", "cannot start the role %s: %s", (*r)->name, err_text(rc));
 			return rc;
 		}
 		to->role = *r;
@@ -297,6 +325,10 @@ static int make_api(struct server *s)
 		log_error("server", "TLS: %s", why);
 		return -ERR_INVALID;
 	}
+	if (s->env->tls->cert) {
+		tls_ready_take(&s->env->tls->pem);
+		tls_ready_add(s->api);
+	}
 	tls_files_done(s->env->tls);
 	checks_ready_add(s->api, s->store, *config_str(s->env->config, "MONGODB_URL"), s->redis, s->bus, s->env->roles);
 	peers_add_checks(s->peers, s->api);
@@ -311,11 +343,16 @@ static int make_api(struct server *s)
 
 static void make_outside(struct server *s, int pair_fd)
 {
-	static const struct pair_events events = { on_word, on_log, on_supervisor_gone };
+	static const struct pair_events events = {
+		.on_word = on_word, .on_log = on_log, .on_closed = on_supervisor_gone, .on_descriptor = on_descriptor
+	};
 	signal(SIGPIPE, SIG_IGN);
 	if (pair_fd >= 0) {
 		s->pair = pair_new(s->loop, s->bus, pair_fd, &events, s);
 		bus_route(s->bus, "host", pair_transport(s->pair));
+		log_file.server = s;
+		loop_task_init(&log_file.ask, on_ask_log);
+		log_setup_more(ask_log, NULL);
 		return;
 	}
 	s->signals[0] = loop_signal_new(s->loop, SIGTERM, on_signal, s);
@@ -335,8 +372,9 @@ static void unmake(struct server *s)
 	peers_free(s->peers);
 	api_free(s->api);
 	redis_free(s->redis);
-	/* whoever still waited for an answer has lost its connection by now; what the bus holds goes with the process */
+	/* the connections of pending calls are closed by now; the bus is not freed, because the process exits */
 	log_attach(NULL);
+	log_setup_more(NULL, NULL);
 	if (s->pair) {
 		pair_flush(s->pair, 1000);
 		pair_free(s->pair);
@@ -349,9 +387,9 @@ static void unmake(struct server *s)
 	log_flush();
 }
 
-static struct server s; /* static: the bus and the loop are held to the last, and not lost */
+static struct server s; /* static, so that leak checkers still see the bus and the loop at exit */
 
-static bool make(const struct server_env *env, int pair_fd)
+static bool server_make(const struct server_env *env, int pair_fd)
 {
 	s.env = env;
 	s.loop = loop_new();
@@ -375,7 +413,7 @@ static bool make(const struct server_env *env, int pair_fd)
 
 bool server_make_figures(const struct server_env *env)
 {
-	if (!make(env, -1))
+	if (!server_make(env, -1))
 		return false;
 	watchdog_start(s.loop);
 	watchdog_stop();
@@ -384,7 +422,7 @@ bool server_make_figures(const struct server_env *env)
 
 int server_run(const struct server_env *env, int pair_fd)
 {
-	if (!make(env, pair_fd))
+	if (!server_make(env, pair_fd))
 		return EXIT_FINAL;
 	watchdog_start(s.loop);
 	loop_run(s.loop);

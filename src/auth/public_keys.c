@@ -5,6 +5,8 @@
 #include <openssl/pem.h>
 #include <stdio.h>
 
+#include "lucid/str.h"
+
 #define BEGIN "-----BEGIN PUBLIC KEY-----"
 #define END "-----END PUBLIC KEY-----"
 #define KID_MAX 128
@@ -21,7 +23,7 @@ struct public_keys {
 	size_t n;
 };
 
-/* NULL: the key is of the right kind. */
+/* Why the key does not fit the algorithm; NULL if it does. */
 static const char *unfit(enum token_algorithm algorithm, const EVP_PKEY *key)
 {
 	char curve[32] = "";
@@ -29,19 +31,19 @@ static const char *unfit(enum token_algorithm algorithm, const EVP_PKEY *key)
 	switch (algorithm) {
 	case TOKEN_RS256:
 		return !EVP_PKEY_is_a(key, "RSA") ? "RS256 needs RSA keys" :
-		       bits < 2048 || bits > 8192 ? "RSA keys have 2048 to 8192 bits" : NULL;
+		       bits < 2048 || bits > 8192 ? "RSA keys must have 2048 to 8192 bits" : NULL;
 	case TOKEN_ES256:
 		if (!EVP_PKEY_is_a(key, "EC") || !EVP_PKEY_get_group_name(key, curve, sizeof curve, NULL))
 			return "ES256 needs EC keys";
-		return str_eq(curve, "prime256v1") ? NULL : "ES256 needs keys on the curve P-256 (prime256v1)";
+		return str_eq(curve, "prime256v1") ? NULL : "ES256 requires keys on the curve P-256 (prime256v1)";
 	case TOKEN_EDDSA:
 		return EVP_PKEY_is_a(key, "ED25519") ? NULL : "EdDSA needs Ed25519 keys";
 	default:
-		return "HS256 has no public keys";
+		return "HS256 does not use public keys";
 	}
 }
 
-/* The last line "kid: NAME" between two blocks. */
+/* Finds the last line "kid: NAME" between two blocks; "" if there is none. False: the name is too long or empty. */
 static bool find_kid(const char *from, const char *to, char dst[KID_MAX + 1])
 {
 	dst[0] = 0;
@@ -68,7 +70,7 @@ static const char *add_key(struct public_keys *k, const char *before, const char
 	if (k->n == PUBLIC_KEYS_MAX)
 		return "more than 8 keys";
 	if (!find_kid(before, block, to->kid))
-		return "a kid has 1 to 128 bytes";
+		return "a kid must have 1 to 128 bytes";
 	for (size_t i = 0; *to->kid && i < k->n; i++)
 		if (str_eq(k->keys[i].kid, to->kid))
 			return "two keys have the same kid";
@@ -77,7 +79,7 @@ static const char *add_key(struct public_keys *k, const char *before, const char
 	BIO_free(bio);
 	ERR_clear_error();
 	if (!to->key)
-		return "a block PUBLIC KEY is damaged";
+		return "a PUBLIC KEY block is damaged";
 	k->n++;
 	return unfit(k->algorithm, to->key);
 }
@@ -85,20 +87,20 @@ static const char *add_key(struct public_keys *k, const char *before, const char
 struct public_keys *public_keys_parse(enum token_algorithm algorithm, const char *pem, char *why, size_t size)
 {
 	struct public_keys *k = XNEW(struct public_keys);
-	const char *fault = strstr(pem, "PRIVATE KEY-----") ? "a private key is in it: only who signs should have that" : NULL;
+	const char *fault = strstr(pem, "PRIVATE KEY-----") ? "it contains a private key, which belongs to the issuer only; remove it" : NULL;
 	const char *begin, *end;
 	k->algorithm = algorithm;
 	for (const char *at = pem; !fault && (begin = strstr(at, BEGIN)); at = end) {
 		end = strstr(begin, END);
 		if (!end) {
-			fault = "a block PUBLIC KEY has no end";
+			fault = "a PUBLIC KEY block is not terminated";
 			break;
 		}
 		end += sizeof END - 1;
 		fault = add_key(k, at, begin, (size_t)(end - begin));
 	}
 	if (!fault && !k->n)
-		fault = "no PEM block PUBLIC KEY is in it; openssl pkey -pubout makes one";
+		fault = "it contains no PEM block PUBLIC KEY; create one with openssl pkey -pubout";
 	if (!fault)
 		return k;
 	snprintf(why, size, "%s", fault);
@@ -117,7 +119,7 @@ void public_keys_free(struct public_keys *k)
 
 /* --- verification */
 
-/* An INTEGER of DER from 32 bytes, big-endian. */
+/* Encodes 32 big-endian bytes as a DER INTEGER. */
 static size_t der_integer(unsigned char *to, const unsigned char half[ES256_HALF])
 {
 	size_t skip = 0;
@@ -131,7 +133,7 @@ static size_t der_integer(unsigned char *to, const unsigned char half[ES256_HALF
 	return 2 + pad + len;
 }
 
-/* r and s side by side, as tokens have them, to the DER that libcrypto takes. */
+/* Converts a signature from the form in tokens (r and s, concatenated) to the DER that libcrypto expects. */
 static size_t der_signature(unsigned char to[80], const unsigned char raw[2 * ES256_HALF])
 {
 	size_t n = der_integer(to + 2, raw);

@@ -10,7 +10,7 @@
 #define SETS 2048
 #define WAYS 8
 
-/* A bucket is one number: when it would be full again had nothing more been asked (GCRA). In the past: it is full. */
+/* A bucket is one number for each class (GCRA): the time at which it is full again. If that is in the past, it is full. */
 struct bucket {
 	uint64_t who;
 	int64_t full_at_us[RATE_CLASSES];
@@ -18,10 +18,10 @@ struct bucket {
 
 struct rate {
 	struct {
-		int64_t step_us, depth_us; /* that one request costs; that a full bucket is worth */
+		int64_t step_us, depth_us; /* the cost of one request; the capacity of the bucket */
 		unsigned burst;
 	} class[RATE_CLASSES];
-	struct bucket (*sets)[WAYS]; /* pages nobody touched cost nothing */
+	struct bucket (*sets)[WAYS]; /* zeroed pages that are never used take no memory */
 };
 
 struct rate *rate_new(const struct rate_limit limits[RATE_CLASSES])
@@ -121,11 +121,11 @@ void rate_take(struct rate *r, enum rate_class class, const char *who, bool is_u
 	char group[RATE_GROUP_SIZE];
 	if (!is_user)
 		who = rate_group(who, group);
-	/* a keyed hash of 64 bits stands for the name: that two callers share one is not worth the room for names */
+	/* a keyed 64-bit hash identifies the caller: collisions are too rare to store the names */
 	uint64_t hash = map_hash(who, strlen(who));
 	struct bucket *b = bucket_of(r, is_user ? hash : ~hash);
 	int64_t now = clock_mono_us(), full_at = MAX(b->full_at_us[class], now);
-	full_at = MIN(full_at, now + depth); /* the limits were lowered */
+	full_at = MIN(full_at, now + depth); /* after the limits were lowered */
 	bool allowed = full_at + step - now <= depth;
 	b->full_at_us[class] = full_at + (allowed ? step : 0);
 	rate_answer_of(r, class, allowed, b->full_at_us[class] - now, ret);

@@ -5,11 +5,11 @@
 struct service_token {
 	struct token_keys *keys;
 	unsigned generation;
-	int64_t made_ms; /* by the wall's clock, which is what others judge it by */
+	int64_t made_ms; /* wall clock, by which other processes check its times */
 	char *text;
 };
 
-static void forget(struct service_token *t)
+static void forget_text(struct service_token *t)
 {
 	if (t->text)
 		mem_wipe(t->text, strlen(t->text));
@@ -23,7 +23,7 @@ const char *service_token_get(struct service_token *t)
 	unsigned generation = token_keys_generation(t->keys);
 	if (t->text && generation == t->generation && age_ms >= 0 && age_ms < SERVICE_TOKEN_LIFE_S * 1000 / 2)
 		return t->text;
-	forget(t);
+	forget_text(t);
 	char *token = token_mint(t->keys, SERVICE_TOKEN_SUB, roles, true, SERVICE_TOKEN_LIFE_S);
 	t->text = xasprintf("Bearer %s", token);
 	mem_wipe(token, strlen(token));
@@ -31,6 +31,11 @@ const char *service_token_get(struct service_token *t)
 	t->made_ms = now_ms;
 	t->generation = generation;
 	return t->text;
+}
+
+void service_token_seal(struct service_token *t, const char *text, char ret[TOKEN_SEAL_SIZE])
+{
+	token_seal(t->keys, t->text + strlen("Bearer "), text, ret);
 }
 
 struct service_token *service_token_new(struct token_keys *keys)
@@ -44,6 +49,6 @@ void service_token_free(struct service_token *t)
 {
 	if (!t)
 		return;
-	forget(t);
+	forget_text(t);
 	free(t);
 }

@@ -1,7 +1,7 @@
 /*
- * service_token: what this process shows to others when one of its roles calls. Floor F3, loop thread only, never blocks.
- * Signed once and used until half of its life is over, or the keys or the clock have changed. For whom a call is made stands
- * beside it (bus/acting.h).
+ * service_token: the token with which the roles of this process call other processes. Floor F3, loop thread only, never blocks. It is
+ * reused until half of its lifetime is over, the keys are replaced, or the clock is set back. The user for whom a call is made is sent
+ * separately (bus/acting.h).
  */
 #ifndef AUTH_SERVICE_TOKEN_H
 #define AUTH_SERVICE_TOKEN_H
@@ -12,9 +12,11 @@
 #define SERVICE_TOKEN_SUB "lucid-rdp"
 
 struct service_token;
-struct service_token *service_token_new(struct token_keys *keys); /* which outlive it */
+struct service_token *service_token_new(struct token_keys *keys); /* `keys` must outlive it */
 void service_token_free(struct service_token *t);		   /* takes NULL */
-/* "Bearer …", borrowed until the next time. */
+/* "Bearer …", borrowed until the next call. */
 const char *service_token_get(struct service_token *t);
+/* Seals `text` for the token that service_token_get returned last. */
+void service_token_seal(struct service_token *t, const char *text, char ret[TOKEN_SEAL_SIZE]);
 
 #endif

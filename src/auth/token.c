@@ -5,8 +5,8 @@
 #include <openssl/evp.h>
 
 #include "auth/b64url.h"
-#include "auth/claims.h"
 #include "auth/public_keys.h"
+#include "auth/token_claims.h"
 #include "lucid/clock.h"
 #include "lucid/doc.h"
 #include "lucid/map.h"
@@ -15,8 +15,8 @@
 #define MAC_TEXT B64URL_TEXT(MAC_BYTES)
 #define KID_TEXT B64URL_TEXT(8)
 
-/* The cache: sets of a few entries each. Tokens longer than CACHED_MAX are verified anew each time, so that it holds a few
- * megabytes at most, and only what was found good gets in. */
+/* The set-associative cache of valid tokens. Longer tokens than CACHED_MAX are verified each time, so that the cache takes a few megabytes
+ * at most. */
 #define CACHE_SETS 1024
 #define CACHE_WAYS 4
 #define CACHED_MAX 1024
@@ -29,7 +29,7 @@ struct cached {
 };
 
 struct key {
-	EVP_MAC_CTX *mac; /* holds the key; taken up again for each token */
+	EVP_MAC_CTX *mac; /* holds the key; reset for each token */
 	char kid[KID_TEXT + 1];
 };
 
@@ -45,53 +45,12 @@ struct token_keys {
 	struct cached *cache[CACHE_SETS][CACHE_WAYS];
 };
 
-static const struct {
-	const char *name, *text;
-} faults[TOKEN_FAULTS] = {
-	[TOKEN_OK] = { "none", "the token is good" },
-	[TOKEN_MALFORMED] = { "malformed", "the token is malformed" },
-	[TOKEN_SIGNATURE] = { "signature", "the token is not signed by this service" },
-	[TOKEN_ALGORITHM] = { "algorithm", "the token's algorithm is not the configured one" },
-	[TOKEN_EXPIRED] = { "expired", "the token has expired" },
-	[TOKEN_NOT_YET] = { "not_yet_valid", "the token is not valid yet" },
-	[TOKEN_CLAIMS] = { "claims", "the token lacks a claim, or one is of the wrong type" },
-	[TOKEN_ISSUER] = { "issuer", "the token is from another issuer" },
-	[TOKEN_AUDIENCE] = { "audience", "the token is for another audience" },
-};
-
-static const char *const algorithms[TOKEN_ALGORITHMS] = { "HS256", "RS256", "ES256", "EdDSA" };
-
-const char *token_algorithm_name(enum token_algorithm a)
-{
-	return algorithms[a];
-}
-
-bool token_algorithm_find(const char *name, enum token_algorithm *ret)
-{
-	for (size_t i = 0; i < TOKEN_ALGORITHMS; i++)
-		if (str_eq(algorithms[i], name)) {
-			*ret = (enum token_algorithm)i;
-			return true;
-		}
-	return false;
-}
-
-const char *token_fault_text(enum token_fault f)
-{
-	return faults[f].text;
-}
-
-const char *token_fault_name(enum token_fault f)
-{
-	return faults[f].name;
-}
-
 static void mac_of(struct key *k, const void *data, size_t len, unsigned char ret[MAC_BYTES])
 {
 	size_t n;
 	if (!EVP_MAC_init(k->mac, NULL, 0, NULL) || !EVP_MAC_update(k->mac, data, len) ||
 	    !EVP_MAC_final(k->mac, ret, &n, MAC_BYTES) || n != MAC_BYTES)
-		abort(); /* the context was set up with all it needs */
+		abort(); /* cannot happen: the context is complete */
 }
 
 static bool key_init(struct key *k, const char *secret)
@@ -106,7 +65,7 @@ static bool key_init(struct key *k, const char *secret)
 				OSSL_PARAM_END };
 	if (!k->mac || !EVP_MAC_init(k->mac, (const unsigned char *)secret, len, params))
 		abort();
-	/* a name for the key that tells nothing a token would not */
+	/* a kid that reveals no more about the key than a token does */
 	unsigned char mac[MAC_BYTES];
 	mac_of(k, "kid", 3, mac);
 	b64url_encode(k->kid, mac, 8);
@@ -173,9 +132,8 @@ unsigned token_keys_generation(const struct token_keys *k)
 
 /* --- the cache */
 
-/* The tail is the MAC: it tells good tokens apart, and a stranger who cannot make one gains nothing by choosing it. That
- * the comparison behind it takes longer for a longer common beginning is of no use to him either: it is reached only by
- * who has the whole MAC already. */
+/* Hashes the end of the token, which is (part of) the signature: it differs between valid tokens, and an attacker cannot gain by choosing
+ * it. memcmp in cache_find is not constant-time, but it is reached only with this end of a valid signature. */
 static uint64_t hash_of(const char *token, size_t len)
 {
 	size_t tail = MIN(len, MAC_TEXT);
@@ -228,7 +186,7 @@ static json_t *decode_part(const char *text, size_t len)
 	return doc;
 }
 
-/* A kid that names one of our keys must name the one that signed; others are the issuer's own affair. */
+/* A kid of one of our keys must be the kid of the key that signed; any other kid is ignored. */
 static bool kid_fits(const struct token_keys *k, const struct key *signer, const char *kid)
 {
 	for (size_t i = 0; i < k->n; i++)
@@ -257,7 +215,7 @@ static enum token_fault verify_mac(struct token_keys *k, const struct parts *p)
 {
 	unsigned char mac[MAC_BYTES];
 	if (p->signature_len != MAC_TEXT)
-		return TOKEN_SIGNATURE; /* none at all, or of another algorithm */
+		return TOKEN_SIGNATURE; /* no signature, or one of another algorithm */
 	if (b64url_decode(mac, p->signature, p->signature_len) != MAC_BYTES)
 		return TOKEN_MALFORMED;
 	struct key *signer = signer_of(k, p->token, p->signed_len, mac);
@@ -269,7 +227,7 @@ static enum token_fault verify_mac(struct token_keys *k, const struct parts *p)
 	return fault != TOKEN_OK || kid_fits(k, signer, kid) ? fault : TOKEN_SIGNATURE;
 }
 
-/* The header is looked at first, for the kid alone: which keys are tried, never how. */
+/* Unlike verify_mac, this reads the header first, but only for the kid: it selects which keys are tried, never the algorithm. */
 static enum token_fault verify_public(struct token_keys *k, const struct parts *p)
 {
 	unsigned char sig[PUBLIC_SIGNATURE_MAX];
@@ -291,7 +249,7 @@ static enum token_fault verify_anew(struct token_keys *k, const char *token, siz
 	struct parts p;
 	if (!split(token, len, &p))
 		return TOKEN_MALFORMED;
-	/* no signature of the others is as short as a MAC */
+	/* the length decides: signatures of the public-key algorithms are all longer than a MAC */
 	enum token_fault fault = k->public && p.signature_len != MAC_TEXT ? verify_public(k, &p) : verify_mac(k, &p);
 	if (fault != TOKEN_OK)
 		return fault;
@@ -323,7 +281,7 @@ enum token_fault token_verify(struct token_keys *k, const char *token, size_t le
 		if (fault != TOKEN_OK)
 			return fault;
 	}
-	enum token_fault fault = claims_now(claims, now_s);
+	enum token_fault fault = token_expiry_check(&claims->expiry, now_s);
 	if (fault != TOKEN_OK)
 		return fault;
 	caller_copy(ret, &claims->caller);
@@ -374,4 +332,32 @@ char *token_mint(struct token_keys *k, const char *sub, const char *const *roles
 	strbuf_putc(&b, '.');
 	strbuf_add(&b, text, b64url_encode(text, mac, sizeof mac));
 	return strbuf_take(&b);
+}
+
+/* --- seals */
+
+/* Not the text of any token: base64url has no space. */
+static void seal_of(struct key *k, const char *token, const char *text, char ret[TOKEN_SEAL_SIZE])
+{
+	unsigned char mac[MAC_BYTES];
+	_cleanup_(xfreep) char *sealed = xasprintf("seal %s %s", token, text);
+	mac_of(k, sealed, strlen(sealed), mac);
+	ret[b64url_encode(ret, mac, sizeof mac)] = '\0';
+	mem_wipe(sealed, strlen(sealed));
+}
+
+void token_seal(struct token_keys *k, const char *token, const char *text, char ret[TOKEN_SEAL_SIZE])
+{
+	seal_of(&k->keys[0], token, text, ret);
+}
+
+bool token_seal_fits(struct token_keys *k, const char *token, const char *text, const char *seal)
+{
+	bool fits = false;
+	char ours[TOKEN_SEAL_SIZE];
+	for (size_t i = 0; i < k->n && strlen(seal) == sizeof ours - 1 && !fits; i++) {
+		seal_of(&k->keys[i], token, text, ours);
+		fits = !CRYPTO_memcmp(ours, seal, sizeof ours - 1);
+	}
+	return fits;
 }

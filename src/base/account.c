@@ -2,12 +2,18 @@
 
 #include "lucid/str.h"
 
+bool account_name_ok(const char *s)
+{
+	size_t len = strlen(s);
+	return len && len <= ACCOUNT_MAX && str_utf8(s, len, NULL) && !str_has_control(s, false);
+}
+
 void account_user(const char *const *map, const char *account, char dst[CALLER_NAME_MAX + 1])
 {
 	size_t len = strlen(account);
 	bool elsewhere = false;
 	for (; map && *map; map++) {
-		const char *eq = strrchr(*map, '='); /* a user may have one in its name, an account has none */
+		const char *eq = strrchr(*map, '='); /* a user name may contain '='; the account follows the last one */
 		if (!eq)
 			continue;
 		size_t user = (size_t)(eq - *map);

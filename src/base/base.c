@@ -8,7 +8,7 @@
 
 static NORETURN void out_of_memory(size_t n)
 {
-	fprintf(stderr, "lucid-rdp: no memory for %zu bytes\n", n);
+	fprintf(stderr, "lucid-rdp: cannot allocate %zu bytes: out of memory\n", n);
 	abort();
 }
 

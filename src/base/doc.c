@@ -13,7 +13,7 @@ void doc_unrefp(json_t **doc)
 	json_decref(*doc);
 }
 
-/* --- documents with secrets: jansson knows of no wiping, but lets its allocator be told */
+/* --- documents with secrets: jansson does not wipe memory, but its allocator can be replaced */
 
 static _Thread_local bool wiping;
 
@@ -49,8 +49,8 @@ void doc_unref_secretp(json_t **doc)
 	doc_unref_secret(*doc);
 }
 
-/* jansson recurses up to 2,048 levels; a cheap look first keeps the stack flat. Strings are skipped, so brackets in them
- * do not count. */
+/* jansson recurses up to 2,048 levels. This scan, which does not recurse, rejects deep documents first. It skips strings, so that
+ * brackets in them do not count. */
 static bool too_deep(const char *text, size_t len)
 {
 	int depth = 0;
@@ -95,6 +95,25 @@ static const char *describe(const json_error_t *e)
 	}
 }
 
+/* Printed with 15 digits, doubles above this are rounded up to a number that is out of range for every parser. */
+#define REAL_MAX 1.79769313486231e308
+
+static bool has_unprintable(json_t *v)
+{
+	const char *key;
+	json_t *member;
+	size_t n;
+	if (json_is_real(v))
+		return json_real_value(v) > REAL_MAX || json_real_value(v) < -REAL_MAX;
+	json_object_foreach (v, key, member)
+		if (has_unprintable(member))
+			return true;
+	json_array_foreach (v, n, member)
+		if (has_unprintable(member))
+			return true;
+	return false;
+}
+
 json_t *doc_parse(const char *text, size_t len, char *why, size_t size)
 {
 	json_error_t e;
@@ -104,6 +123,12 @@ json_t *doc_parse(const char *text, size_t len, char *why, size_t size)
 		return NULL;
 	}
 	json_t *doc = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+	if (doc && has_unprintable(doc)) {
+		json_decref(doc);
+		if (why)
+			snprintf(why, size, "a number out of range");
+		return NULL;
+	}
 	if (!doc && why)
 		snprintf(why, size, "%s (line %d, column %d)", describe(&e), e.line, e.column);
 	return doc;
@@ -113,7 +138,7 @@ struct blob *doc_blob(const json_t *doc)
 {
 	if (!doc)
 		return blob_new("null", 4);
-	/* one pass into a guess, a second one only for what did not fit */
+	/* most documents fit into the guess and need one pass; a larger one needs a second */
 	size_t guess = 2048;
 	struct blob *b = blob_new(NULL, guess);
 	size_t n = json_dumpb(doc, b->data, guess, DUMP_FLAGS);

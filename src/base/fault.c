@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -39,8 +41,8 @@ static void read_rules(void)
 		fclose(f);
 }
 
-/* With the lock held. The clock is the system's own: faked time must not stop the looking. */
-static void look(void)
+/* Called with the lock held. Reads the system's clock, not lucid/clock.h: a shifted clock must not stop this. */
+static void reread_rules(void)
 {
 	struct timespec now;
 	struct stat st;
@@ -57,15 +59,15 @@ static void look(void)
 	read_rules();
 }
 
-/* Before any thread: who orders no faults must not pay for a lock at each allocation. */
-static void __attribute__((constructor)) begin(void)
+/* Runs before any thread exists. A NULL path lets fault_hit return without the lock, which each allocation would take otherwise. */
+static void __attribute__((constructor)) find_rules_file(void)
 {
 	g.path = getenv("LUCID_FAULTS");
 }
 
-static struct rule *find(const char *point)
+static struct rule *find_rule(const char *point)
 {
-	look();
+	reread_rules();
 	for (size_t i = 0; i < g.nrules; i++)
 		if (strcmp(g.rules[i].point, point) == 0)
 			return &g.rules[i];
@@ -89,7 +91,7 @@ bool fault_hit(const char *point)
 	if (!g.path)
 		return false;
 	pthread_mutex_lock(&g.lock);
-	struct rule *r = find(point);
+	struct rule *r = find_rule(point);
 	bool hit = r && due(r);
 	pthread_mutex_unlock(&g.lock);
 	return hit;
@@ -100,12 +102,12 @@ int64_t fault_delay_ms(const char *point)
 	if (!g.path)
 		return 0;
 	pthread_mutex_lock(&g.lock);
-	struct rule *r = find(point);
+	struct rule *r = find_rule(point);
 	int64_t ms = r && !strcmp(r->when, "delay") ? r->n : 0;
 	pthread_mutex_unlock(&g.lock);
 	return ms;
 }
 
 #else
-typedef int fault_is_not_built; /* a file may not be empty */
+typedef int fault_is_not_built; /* ISO C forbids an empty translation unit */
 #endif

@@ -5,10 +5,12 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "lucid/str.h"
+
 static _Thread_local struct {
 	unsigned char bytes[512];
 	size_t left;
-	pid_t pid; /* a forked child must not repeat its parent's numbers */
+	pid_t pid; /* whose bytes these are: a forked child must not repeat its parent's */
 } stock;
 
 void id_random(void *dst, size_t n)
@@ -20,9 +22,9 @@ void id_random(void *dst, size_t n)
 	}
 	while (n) {
 		if (!stock.left) {
-			ssize_t got = getrandom(stock.bytes, 256, 0); /* up to 256 bytes come whole */
+			ssize_t got = getrandom(stock.bytes, 256, 0); /* getrandom(2) never returns less for up to 256 bytes */
 			if (got != 256) {
-				fprintf(stderr, "lucid-rdp: no random numbers from the kernel: %s\n", strerror(errno));
+				fprintf(stderr, "lucid-rdp: getrandom failed: %s\n", strerror(errno));
 				abort();
 			}
 			stock.left = 256;
@@ -37,22 +39,13 @@ void id_random(void *dst, size_t n)
 	}
 }
 
-static void hex(char *dst, const unsigned char *src, size_t n)
-{
-	static const char digits[] = "0123456789abcdef";
-	for (size_t i = 0; i < n; i++) {
-		dst[2 * i] = digits[src[i] >> 4];
-		dst[2 * i + 1] = digits[src[i] & 15];
-	}
-}
-
 void id_hex(char *dst, size_t n)
 {
 	unsigned char bytes[64];
 	for (size_t done = 0; done < n;) {
 		size_t take = MIN(n - done, sizeof bytes);
 		id_random(bytes, take);
-		hex(dst + 2 * done, bytes, take);
+		str_hex(dst + 2 * done, bytes, take);
 		done += take;
 	}
 	dst[2 * n] = 0;
@@ -69,7 +62,7 @@ void id_uuid(char dst[ID_UUID_SIZE])
 	} part[] = { { 0, 0, 4 }, { 9, 4, 2 }, { 14, 6, 2 }, { 19, 8, 2 }, { 24, 10, 6 } };
 	memset(dst, '-', ID_UUID_SIZE - 1);
 	for (size_t i = 0; i < ARRAY_LEN(part); i++)
-		hex(dst + part[i].at, b + part[i].from, part[i].n);
+		str_hex(dst + part[i].at, b + part[i].from, part[i].n);
 	dst[ID_UUID_SIZE - 1] = 0;
 }
 

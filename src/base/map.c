@@ -15,7 +15,7 @@ struct entry {
 struct map {
 	struct entry **slots;
 	size_t nslots, count, max;
-	struct list order; /* of insertion: walks are the same in every run */
+	struct list order; /* insertion order: iteration is the same in every run, whatever the seed */
 };
 
 static uint64_t seed[2];
@@ -87,7 +87,7 @@ void map_free(struct map *m, void (*free_value)(void *))
 	free(m);
 }
 
-static struct entry **find(const struct map *m, const char *key, uint64_t hash)
+static struct entry **find_slot(const struct map *m, const char *key, uint64_t hash)
 {
 	struct entry **e = &m->slots[hash & (m->nslots - 1)];
 	while (*e && ((*e)->hash != hash || strcmp((*e)->key, key) != 0))
@@ -97,7 +97,7 @@ static struct entry **find(const struct map *m, const char *key, uint64_t hash)
 
 void *map_get(const struct map *m, const char *key)
 {
-	struct entry *e = *find(m, key, map_hash(key, strlen(key)));
+	struct entry *e = *find_slot(m, key, map_hash(key, strlen(key)));
 	return e ? e->value : NULL;
 }
 
@@ -120,7 +120,7 @@ bool map_put(struct map *m, const char *key, void *value, void **ret_old)
 {
 	size_t len = strlen(key);
 	uint64_t hash = map_hash(key, len);
-	struct entry **at = find(m, key, hash);
+	struct entry **at = find_slot(m, key, hash);
 	if (*at) {
 		if (ret_old)
 			*ret_old = (*at)->value;
@@ -143,7 +143,7 @@ bool map_put(struct map *m, const char *key, void *value, void **ret_old)
 
 void *map_remove(struct map *m, const char *key)
 {
-	struct entry **at = find(m, key, map_hash(key, strlen(key)));
+	struct entry **at = find_slot(m, key, map_hash(key, strlen(key)));
 	struct entry *e = *at;
 	if (!e)
 		return NULL;

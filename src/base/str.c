@@ -41,7 +41,7 @@ bool str_has_control(const char *s, bool multiline)
 	return false;
 }
 
-/* Length of the sequence that begins at p, 0 if it is not well formed. */
+/* Length of the UTF-8 sequence at p; 0 if it is not well-formed. */
 static size_t utf8_sequence(const unsigned char *p, size_t left)
 {
 	if (p[0] < 0x80)
@@ -107,7 +107,7 @@ bool str_match(const char *pattern, const char *s)
 	return !*pattern;
 }
 
-/* realloc would leave what it moved away from. */
+/* realloc would leave a copy of the secret in the memory that it frees. */
 static void grow_secret(struct strbuf *b, size_t cap)
 {
 	char *s = xmalloc(cap);
@@ -180,7 +180,6 @@ void strbuf_printf(struct strbuf *b, const char *fmt, ...)
 
 void strbuf_json(struct strbuf *b, const char *s)
 {
-	static const char hex[] = "0123456789abcdef";
 	size_t len = strlen(s), run = 0;
 	strbuf_putc(b, '"');
 	for (size_t i = 0; i < len;) {
@@ -200,7 +199,7 @@ void strbuf_json(struct strbuf *b, const char *s)
 		else if (c == '\n')
 			strbuf_add(b, "\\n", 2);
 		else
-			strbuf_add(b, (char[]){ '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] }, 6);
+			strbuf_printf(b, "\\u%04x", (unsigned)c);
 		i++;
 	}
 	strbuf_add(b, s + len - run, run);
@@ -238,6 +237,27 @@ char *strbuf_take(struct strbuf *b)
 	char *s = b->s ? b->s : xstrdup("");
 	*b = (struct strbuf){ .max = b->max };
 	return s;
+}
+
+void str_hex(char *dst, const void *src, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *s = src;
+	for (size_t i = 0; i < n; i++) {
+		dst[2 * i] = digits[s[i] >> 4];
+		dst[2 * i + 1] = digits[s[i] & 15];
+	}
+}
+
+static int hex_value(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+}
+
+int str_percent(const char *s)
+{
+	int high = *s == '%' ? hex_value(s[1]) : -1, low = high < 0 ? -1 : hex_value(s[2]);
+	return low < 0 ? -1 : high * 16 + low;
 }
 
 size_t str_fmt_u64(char *dst, uint64_t v)

@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "lucid/str.h"
+#include "lucid/text.h"
 
 #define TEXT_MAX 1024
 
@@ -30,14 +31,7 @@ char *acting_text(const struct caller *c)
 	return strbuf_take(&b);
 }
 
-static int hex(char c)
-{
-	static const char digits[] = "0123456789ABCDEF";
-	const char *at = c ? strchr(digits, c) : NULL;
-	return at ? (int)(at - digits) : -1;
-}
-
-static bool decode(char *s)
+static bool percent_decode(char *s)
 {
 	char *to = s;
 	for (; *s; s++) {
@@ -45,10 +39,10 @@ static bool decode(char *s)
 			*to++ = *s;
 			continue;
 		}
-		int high = hex(s[1]), low = high < 0 ? -1 : hex(s[2]);
-		if (low < 0 || (high | low) == 0)
+		int c = str_percent(s);
+		if (c <= 0)
 			return false;
-		*to++ = (char)(high << 4 | low);
+		*to++ = (char)c;
 		s += 2;
 	}
 	*to = 0;
@@ -70,10 +64,10 @@ static bool read_roles(char *list, unsigned *ret)
 	return true;
 }
 
-/* As a token's subject; "" for nobody. */
+/* A valid subject of a token, or "". */
 static bool is_subject(const char *s)
 {
-	return str_utf8(s, strlen(s), NULL) && !str_has_control(s, false) && *s != ' ' && !str_ends(s, " ");
+	return !*s || text_is_subject(s);
 }
 
 static bool is_address(const char *s)
@@ -95,7 +89,7 @@ bool acting_read(const char *text, struct caller *ret)
 		if (!part || !str_starts(part, names[i]))
 			return false;
 		values[i] = part + strlen(names[i]);
-		if (!decode(values[i]))
+		if (!percent_decode(values[i]))
 			return false;
 	}
 	if (part || !is_subject(values[0]) || !str_copy(c.sub, sizeof c.sub, values[0]) || !read_roles(values[1], &c.roles) ||

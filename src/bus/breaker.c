@@ -28,7 +28,7 @@ bool breaker_good(struct breaker *b)
 	return !was_closed;
 }
 
-static void trip(struct breaker *b, int64_t now_ms)
+static void breaker_open(struct breaker *b, int64_t now_ms)
 {
 	b->state = BREAKER_OPEN;
 	b->until_ms = now_ms + backoff_next(&b->wait);
@@ -41,9 +41,9 @@ bool breaker_bad(struct breaker *b, int64_t now_ms)
 	b->failures++;
 	b->failed_ms = now_ms;
 	if (b->state == BREAKER_HALF_OPEN)
-		trip(b, now_ms);
+		breaker_open(b, now_ms);
 	if (b->state != BREAKER_CLOSED || b->failures < BREAKER_FAILURES)
-		return false; /* when open: one that was under way already */
-	trip(b, now_ms);
+		return false; /* if it is open already, the call was in flight when it opened */
+	breaker_open(b, now_ms);
 	return true;
 }

@@ -28,15 +28,15 @@ struct bus {
 	struct loop *loop;
 	struct binding bindings[BINDINGS];
 	struct map *routes; /* role → transport */
-	struct map *nodes;  /* node → transport, for the role of agents */
-	char *node;	    /* ours */
-	struct map *local;  /* role → itself: served here */
-	struct list open;   /* calls that are not answered */
+	struct map *nodes;  /* node → transport, to the agents */
+	char *node;	    /* NODE_NAME of this process */
+	struct map *local;  /* the roles that this process serves */
+	struct list open;   /* calls without an answer */
 	size_t nopen;
 	struct call **slots;
 	uint32_t *generations, *free_slots;
 	size_t nslots, nfree;
-	struct list spare; /* calls to use again */
+	struct list spare; /* freed calls, for reuse */
 	size_t nspare;
 	struct loop_timer *sweep;
 	struct metric *durations[VIA_COUNT], *totals[VIA_COUNT], *refused;
@@ -58,7 +58,7 @@ static size_t via_index(const struct transport *t)
 
 /* --- rows and routes */
 
-static struct binding *binding(struct bus *b, const struct op *op)
+static struct binding *binding_of(struct bus *b, const struct op *op)
 {
 	size_t i = ((uintptr_t)op >> 4) * 0x9e3779b1u & (BINDINGS - 1);
 	while (b->bindings[i].op && b->bindings[i].op != op)
@@ -68,7 +68,7 @@ static struct binding *binding(struct bus *b, const struct op *op)
 
 void bus_serve(struct bus *b, const struct op *op, call_handler handler, void *ctx)
 {
-	struct binding *at = binding(b, op);
+	struct binding *at = binding_of(b, op);
 	assert(!at->op);
 	*at = (struct binding){ op, handler, ctx };
 	map_put(b->local, op->role, b, NULL);
@@ -101,7 +101,7 @@ void bus_route_node(struct bus *b, const char *node, struct transport *t)
 		map_remove(b->nodes, node);
 }
 
-/* --- the calls themselves: used again, and found by a number that a stale holder cannot mistake */
+/* --- allocation of calls. Memory and slots are reused; an id has a generation, so that a stale id does not match a new call */
 
 static void more_slots(struct bus *b)
 {
@@ -155,6 +155,7 @@ static void call_free(struct call *c)
 	source_unref(c->reply.source);
 	free(c->message);
 	free(c->location);
+	free(c->disposition);
 	for (size_t i = 0; i < OP_MAX_PARAMS; i++)
 		if (c->params[i] && (c->params[i] < c->room || c->params[i] >= c->room + sizeof c->room))
 			free((void *)(uintptr_t)c->params[i]);
@@ -189,7 +190,7 @@ static void copy_params(struct call *c, const struct call_args *a)
 
 /* --- the end of a call */
 
-static void finish(struct loop_task *t)
+static void call_finish(struct loop_task *t)
 {
 	struct call *c = CONTAINER_OF(t, struct call, task);
 	struct bus *b = c->bus;
@@ -213,7 +214,7 @@ static void close_call(struct call *c)
 	c->answered = true;
 	list_remove(&c->node);
 	c->bus->nopen--;
-	loop_task_init(&c->task, finish);
+	loop_task_init(&c->task, call_finish);
 	int64_t late_ms = fault_delay_ms("bus.answer");
 	if (!late_ms) {
 		loop_defer(c->bus->loop, &c->task);
@@ -233,14 +234,19 @@ void call_answer(struct call *c, const struct reply *r)
 		c->location = xstrdup(r->location);
 	}
 	out.message = c->message;
+	if (r->disposition) {
+		free(c->disposition);
+		c->disposition = xstrdup(r->disposition);
+	}
+	out.disposition = c->disposition;
 	out.location = c->location;
 	out.version = r->version ? r->version : c->reply.version;
 	c->reply = out;
 	close_call(c);
 }
 
-/* Nobody waits any more; who works on it is told. */
-static void abandon(struct call *c)
+/* The caller does not wait any more: notify the handler or transport. */
+static void call_abandon(struct call *c)
 {
 	if (c->abandoned)
 		return;
@@ -257,14 +263,14 @@ void bus_cancel(struct bus *b, uint64_t id)
 {
 	struct call *c = call_find(b, id);
 	if (c)
-		abandon(c);
+		call_abandon(c);
 }
 
 static void on_sweep(void *arg)
 {
 	struct bus *b = arg;
 	int64_t now = clock_mono_us();
-	/* ids first: telling one of them may answer or begin others */
+	/* collect the ids first: a callback may answer other calls or begin new ones */
 	struct call *c;
 	size_t n = 0;
 	uint64_t *due = b->nopen ? xcalloc(b->nopen, sizeof *due) : NULL;
@@ -277,7 +283,7 @@ static void on_sweep(void *arg)
 		struct reply r = { .err = ERR_DEADLINE, .message = err_text(ERR_DEADLINE) };
 		call_done done = c->done;
 		void *done_arg = c->arg;
-		abandon(c);
+		call_abandon(c);
 		if (done)
 			done(&r, done_arg);
 	}
@@ -286,9 +292,9 @@ static void on_sweep(void *arg)
 		loop_timer_set(b->sweep, SWEEP_MS);
 }
 
-/* --- the beginning of a call */
+/* --- the start of a call */
 
-static void fill(struct call *c, const struct call_args *a)
+static void call_fill(struct call *c, const struct call_args *a)
 {
 	static const struct caller itself = { .sub = "", .roles = CALLER_SERVICE, .can_create_sessions = true };
 	c->op = a->op;
@@ -309,7 +315,7 @@ uint64_t bus_call(struct bus *b, const struct call_args *a, call_done on_done, v
 {
 	struct call *c = call_new(b);
 	uint64_t id = c->id;
-	fill(c, a);
+	call_fill(c, a);
 	c->done = on_done;
 	c->arg = arg;
 	list_append(&b->open, &c->node);
@@ -321,10 +327,10 @@ uint64_t bus_call(struct bus *b, const struct call_args *a, call_done on_done, v
 	if (call_check(c, a) < 0)
 		return id;
 	bool elsewhere = a->node && !str_eq(a->node, b->node);
-	const struct binding *to = elsewhere ? NULL : binding(b, a->op);
+	const struct binding *to = elsewhere ? NULL : binding_of(b, a->op);
 	if (!to || !to->op)
 		c->via = elsewhere ? NULL : map_get(b->routes, a->op->role);
-	if (!c->via && a->node && (!to || !to->op)) /* our own node's agent may be another process, too */
+	if (!c->via && a->node && (!to || !to->op)) /* the agent of our own node may run in another process too */
 		c->via = map_get(b->nodes, a->node);
 	c->via_index = via_index(c->via);
 	if (to && to->op)
@@ -332,10 +338,10 @@ uint64_t bus_call(struct bus *b, const struct call_args *a, call_done on_done, v
 	else if (c->via)
 		c->via->send(c->via, c);
 	else if (elsewhere)
-		call_fail(c, ERR_UNAVAILABLE, "node %s is not known here, or has no URL; see GET /nodes", a->node);
+		call_fail(c, ERR_UNAVAILABLE, "node %s is not registered, or has no URL; GET /api/v1/rdp/nodes lists the nodes", a->node);
 	else
-		call_fail(c, ERR_UNAVAILABLE, "the role %s does not run in this process and no URL is set for it", a->op->role);
-	/* whoever answered at once has no deadline to wait for; the call may be gone, so only the list is looked at */
+		call_fail(c, ERR_UNAVAILABLE, "the role %s does not run in this process, and its URL setting is empty", a->op->role);
+	/* c may have been answered and freed already, so only the list is examined */
 	if (!list_empty(&b->open) && !loop_timer_pending(b->sweep))
 		loop_timer_set(b->sweep, SWEEP_MS);
 	return id;
@@ -346,7 +352,7 @@ size_t bus_calls_open(const struct bus *b)
 	return b->nopen;
 }
 
-/* --- making it */
+/* --- life */
 
 struct bus *bus_new(struct loop *l)
 {
@@ -359,15 +365,15 @@ struct bus *bus_new(struct loop *l)
 	list_init(&b->spare);
 	b->sweep = loop_timer_new(l, on_sweep, b);
 	b->events = bus_events_new(l);
-	struct metric_family *total = metric_family("rdp_calls_total", METRIC_COUNTER, "transport", "Calls answered, by transport.");
+	struct metric_family *total = metric_family("rdp_calls_total", METRIC_COUNTER, "transport", "Completed calls of operations, by transport.");
 	struct metric_family *time = metric_family("rdp_call_duration_seconds", METRIC_HISTOGRAM, "transport",
-						   "Time from call to answer, by transport.");
+						   "Time from a call of an operation until its response, in seconds, by transport.");
 	for (size_t i = 0; i < VIA_COUNT; i++) {
 		b->totals[i] = metric_with(total, via_names[i]);
 		b->durations[i] = metric_with(time, via_names[i]);
 	}
 	b->refused = metric_series(metric_family("rdp_calls_refused_total", METRIC_COUNTER, NULL,
-						 "Calls refused because too many were open."), NULL);
+						 "Calls of operations refused because too many were in flight."), NULL);
 	return b;
 }
 

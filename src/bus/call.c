@@ -5,9 +5,10 @@
 #include <strings.h>
 
 #include "lucid/clock.h"
+#include "lucid/file_name.h"
 #include "lucid/str.h"
 
-/* --- what was asked */
+/* --- the request */
 
 const struct op *call_op(const struct call *c)
 {
@@ -21,7 +22,7 @@ const char *call_param(const struct call *c, const char *name)
 	for (size_t i = 0; i < n; i++)
 		if (str_eq(names[i], name))
 			return c->params[i];
-	abort(); /* a handler asks for a parameter its row does not have */
+	abort(); /* the row has no such parameter: a programming error of the handler */
 }
 
 json_t *call_query(const struct call *c)
@@ -135,6 +136,7 @@ void call_fail_reply(struct call *c, const struct reply *r)
 	out.source = NULL;
 	out.version = 0;
 	out.location = NULL;
+	out.disposition = NULL;
 	out.details = json_incref(r->details);
 	call_answer(c, &out);
 }
@@ -157,4 +159,10 @@ void call_set_location(struct call *c, const char *path)
 {
 	free(c->location);
 	c->location = xstrdup(path);
+}
+
+void call_set_file_name(struct call *c, const char *name, const char *ending)
+{
+	free(c->disposition);
+	c->disposition = file_name_disposition(name, ending);
 }

@@ -1,4 +1,4 @@
-/* call: the inside of a call, for the bus and its transports. Floor F4, loop thread only. Roles see lucid/bus.h. */
+/* call: struct call, for the bus and its transports. Floor F4, loop thread only. Roles use lucid/bus.h. */
 #ifndef BUS_CALL_H
 #define BUS_CALL_H
 
@@ -9,7 +9,7 @@
 
 struct call {
 	struct bus *bus;
-	struct list node; /* of the open ones, oldest first */
+	struct list node; /* in bus.open, oldest first */
 	uint64_t id;	  /* generation << 20 | slot */
 	const struct op *op;
 	struct caller caller;
@@ -20,38 +20,38 @@ struct call {
 	char trace[64];
 	int64_t start_us, deadline_us;
 	unsigned hops;
-	struct transport *via; /* NULL: a handler here */
-	size_t via_index;      /* for the metrics: the transport may be gone when the call is over */
-	uint64_t remote;       /* the transport's own number for it */
+	struct transport *via; /* NULL: a handler in this process */
+	size_t via_index;      /* for the metrics: the transport may be freed before the call completes */
+	uint64_t remote;       /* the transport's own id of the call */
 
 	call_done done;
 	void *arg;
-	bool answered;	/* by the handler; the answer may wait for the end of the turn */
-	bool abandoned; /* nobody waits: cancelled, or past its deadline */
+	bool answered;	/* by the handler; `done` is called at the end of the turn */
+	bool abandoned; /* cancelled, or past its deadline */
 	void (*on_cancel)(struct call *c, void *arg);
 	void *cancel_arg;
 
 	struct reply reply;
-	char *message, *location; /* owned; reply points to them */
+	char *message, *location, *disposition; /* owned; reply points to them */
 	struct loop_task task;
-	struct loop_timer *late; /* test builds: the answer is held back on order */
-	char room[CALL_PARAM_ROOM]; /* of the params */
+	struct loop_timer *late; /* test builds: an injected delay (lucid/fault.h) */
+	char room[CALL_PARAM_ROOM]; /* space for short params */
 };
 
-/* Answer with a reply made elsewhere; doc, blob, source and details are consumed, message and location are copied, type is static. */
+/* Answers the call. Consumes doc, blob, source and details; copies message, location and disposition; type must be static. */
 void call_answer(struct call *c, const struct reply *r);
 
-/* Content types come from a fixed set, so that a reply can point to them for ever; another is application/octet-stream. */
+/* Maps a content type to a static string, since a reply does not own its type. Unknown types become application/octet-stream. */
 const char *call_known_type(const char *type);
 
-/* Check what is asked against the row and take it over, with defaults (check.c). 0, or a negated error after the call was
- * answered with the faults. */
+/* Checks query, body and params against the row and stores them in the call, with defaults (check.c). 0, or a negated error; the call has
+ * then been answered with the faults. */
 int call_check(struct call *c, const struct call_args *a);
 
-/* In test builds: to JSON and back, as a call to another process would go; else the document itself. NULL stays NULL. */
+/* In test builds: converts to JSON and back, as a call to another process would; else returns the document itself. Takes NULL. */
 json_t *call_through_json(json_t *consume);
 
-/* --- events, beside the calls (events.c) */
+/* --- events (events.c) */
 struct bus_events;
 struct bus_events *bus_events_new(struct loop *l);
 void bus_events_free(struct bus_events *e);

@@ -5,7 +5,7 @@
 #include "lucid/str.h"
 
 #ifdef LUCID_TEST
-/* Here the two ways of a call meet: what does not survive JSON must not survive a local call either. */
+/* Makes local and remote calls behave alike: what JSON cannot represent fails in a local call too. */
 json_t *call_through_json(json_t *consume)
 {
 	if (!consume)
@@ -31,7 +31,7 @@ static bool has_defaults(const struct shape *s)
 	return false;
 }
 
-/* A document with the shape's defaults filled in; the caller's own is not touched. */
+/* The document with the shape's defaults added. The caller's document is not changed. */
 static json_t *with_defaults(const struct shape *s, json_t *doc)
 {
 	if (!has_defaults(s))

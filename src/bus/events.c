@@ -8,8 +8,8 @@
 #include "lucid/id.h"
 #include "lucid/str.h"
 
-#define MAX_QUEUED 4096 /* past that the newest are dropped, with a line */
-#define MAX_ORIGINS 256 /* other processes remembered */
+#define MAX_QUEUED 4096 /* beyond it, new events are dropped and logged */
+#define MAX_ORIGINS 256 /* other processes whose sequence numbers are tracked */
 #define ORIGIN_SIZE 17
 
 struct subscription {
@@ -17,20 +17,20 @@ struct subscription {
 	char *pattern;
 	event_handler fn;
 	void *ctx;
-	bool dead; /* unsubscribed while events are given out */
+	bool dead; /* unsubscribed during the delivery of events */
 };
 
 struct queued {
 	struct list node;
 	struct event e;
 	char *topic, *object_id, *user_id, *origin;
-	bool ours; /* to be carried to others */
+	bool ours; /* of this process: the carrier sends it to others */
 };
 
 struct origin {
 	struct list node;
-	uint64_t seq; /* the latest heard */
-	bool heard;   /* else its first one is still to come, and may have any number */
+	uint64_t seq; /* of the latest event received */
+	bool heard;   /* false: no event was received yet, and the first one may have any number */
 	char name[ORIGIN_SIZE];
 };
 
@@ -43,7 +43,7 @@ struct bus_events {
 	int64_t start_ms;
 	uint64_t number, own_seq;
 	char origin[ORIGIN_SIZE];
-	struct list origins; /* the ones heard of, latest first */
+	struct list origins; /* most recently used first */
 	size_t norigins;
 	bool carried;
 	void (*on_carried)(bool carried, void *arg);
@@ -84,7 +84,7 @@ static void on_turn_end(struct loop_task *t)
 {
 	struct bus_events *ev = CONTAINER_OF(t, struct bus_events, task);
 	struct list *n;
-	/* those published meanwhile wait for the next turn */
+	/* events published by handlers wait for the next turn */
 	for (size_t left = ev->nqueued; left && (n = list_take_first(&ev->queue)); left--) {
 		struct queued *q = CONTAINER_OF(n, struct queued, node);
 		ev->nqueued--;
@@ -106,12 +106,12 @@ void bus_last_event_id(struct bus *b, char ret[sizeof((struct event *)0)->id])
 	write_id(bus_events_of(b), ret);
 }
 
-/* e says what and whose; its strings are copied, data is consumed. */
-static void enqueue(struct bus_events *ev, const struct event *e, json_t *data, bool ours)
+/* Copies the strings of e, consumes data. */
+static void event_enqueue(struct bus_events *ev, const struct event *e, json_t *data, bool ours)
 {
 	if (ev->nqueued >= MAX_QUEUED) {
-		log_warn("bus", "event %s dropped: %d are queued", e->topic, MAX_QUEUED);
-		ev->own_seq += ours; /* a gap, for others to see */
+		log_warn("bus", "event %s dropped: the queue is full (%d events)", e->topic, MAX_QUEUED);
+		ev->own_seq += ours; /* other processes notice the gap */
 		json_decref(data);
 		return;
 	}
@@ -138,18 +138,18 @@ void bus_publish(struct bus *b, const char *topic, const char *object_id, const 
 void bus_deliver(struct bus *b, const char *topic, const char *object_id, const char *user_id, int64_t time_ms, json_t *data)
 {
 	struct event e = { .topic = topic, .object_id = object_id, .user_id = user_id, .time_ms = time_ms };
-	enqueue(bus_events_of(b), &e, data, true);
+	event_enqueue(bus_events_of(b), &e, data, true);
 }
 
-/* --- of other processes */
+/* --- events of other processes */
 
 void bus_gap(struct bus *b, const char *origin)
 {
 	struct event e = { .topic = BUS_GAP, .object_id = origin, .time_ms = clock_wall_ms() };
-	enqueue(bus_events_of(b), &e, NULL, false);
+	event_enqueue(bus_events_of(b), &e, NULL, false);
 }
 
-/* The one remembered, or a new one in the place of who was silent longest. */
+/* The entry of an origin. A new one replaces the least recently used entry if there are MAX_ORIGINS. */
 static struct origin *origin_of(struct bus_events *ev, const char *name)
 {
 	struct origin *o;
@@ -177,7 +177,7 @@ enum bus_arrival bus_deliver_foreign(struct bus *b, const struct event *e, json_
 {
 	struct bus_events *ev = bus_events_of(b);
 	struct origin *o = str_eq(e->origin, ev->origin) ? NULL : origin_of(ev, e->origin);
-	if (!o || e->seq <= o->seq) { /* our own echo, or known */
+	if (!o || e->seq <= o->seq) { /* our own event, or a repeated one */
 		json_decref(data);
 		return BUS_REPEATED;
 	}
@@ -186,7 +186,7 @@ enum bus_arrival bus_deliver_foreign(struct bus *b, const struct event *e, json_
 		bus_gap(b, e->origin);
 	o->seq = e->seq;
 	o->heard = true;
-	enqueue(ev, e, data, false);
+	event_enqueue(ev, e, data, false);
 	return how;
 }
 
@@ -245,7 +245,7 @@ struct subscription *bus_subscribe(struct bus *b, const char *pattern, event_han
 
 void bus_unsubscribe(struct subscription *s)
 {
-	/* freed with the next event: an event may be on its way to it at this moment */
+	/* freed after the next event: the delivery of an event may be in progress */
 	if (s)
 		s->dead = true;
 }

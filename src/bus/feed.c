@@ -2,16 +2,16 @@
 
 #include <stdio.h>
 
-#include "bus/backoff.h"
+#include "lucid/backoff.h"
 #include "lucid/clock.h"
 #include "lucid/doc.h"
 #include "lucid/log.h"
 #include "lucid/metrics.h"
-#include "net/http_feed.h"
+#include "net/client/http_feed.h"
 
 #define AGAIN_FIRST_MS 100
 #define AGAIN_MOST_MS 4000
-#define STEADY_MS 5000 /* what stood that long may be made again soon */
+#define STEADY_MS 5000 /* a connection that lasted this long resets the back-off */
 #define ORIGIN_LEN 16
 
 struct feed {
@@ -22,16 +22,16 @@ struct feed {
 	char *url;
 	void (*on_alive)(void *arg);
 	void *arg;
-	struct http_feed *stream; /* NULL: it waits, or is paused */
+	struct http_feed *stream; /* NULL: waiting to reconnect, or paused */
 	struct loop_timer *again;
 	struct backoff wait;
 	int64_t opened_ms; /* 0: not open */
-	bool paused, told; /* told: the log knows that it is away */
+	bool paused, told; /* told: the failure to connect was logged */
 	char last_id[SSE_ID_MAX + 1], origin[ORIGIN_LEN + 1];
 	struct metric *up, *events, *gaps;
 };
 
-/* --- what comes */
+/* --- events */
 
 /* "0123456789abcdef/12" */
 static bool read_seq(const char *text, char ret_origin[ORIGIN_LEN + 1], uint64_t *ret_seq)
@@ -46,7 +46,7 @@ static bool read_seq(const char *text, char ret_origin[ORIGIN_LEN + 1], uint64_t
 	return true;
 }
 
-static void gap(struct feed *f)
+static void feed_gap(struct feed *f)
 {
 	metric_add(f->gaps, 1);
 	bus_gap(f->bus, f->origin);
@@ -61,15 +61,15 @@ static const char *object_of(const json_t *doc)
 	return "";
 }
 
-static void deliver(struct feed *f, const struct sse_event *s, uint64_t seq)
+static void feed_deliver(struct feed *f, const struct sse_event *s, uint64_t seq)
 {
 	_cleanup_(doc_unrefp) json_t *doc = doc_parse(s->data, strlen(s->data), NULL, 0);
 	struct event e = { .origin = f->origin, .seq = seq, .topic = doc_str(doc, "topic", ""), .time_ms = clock_wall_ms(),
 			   .user_id = doc_str(doc, "user_id", ""), .object_id = object_of(doc) };
 	json_t *data = json_object_get(doc, "data");
 	if (!*e.topic || !json_is_object(data)) {
-		log_warn("bus", "%s sent an event that cannot be read", f->url);
-		gap(f);
+		log_warn("bus", "%s sent a malformed event", f->url);
+		feed_gap(f);
 		return;
 	}
 	clock_from_iso(doc_str(doc, "timestamp", ""), &e.time_ms);
@@ -78,35 +78,35 @@ static void deliver(struct feed *f, const struct sse_event *s, uint64_t seq)
 		metric_add(f->gaps, 1);
 }
 
-static void on_event(const struct sse_event *s, void *arg)
+static void on_feed_event(const struct sse_event *s, void *arg)
 {
 	struct feed *f = arg;
 	uint64_t seq = 0;
 	bool is_ours = read_seq(s->seq, f->origin, &seq);
 	if (is_ours && *s->data)
-		deliver(f, s, seq);
+		feed_deliver(f, s, seq);
 	else if (str_eq(s->name, "stream.gap"))
-		gap(f);
-	/* of its greeting only who it is and where it stands is wanted; stream.end is followed by the end */
+		feed_gap(f);
+	/* the first event has no data, only origin and id; after stream.end the server closes the stream */
 	str_copy(f->last_id, sizeof f->last_id, s->id);
 }
 
-/* --- coming and going */
+/* --- the connection */
 
 static void on_opened(void *arg)
 {
 	struct feed *f = arg;
 	f->opened_ms = clock_mono_ms();
 	metric_set(f->up, 1);
-	log_info("bus", "the events of %s are heard", f->url);
+	log_info("bus", "the event stream of %s is connected", f->url);
 	f->told = false;
 	if (!f->last_id[0])
-		gap(f);
+		feed_gap(f);
 	if (f->on_alive)
 		f->on_alive(f->arg);
 }
 
-static void later(struct feed *f)
+static void feed_reconnect(struct feed *f)
 {
 	if (f->opened_ms && clock_mono_ms() - f->opened_ms >= STEADY_MS)
 		backoff_reset(&f->wait);
@@ -115,7 +115,7 @@ static void later(struct feed *f)
 	loop_timer_set(f->again, backoff_next(&f->wait));
 }
 
-static void tell(struct feed *f, int status, const char *why, const char *body)
+static void log_unconnected(struct feed *f, int status, const char *why, const char *body)
 {
 	_cleanup_(doc_unrefp) json_t *page = *body ? doc_parse(body, strlen(body), NULL, 0) : NULL;
 	const char *message = doc_str(json_object_get(page, "error"), "message", "");
@@ -123,23 +123,23 @@ static void tell(struct feed *f, int status, const char *why, const char *body)
 		return;
 	f->told = true;
 	if (status)
-		log_warn("bus", "the events of %s are not heard: it answers %d%s%s", f->url, status, *message ? ": " : "", message);
+		log_warn("bus", "the event stream of %s is not connected: it answered %d%s%s", f->url, status, *message ? ": " : "", message);
 	else
-		log_warn("bus", "the events of %s are not heard: %s", f->url, why);
+		log_warn("bus", "the event stream of %s is not connected: %s", f->url, why);
 }
 
 static void on_closed(int status, const char *why, const char *body, void *arg)
 {
 	struct feed *f = arg;
 	f->stream = NULL;
-	if (!f->opened_ms) /* one that ends is soon made again; one that cannot be made is news */
-		tell(f, status, why, body);
-	later(f);
+	if (!f->opened_ms) /* an established stream that ends is reconnected without a log line */
+		log_unconnected(f, status, why, body);
+	feed_reconnect(f);
 }
 
 static void open_stream(void *arg)
 {
-	static const struct http_feed_events events = { on_opened, on_event, on_closed };
+	static const struct http_feed_events events = { on_opened, on_feed_event, on_closed };
 	struct feed *f = arg;
 	struct http_header headers[] = { { "Authorization", service_token_get(f->token) }, { "Last-Event-ID", f->last_id } };
 	_cleanup_(xfreep) char *url = xasprintf("%s/events?own=true", f->url);
@@ -147,25 +147,25 @@ static void open_stream(void *arg)
 	f->stream = http_feed_open(f->loop, f->client, url, headers, f->last_id[0] ? 2 : 1, FEED_SILENCE_MS, &events, f, &why);
 	if (f->stream)
 		return;
-	tell(f, 0, why, "");
-	later(f);
+	log_unconnected(f, 0, why, "");
+	feed_reconnect(f);
 }
 
 /* --- life */
 
 static struct metric_family *up_family(void)
 {
-	return metric_family("rdp_feed_up", METRIC_GAUGE, "peer", "Whether the events of another process are heard from it itself.");
+	return metric_family("rdp_feed_up", METRIC_GAUGE, "peer", "1 if the event stream of another process is connected, 0 if not.");
 }
 
 static struct metric_family *events_family(void)
 {
-	return metric_family("rdp_feed_events_total", METRIC_COUNTER, "peer", "Events that came from another process itself.");
+	return metric_family("rdp_feed_events_total", METRIC_COUNTER, "peer", "Events received over the event stream of another process.");
 }
 
 static struct metric_family *gaps_family(void)
 {
-	return metric_family("rdp_feed_gaps_total", METRIC_COUNTER, "peer", "Times when events of another process may have been missed.");
+	return metric_family("rdp_feed_gaps_total", METRIC_COUNTER, "peer", "Gaps in the event stream of another process: events may have been missed, so states are read again.");
 }
 
 void feed_declare_figures(void)

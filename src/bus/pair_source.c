@@ -4,11 +4,12 @@
 #include "lucid/map.h"
 #include "lucid/str.h"
 
-/* Each begins with the call's number and a NUL; a piece follows, or the error's name, a NUL and why. */
+/* Each frame begins with the number of the call and a NUL. FRAME_PIECE continues with data, FRAME_END after an error with its name, a NUL
+ * and the reason. */
 enum { FRAME_WANT = 'w', FRAME_PIECE = 'p', FRAME_END = 'e', FRAME_DROP = 'd' };
 #define NUMBER_MAX 24
-#define SOURCES_MAX 256 /* each way; what goes out may be an open file each */
-#define FULL_MS 50	/* until a channel that takes no more is tried again */
+#define SOURCES_MAX 256 /* in each direction; an outgoing source may be an open file */
+#define FULL_MS 50	/* retry interval while the channel is full */
 
 struct pair_sources {
 	struct loop *loop;
@@ -16,25 +17,25 @@ struct pair_sources {
 	struct map *in, *out; /* number → struct */
 };
 
-struct coming {
-	struct pair_sources *all; /* NULL: over */
+struct incoming {
+	struct pair_sources *all; /* NULL: ended */
 	struct source *source;
 	char number[NUMBER_MAX];
 	bool wanted;
 };
 
-struct going {
+struct outgoing {
 	struct pair_sources *all;
 	struct source *source;
 	char number[NUMBER_MAX];
-	bool asked;
-	uint8_t kind; /* of the frame that answers */
+	bool asked;   /* the reader waits for a piece */
+	uint8_t kind; /* of the frame to send */
 	struct strbuf frame;
-	struct loop_timer *again; /* the channel did not take it yet */
+	struct loop_timer *again; /* retries while the channel is full */
 };
 
-/* 0, or as channel_send. */
-static int tell(struct pair_sources *p, uint8_t kind, const char *number, const void *more, size_t len)
+/* Returns as channel_send. */
+static int source_frame_send(struct pair_sources *p, uint8_t kind, const char *number, const void *more, size_t len)
 {
 	struct strbuf b = { 0 };
 	strbuf_add(&b, number, strlen(number) + 1);
@@ -44,60 +45,66 @@ static int tell(struct pair_sources *p, uint8_t kind, const char *number, const 
 	return rc;
 }
 
-/* --- what comes in */
+/* For WANT and DROP, which must not be lost: a reader would wait for ever, or a file at the peer would stay open. */
+static int source_control_send(struct pair_sources *p, uint8_t kind, const char *number)
+{
+	return channel_send_control(p->channel, kind, number, strlen(number) + 1);
+}
 
-static void forget(struct coming *c)
+/* --- incoming sources */
+
+static void incoming_forget(struct incoming *c)
 {
 	if (c->all)
 		map_remove(c->all->in, c->number);
 	c->all = NULL;
 }
 
-static void lose(struct coming *c)
+static void incoming_lose(struct incoming *c)
 {
-	forget(c);
-	source_break(c->source, -ERR_UNAVAILABLE, "the other process has gone, or does not read");
+	incoming_forget(c);
+	source_break(c->source, -ERR_UNAVAILABLE, "the peer process exited or does not read");
 }
 
-static void want(UNUSED struct source *s, void *ctx)
+static void incoming_want(UNUSED struct source *s, void *ctx)
 {
-	struct coming *c = ctx;
+	struct incoming *c = ctx;
 	c->wanted = true;
-	if (c->all && tell(c->all, FRAME_WANT, c->number, NULL, 0) < 0)
-		lose(c);
+	if (c->all && source_control_send(c->all, FRAME_WANT, c->number) < 0)
+		incoming_lose(c);
 }
 
-static void closed(void *ctx)
+static void incoming_closed(void *ctx)
 {
-	struct coming *c = ctx;
+	struct incoming *c = ctx;
 	if (c->all)
-		tell(c->all, FRAME_DROP, c->number, NULL, 0);
-	forget(c);
+		source_control_send(c->all, FRAME_DROP, c->number);
+	incoming_forget(c);
 	free(c);
 }
 
 struct source *pair_source_in(struct pair_sources *p, const char *number)
 {
-	static const struct source_ops ops = { want, closed };
-	struct coming *c = XNEW(struct coming);
-	*c = (struct coming){ .all = p };
+	static const struct source_ops ops = { incoming_want, incoming_closed };
+	struct incoming *c = XNEW(struct incoming);
+	*c = (struct incoming){ .all = p };
 	str_copy(c->number, sizeof c->number, number);
 	c->source = source_new(p->loop, &ops, c);
 	if (!map_put(p->in, number, c, NULL)) {
 		pair_source_refuse(p, number);
-		lose(c);
+		incoming_lose(c);
 	}
 	return c->source;
 }
 
 void pair_source_refuse(struct pair_sources *p, const char *number)
 {
-	tell(p, FRAME_DROP, number, NULL, 0);
+	source_control_send(p, FRAME_DROP, number);
 }
 
 static void on_piece(struct pair_sources *p, const char *number, const char *data, size_t len)
 {
-	struct coming *c = map_get(p->in, number);
+	struct incoming *c = map_get(p->in, number);
 	if (!c || !c->wanted || !len || len > SOURCE_PIECE)
 		return;
 	c->wanted = false;
@@ -106,17 +113,17 @@ static void on_piece(struct pair_sources *p, const char *number, const char *dat
 
 static void on_end(struct pair_sources *p, const char *number, const char *data, size_t len)
 {
-	struct coming *c = map_get(p->in, number);
+	struct incoming *c = map_get(p->in, number);
 	const char *why = len ? memchr(data, 0, len) : NULL;
 	if (!c)
 		return;
-	forget(c);
+	incoming_forget(c);
 	source_break(c->source, why ? -err_from_name(data) : 0, why ? why + 1 : NULL);
 }
 
-/* --- what goes out */
+/* --- outgoing sources */
 
-static void end(struct going *g)
+static void outgoing_free(struct outgoing *g)
 {
 	map_remove(g->all->out, g->number);
 	source_close(g->source);
@@ -125,11 +132,11 @@ static void end(struct going *g)
 	free(g);
 }
 
-/* Neither a piece nor the end may be lost to a channel that is full at the moment: the reader waits for it. */
-static void answer(void *arg)
+/* Sends a piece or the end. Retries while the channel is full, as the reader waits for the frame. */
+static void outgoing_send(void *arg)
 {
-	struct going *g = arg;
-	int rc = tell(g->all, g->kind, g->number, g->frame.s, g->frame.len);
+	struct outgoing *g = arg;
+	int rc = source_frame_send(g->all, g->kind, g->number, g->frame.s, g->frame.len);
 	if (rc == -ERR_BUSY) {
 		loop_timer_set(g->again, FULL_MS);
 		return;
@@ -137,12 +144,12 @@ static void answer(void *arg)
 	strbuf_reset(&g->frame);
 	g->asked = false;
 	if (g->kind == FRAME_END)
-		end(g);
+		outgoing_free(g);
 }
 
-static void give(struct blob *piece, int err, const char *why, void *arg)
+static void on_outgoing_piece(struct blob *piece, int err, const char *why, void *arg)
 {
-	struct going *g = arg;
+	struct outgoing *g = arg;
 	g->kind = piece ? FRAME_PIECE : FRAME_END;
 	if (piece) {
 		strbuf_add(&g->frame, piece->data, piece->len);
@@ -150,39 +157,39 @@ static void give(struct blob *piece, int err, const char *why, void *arg)
 		strbuf_add(&g->frame, err_name(err), strlen(err_name(err)) + 1);
 		strbuf_add(&g->frame, why, strlen(why) + 1);
 	}
-	answer(g);
+	outgoing_send(g);
 }
 
 bool pair_source_out(struct pair_sources *p, const char *number, struct source *source)
 {
-	struct going *g = XNEW(struct going);
-	/* a number that comes again while its source is open is no honest one: nothing is left behind for it */
+	struct outgoing *g = XNEW(struct outgoing);
+	/* a number in use is a fault of the peer: it must not reuse one while its source is open */
 	if (map_get(p->out, number) || !map_put(p->out, number, g, NULL)) {
 		free(g);
 		return false;
 	}
-	*g = (struct going){ .all = p, .source = source_ref(source), .again = loop_timer_new(p->loop, answer, g) };
+	*g = (struct outgoing){ .all = p, .source = source_ref(source), .again = loop_timer_new(p->loop, outgoing_send, g) };
 	str_copy(g->number, sizeof g->number, number);
 	return true;
 }
 
 static void on_want(struct pair_sources *p, const char *number, UNUSED const char *data, UNUSED size_t len)
 {
-	struct going *g = map_get(p->out, number);
+	struct outgoing *g = map_get(p->out, number);
 	if (!g || g->asked)
 		return;
 	g->asked = true;
-	source_read(g->source, give, g);
+	source_read(g->source, on_outgoing_piece, g);
 }
 
 static void on_drop(struct pair_sources *p, const char *number, UNUSED const char *data, UNUSED size_t len)
 {
-	struct going *g = map_get(p->out, number);
+	struct outgoing *g = map_get(p->out, number);
 	if (g)
-		end(g);
+		outgoing_free(g);
 }
 
-/* --- both */
+/* --- both directions */
 
 bool pair_source_frame(struct pair_sources *p, uint8_t kind, const char *data, size_t len)
 {
@@ -213,10 +220,10 @@ void pair_sources_lost(struct pair_sources *p)
 	struct map_pos pos = { 0 };
 	void *value;
 	while (map_next(p->in, &pos, NULL, &value))
-		lose(value);
+		incoming_lose(value);
 	pos = (struct map_pos){ 0 };
 	while (map_next(p->out, &pos, NULL, &value))
-		end(value);
+		outgoing_free(value);
 }
 
 void pair_sources_free(struct pair_sources *p)

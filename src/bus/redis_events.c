@@ -10,7 +10,7 @@
 
 #define TICK_MS 1000
 #define BEAT_TICKS 5
-#define SILENCE_MS 15000 /* after it another process has gone */
+#define SILENCE_MS 15000 /* without a heartbeat for this long, another process counts as disconnected */
 #define SILENCE_S "15"
 #define OTHERS_MAX 256
 #define ORIGIN_LEN 16
@@ -32,8 +32,8 @@ struct redis_events {
 	struct redis_link *commands, *feed;
 	const char *node, *const *roles;
 	char events[40], beats[40], probe[64]; /* channels */
-	uint64_t seq;			       /* of the latest event that was given to us */
-	uint64_t asked, heard;		       /* probes */
+	uint64_t seq;			       /* of the latest event of this process */
+	uint64_t asked, heard;		       /* numbers of the latest probe sent and received */
 	unsigned ticks;
 	bool up;
 	struct loop_timer *tick;
@@ -42,9 +42,9 @@ struct redis_events {
 	struct metric *count[KINDS], *m_others;
 };
 
-/* --- out */
+/* --- sending */
 
-static bool publish(struct redis_events *r, const char *channel, const char *text, size_t len)
+static bool redis_publish(struct redis_events *r, const char *channel, const char *text, size_t len)
 {
 	const char *words[] = { "PUBLISH", channel, text };
 	const size_t lens[] = { 7, strlen(channel), len };
@@ -65,13 +65,14 @@ static void on_publish(struct transport *t, const struct event *e)
 	strbuf_puts(&b, ",\"user_id\":");
 	strbuf_json(&b, e->user_id);
 	strbuf_printf(&b, ",\"data\":%s}", data);
-	bool sent = !b.overflow && publish(r, r->events, b.s, b.len);
-	metric_add(r->count[sent ? SENT : DROPPED], 1); /* a dropped one is a gap to the others, which the next beat shows */
+	bool sent = !b.overflow && redis_publish(r, r->events, b.s, b.len);
+	metric_add(r->count[sent ? SENT : DROPPED], 1); /* other processes notice a dropped event by the sequence number in the next heartbeat */
 	strbuf_done(&b);
 }
 
-/* What this process is, and how far its events have come. `fresh`: others may say the same of themselves at once. */
-static void beat(struct redis_events *r, bool fresh, bool here)
+/* Sends a heartbeat: announces this process and the sequence number of its latest event. `fresh`: it has just connected, so others send
+ * theirs at once. `here`: false on disconnecting. */
+static void beat_send(struct redis_events *r, bool fresh, bool here)
 {
 	struct strbuf b = { 0 };
 	strbuf_printf(&b, "{\"origin\":\"%s\",\"seq\":%llu,\"fresh\":%s,\"here\":%s,\"node\":", bus_origin(r->bus), (unsigned long long)r->seq,
@@ -83,7 +84,7 @@ static void beat(struct redis_events *r, bool fresh, bool here)
 		strbuf_json(&b, r->roles[i]);
 	}
 	strbuf_puts(&b, "]}");
-	publish(r, r->beats, b.s, b.len);
+	redis_publish(r, r->beats, b.s, b.len);
 	strbuf_done(&b);
 	for (size_t i = 0; r->roles[i]; i++) {
 		char key[128];
@@ -95,9 +96,9 @@ static void beat(struct redis_events *r, bool fresh, bool here)
 	}
 }
 
-/* --- whether it works */
+/* --- state */
 
-static void look(struct redis_events *r)
+static void update_carried(struct redis_events *r)
 {
 	bool up = redis_link_up(r->commands) && redis_link_up(r->feed) && r->heard;
 	if (up == r->up)
@@ -105,16 +106,16 @@ static void look(struct redis_events *r)
 	r->up = up;
 	if (up) {
 		bus_gap(r->bus, "");
-		beat(r, true, true);
+		beat_send(r, true, true);
 	}
 	bus_set_carried(r->bus, up);
 }
 
-static void probe(struct redis_events *r)
+static void probe_send(struct redis_events *r)
 {
 	char number[24];
 	snprintf(number, sizeof number, "%llu", (unsigned long long)++r->asked);
-	publish(r, r->probe, number, strlen(number));
+	redis_publish(r, r->probe, number, strlen(number));
 }
 
 static void on_state(bool up, void *arg)
@@ -122,8 +123,8 @@ static void on_state(bool up, void *arg)
 	struct redis_events *r = arg;
 	r->asked = r->heard = 0;
 	if (up && redis_link_up(r->commands) && redis_link_up(r->feed))
-		probe(r);
-	look(r);
+		probe_send(r);
+	update_carried(r);
 }
 
 static void forget_silent(struct redis_events *r);
@@ -135,13 +136,13 @@ static void on_tick(void *arg)
 	forget_silent(r);
 	if (!redis_link_up(r->commands) || !redis_link_up(r->feed))
 		return;
-	if (r->asked > r->heard) { /* hiredis shows no answer to a PING on a connection that subscribes */
-		redis_link_reset(r->feed, "does not bring what was published");
+	if (r->asked > r->heard) { /* probes instead of PING: hiredis does not pass on its reply on a subscribed connection */
+		redis_link_reset(r->feed, "does not deliver published messages");
 		return;
 	}
-	probe(r);
+	probe_send(r);
 	if (++r->ticks % BEAT_TICKS == 0)
-		beat(r, false, true);
+		beat_send(r, false, true);
 }
 
 /* --- the other processes */
@@ -159,7 +160,7 @@ static void forget_silent(struct redis_events *r)
 	int64_t now_ms = clock_mono_ms();
 	LIST_FOREACH_SAFE(o, tmp, &r->others, node)
 		if (now_ms - o->heard_ms > SILENCE_MS) {
-			log_info("redis", "nothing is heard any more of %s (%s)", o->what, o->origin);
+			log_info("redis", "no more messages arrive from %s (%s)", o->what, o->origin);
 			other_free(r, o);
 		}
 }
@@ -185,7 +186,7 @@ static void write_what(const json_t *doc, char *dst, size_t size)
 	}
 	snprintf(dst + n, size - n, " on %.64s", node);
 	if (str_has_control(dst, false))
-		str_copy(dst, size, "a process with a strange name");
+		str_copy(dst, size, "a process with an invalid name");
 }
 
 static void hear_beat(struct redis_events *r, const json_t *doc)
@@ -195,7 +196,7 @@ static void hear_beat(struct redis_events *r, const json_t *doc)
 	struct other *o = other_of(r, origin);
 	if (!doc_bool(doc, "here", true)) {
 		if (o) {
-			log_info("redis", "%s (%s) has left", o->what, o->origin);
+			log_info("redis", "%s (%s) disconnected", o->what, o->origin);
 			other_free(r, o);
 		}
 		return;
@@ -206,16 +207,16 @@ static void hear_beat(struct redis_events *r, const json_t *doc)
 		write_what(doc, o->what, sizeof o->what);
 		list_append(&r->others, &o->node);
 		metric_set(r->m_others, (double)++r->nothers);
-		log_info("redis", "%s (%s) is heard", o->what, o->origin);
+		log_info("redis", "%s (%s) connected", o->what, o->origin);
 	}
 	if (o)
 		o->heard_ms = clock_mono_ms();
 	bus_reached(r->bus, origin, (uint64_t)MAX(seq, 0));
 	if (doc_bool(doc, "fresh", false))
-		beat(r, false, true);
+		beat_send(r, false, true);
 }
 
-/* --- in */
+/* --- receiving */
 
 static bool is_origin(const char *s)
 {
@@ -250,7 +251,7 @@ static void on_message(const char *channel, const char *text, size_t len, void *
 	struct redis_events *r = arg;
 	if (str_eq(channel, r->probe)) {
 		r->heard = r->asked;
-		look(r);
+		update_carried(r);
 		return;
 	}
 	_cleanup_(doc_unrefp) json_t *doc = len <= REDIS_EVENT_MAX ? doc_parse(text, len, NULL, 0) : NULL;
@@ -265,7 +266,7 @@ static void on_message(const char *channel, const char *text, size_t len, void *
 	metric_add(r->count[fine ? RECEIVED : MALFORMED], 1);
 }
 
-/* --- what others see */
+/* --- interface */
 
 struct redis_link *redis_events_commands(struct redis_events *r)
 {
@@ -282,17 +283,17 @@ const char *redis_events_why(const struct redis_events *r)
 	const char *why = redis_link_why(r->commands);
 	if (!*why)
 		why = redis_link_why(r->feed);
-	return *why ? why : "does not bring what was published";
+	return *why ? why : "does not deliver published messages";
 }
 
 size_t redis_events_others(const struct redis_events *r, char *dst, size_t size)
 {
 	const struct other *o;
 	size_t n = 0;
-	snprintf(dst, size, "no other process is heard");
+	snprintf(dst, size, "no other process is connected");
 	LIST_FOREACH(o, &r->others, node) {
 		if (n + 4 < size)
-			snprintf(dst + n, size - n, "%s%s", n ? "; " : "heard are: ", o->what);
+			snprintf(dst + n, size - n, "%s%s", n ? "; " : "connected: ", o->what);
 		n = strlen(dst);
 	}
 	return r->nothers;
@@ -300,10 +301,10 @@ size_t redis_events_others(const struct redis_events *r, char *dst, size_t size)
 
 static void make_metrics(struct redis_events *r)
 {
-	struct metric_family *f = metric_family("rdp_redis_events_total", METRIC_COUNTER, "kind", "Events and beats that went through Redis.");
+	struct metric_family *f = metric_family("rdp_redis_events_total", METRIC_COUNTER, "kind", "Events sent through Redis (sent, dropped), and events and heartbeats received through it (received, malformed).");
 	for (size_t i = 0; i < KINDS; i++)
 		r->count[i] = metric_with(f, kinds[i]);
-	r->m_others = metric_series(metric_family("rdp_redis_processes", METRIC_GAUGE, NULL, "Other processes that are heard through Redis."), NULL);
+	r->m_others = metric_series(metric_family("rdp_redis_processes", METRIC_GAUGE, NULL, "Other lucid-rdp processes whose heartbeats arrive through Redis."), NULL);
 }
 
 struct redis_events *redis_events_new(const struct redis_events_options *o)
@@ -315,7 +316,7 @@ struct redis_events *redis_events_new(const struct redis_events_options *o)
 	r->node = o->node;
 	r->roles = o->roles;
 	list_init(&r->others);
-	/* channels are not of a database, so that its number stands in the name */
+	/* channels are shared by all databases, so their names have the number of the database */
 	snprintf(r->events, sizeof r->events, "lucid:events:%d", o->url->database);
 	snprintf(r->beats, sizeof r->beats, "lucid:beats:%d", o->url->database);
 	snprintf(r->probe, sizeof r->probe, "lucid:probe:%d:%s", o->url->database, bus_origin(o->bus));
@@ -333,7 +334,7 @@ void redis_events_free(struct redis_events *r)
 	if (!r)
 		return;
 	bus_carry_events(r->bus, NULL);
-	beat(r, false, false);
+	beat_send(r, false, false);
 	redis_link_flush(r->commands);
 	redis_link_free(r->commands);
 	redis_link_free(r->feed);

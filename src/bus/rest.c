@@ -11,7 +11,7 @@
 #include "lucid/metrics.h"
 #include "lucid/str.h"
 
-#define HEADERS_MAX 8
+#define HEADERS_MAX 9
 #define TIMEOUT_SLACK_MS 1000
 #define TRIES 3
 #define TRY_FIRST_MS 50
@@ -29,7 +29,7 @@ struct rest {
 	struct list asked;
 	struct breaker breaker;
 	int64_t answered_ms; /* the latest answer */
-	char why[160];	     /* what the latest failure was */
+	char why[160];	     /* the latest failure */
 	struct metric *counts[OUTCOMES], *retries, *state;
 };
 
@@ -37,17 +37,17 @@ struct asked {
 	struct list node;
 	struct rest *rest;
 	struct call *call;
-	struct http_call *http; /* NULL: it waits for the next try */
+	struct http_call *http; /* NULL: waits for the next attempt */
 	struct loop_timer *again;
 	struct backoff wait;
 	int64_t sent_ms;
 	unsigned tries;
-	bool uncertain; /* one of its tries may have arrived */
+	bool uncertain; /* an attempt may have been performed */
 };
 
-static void attempt(struct asked *a);
+static void call_attempt(struct asked *a);
 
-/* --- out */
+/* --- the request */
 
 static char *make_url(const struct rest *r, const struct call *c)
 {
@@ -73,17 +73,17 @@ static enum http_method method_of(const struct op *op)
 	for (int m = HTTP_GET; m < HTTP_OTHER; m++)
 		if (str_eq(http_method_name((enum http_method)m), op->verb))
 			return (enum http_method)m;
-	abort(); /* a row with a verb that is not one */
+	abort(); /* the row has an invalid verb */
 }
 
 static void on_result(const struct http_result *res, void *arg);
 
-/* 0, or as http_client_ask. */
+/* Returns as http_client_ask. */
 static int send_it(struct asked *a, const char **ret_why)
 {
 	struct rest *r = a->rest;
 	struct call *c = a->call;
-	char hops[16], left[24], match[32];
+	char hops[16], left[24], match[32], seal[TOKEN_SEAL_SIZE];
 	_cleanup_(xfreep) char *url = make_url(r, c), *acting = acting_text(&c->caller), *body = NULL;
 	body = c->body ? doc_text(c->body) : NULL;
 	snprintf(hops, sizeof hops, "%u", c->hops + 1);
@@ -92,8 +92,11 @@ static int send_it(struct asked *a, const char **ret_why)
 	struct http_header headers[HEADERS_MAX] = { { "Authorization", service_token_get(r->token) }, { REST_HOPS_HEADER, hops },
 						    { REST_TIME_HEADER, left } };
 	size_t n = 3;
-	if (acting)
+	if (acting) {
+		service_token_seal(r->token, acting, seal);
 		headers[n++] = (struct http_header){ ACTING_HEADER, acting };
+		headers[n++] = (struct http_header){ ACTING_SEAL_HEADER, seal };
+	}
 	if (c->request_id[0])
 		headers[n++] = (struct http_header){ "X-Request-ID", c->request_id };
 	if (c->trace[0])
@@ -102,7 +105,7 @@ static int send_it(struct asked *a, const char **ret_why)
 		headers[n++] = (struct http_header){ "If-Match", match };
 	if (body)
 		headers[n++] = (struct http_header){ "Content-Type", "application/json" };
-	/* a little longer than the call's own deadline, which is then what ends it */
+	/* slightly longer than the deadline of the call, so that the deadline ends the call */
 	int64_t timeout_ms = call_time_left_ms(c) + TIMEOUT_SLACK_MS;
 	struct http_ask ask = { .method = method_of(c->op), .url = url, .headers = headers, .n_headers = n, .body = body,
 				.body_len = body ? strlen(body) : 0, .timeout_ms = timeout_ms, .max_body = REST_ANSWER_MAX,
@@ -111,7 +114,7 @@ static int send_it(struct asked *a, const char **ret_why)
 	return http_client_ask(r->client, &ask, on_result, a, ret_why, &a->http);
 }
 
-/* --- the other side's health */
+/* --- health of the peer */
 
 static void show_state(struct rest *r)
 {
@@ -131,14 +134,14 @@ static void note_silence(struct rest *r, const char *why)
 {
 	snprintf(r->why, sizeof r->why, "%s", why);
 	if (breaker_bad(&r->breaker, clock_mono_ms()))
-		log_warn("bus", "%s did not answer %d calls in a row (%s); until it does, calls to it are refused at once", r->url,
+		log_warn("bus", "%s did not answer %d calls in a row (%s); calls to it fail immediately until it answers again", r->url,
 			 BREAKER_FAILURES, why);
 	show_state(r);
 }
 
 /* --- the end of a call */
 
-/* Its call, which is still to be answered. */
+/* Frees a. Returns its call, which the caller must answer. */
 static struct call *asked_end(struct asked *a, enum outcome o)
 {
 	struct call *c = a->call;
@@ -152,16 +155,16 @@ static struct call *asked_end(struct asked *a, enum outcome o)
 
 static void fail_lost(struct asked *a, const char *why)
 {
-	char text[160]; /* it may stand in the connection, or in us */
+	char text[160]; /* a copy: why may point into the connection or r */
 	snprintf(text, sizeof text, "%s", why);
-	/* reading does nothing, done or not */
+	/* a read has no effect, so its outcome is never uncertain */
 	bool uncertain = a->uncertain && !(a->call->op->flags & OP_READ);
 	struct call *c = asked_end(a, a->uncertain ? UNCERTAIN : UNAVAILABLE);
 	if (uncertain)
-		call_fail(c, ERR_UNCERTAIN, "the connection to the role %s was lost (%s), and it may have been done; look at the object's state before trying again",
+		call_fail(c, ERR_UNCERTAIN, "the connection to the role %s was lost (%s) after the request was sent; read the object's state before retrying",
 			  c->op->role, text);
 	else
-		call_fail(c, ERR_UNAVAILABLE, "the role %s does not answer: %s", c->op->role, text);
+		call_fail(c, ERR_UNAVAILABLE, "the role %s is unreachable: %s", c->op->role, text);
 }
 
 static void fail_at_once(struct asked *a)
@@ -169,37 +172,37 @@ static void fail_at_once(struct asked *a)
 	struct rest *r = a->rest;
 	unsigned wait_s = (unsigned)(breaker_wait_ms(&r->breaker, clock_mono_ms()) + 999) / 1000;
 	struct call *c = asked_end(a, REFUSED);
-	_cleanup_(xfreep) char *message = xasprintf("the role %s has not answered for a while (%s); it is asked again in %u s", c->op->role,
+	_cleanup_(xfreep) char *message = xasprintf("the role %s is unreachable (%s); the next attempt is in %u s", c->op->role,
 						    r->why, MAX(wait_s, 1));
 	call_answer(c, &(struct reply){ .err = ERR_UNAVAILABLE, .message = message, .retry_after_s = MAX(wait_s, 1) });
 }
 
-static void on_again(void *arg)
+static void on_attempt_retry(void *arg)
 {
 	struct asked *a = arg;
 	metric_add(a->rest->retries, 1);
-	attempt(a);
+	call_attempt(a);
 }
 
-/* Only what may be done twice, only when it can still be in time. */
+/* Schedules another attempt if the operation may be repeated and the deadline allows it. */
 static bool try_again(struct asked *a)
 {
-	/* the version that was wanted may be the one before our own first try */
+	/* with If-Match, the first attempt may have changed the version already, and a second one would be refused */
 	if (!(a->call->op->flags & (OP_IDEMPOTENT | OP_READ)) || (a->uncertain && a->call->if_match) || a->tries >= TRIES || a->rest->breaker.state == BREAKER_OPEN)
 		return false;
 	int64_t wait_ms = backoff_next(&a->wait);
 	if (wait_ms >= call_time_left_ms(a->call))
 		return false;
 	if (!a->again)
-		a->again = loop_timer_new(a->rest->loop, on_again, a);
+		a->again = loop_timer_new(a->rest->loop, on_attempt_retry, a);
 	loop_timer_set(a->again, wait_ms);
 	return true;
 }
 
-/* The try before, of which nobody knew, took it away. */
+/* After an uncertain DELETE, 404 means that the earlier attempt deleted the object. */
 static bool was_deleted(const struct call *c, const struct http_result *res)
 {
-	return str_eq(c->op->verb, "DELETE") && !c->op->out && http_result_status(res) == 404;
+	return str_eq(c->op->verb, "DELETE") && c->op->status == 204 && http_result_status(res) == 404;
 }
 
 static void on_result(const struct http_result *res, void *arg)
@@ -216,7 +219,7 @@ static void on_result(const struct http_result *res, void *arg)
 		if (rest_answer(asked_end(a, ANSWERED), res))
 			rest_heard(r);
 		else
-			note_silence(r, "what answers is not lucid-rdp");
+			note_silence(r, "the peer is not lucid-rdp");
 		return;
 	}
 	a->uncertain |= http_result_outcome(res) == HTTP_UNCERTAIN;
@@ -225,9 +228,9 @@ static void on_result(const struct http_result *res, void *arg)
 		fail_lost(a, http_result_why(res));
 }
 
-static void attempt(struct asked *a)
+static void call_attempt(struct asked *a)
 {
-	const char *why = "too many calls are under way";
+	const char *why = "too many calls are in flight";
 	if (!breaker_allows(&a->rest->breaker, clock_mono_ms())) {
 		fail_at_once(a);
 		return;
@@ -238,7 +241,7 @@ static void attempt(struct asked *a)
 	if (rc == 0)
 		return;
 	struct call *c = asked_end(a, REFUSED);
-	call_fail(c, rc == -ERR_INVALID ? ERR_INTERNAL : rc, "the role %s cannot be asked: %s", c->op->role, why);
+	call_fail(c, rc == -ERR_INVALID ? ERR_INTERNAL : rc, "the role %s cannot be called: %s", c->op->role, why);
 }
 
 /* --- the transport */
@@ -246,8 +249,8 @@ static void attempt(struct asked *a)
 static void send_call(struct transport *t, struct call *c)
 {
 	if (!c->op->verb || c->hops >= REST_MAX_HOPS) {
-		call_fail(c, ERR_UNAVAILABLE, c->op->verb ? "the call came through %d listeners already; two URLs point at each other"
-							    : "this is not offered over REST", REST_MAX_HOPS);
+		call_fail(c, ERR_UNAVAILABLE, c->op->verb ? "the call was forwarded %d times; check whether two role URLs point at each other"
+							    : "this operation is not available over REST", REST_MAX_HOPS);
 		return;
 	}
 	struct asked *a = XNEW(struct asked);
@@ -256,7 +259,7 @@ static void send_call(struct transport *t, struct call *c)
 	a->wait = (struct backoff){ TRY_FIRST_MS, TRY_MOST_MS, 0 };
 	list_append(&a->rest->asked, &a->node);
 	c->remote = (uintptr_t)a;
-	attempt(a);
+	call_attempt(a);
 }
 
 static void cancel_call(UNUSED struct transport *t, struct call *c)
@@ -265,9 +268,9 @@ static void cancel_call(UNUSED struct transport *t, struct call *c)
 	if (!a)
 		return;
 	bool late = call_time_left_ms(c) == 0;
-	/* what is slow is not away: something else was answered meanwhile */
+	/* if another call was answered meanwhile, the peer is slow, not unreachable */
 	if (late && a->http && a->rest->answered_ms < a->sent_ms)
-		note_silence(a->rest, "no answer in time");
+		note_silence(a->rest, "timed out waiting for a response");
 	if (a->http)
 		http_client_cancel(a->http);
 	call_fail(asked_end(a, late ? DEADLINE : CANCELLED), ERR_CANCELLED, NULL);
@@ -277,18 +280,18 @@ static void cancel_call(UNUSED struct transport *t, struct call *c)
 
 static struct metric_family *calls_family(void)
 {
-	return metric_family("rdp_peer_calls_total", METRIC_COUNTER, "peer,outcome", "Calls to other processes, by how they ended.");
+	return metric_family("rdp_peer_calls_total", METRIC_COUNTER, "peer,outcome", "Completed calls to another process over REST, by outcome; retries of a call are not counted.");
 }
 
 static struct metric_family *retries_family(void)
 {
-	return metric_family("rdp_peer_retries_total", METRIC_COUNTER, "peer", "Calls to other processes that were tried again.");
+	return metric_family("rdp_peer_retries_total", METRIC_COUNTER, "peer", "Retries of calls to another process over REST.");
 }
 
 static struct metric_family *state_family(void)
 {
 	return metric_family("rdp_peer_breaker", METRIC_GAUGE, "peer",
-			     "Whether another process is asked: 0 it is, 1 a call now and then, 2 it is not.");
+			     "State of the circuit breaker for another process: 0 closed (calls are sent), 1 half open (probes), 2 open (calls fail).");
 }
 
 void rest_declare_figures(void)

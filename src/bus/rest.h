@@ -1,18 +1,18 @@
 /*
- * rest: the bus over HTTP, to a process that lives behind a URL. Floor F4, loop thread only, never blocks. The call goes out as
- * the REST request its row describes, with our own token, for whom it is made (acting.h), request id, trace, If-Match, the time
- * that is left and the number of hops. What was never sent is ERR_UNAVAILABLE, what was lost after it was sent ERR_UNCERTAIN;
- * what may be done twice is tried again before that, while there is time. A process that does not answer is left alone for a
- * while (breaker.h), and calls to it fail at once. Answers are gathered whole, up to REST_ANSWER_MAX each and what the client
- * allows for all of them, where a longer one is an error; those of rows with OP_STREAMS are given on in pieces as they come. Events do
- * not cross here (feed.h).
+ * rest: the bus over HTTP, to a process behind a URL. Floor F4, loop thread only, never blocks.
+ *
+ * A call becomes the REST request of its row, with our own token, the original caller (acting.h), request id, trace, If-Match, remaining
+ * time and number of hops. A request that was never sent fails with ERR_UNAVAILABLE, a connection lost after sending with ERR_UNCERTAIN.
+ * Idempotent operations and reads are retried before that, within the deadline. If a process does not answer, calls to it fail at once
+ * for a while (breaker.h). Responses are collected whole, up to REST_ANSWER_MAX each and the client's limit for all; longer ones are
+ * errors. Responses of rows with OP_STREAMS are passed on in pieces. Not for: events (feed.h).
  */
 #ifndef BUS_REST_H
 #define BUS_REST_H
 
 #include "auth/service_token.h"
 #include "bus/transport.h"
-#include "net/http_client.h"
+#include "net/client/http_client.h"
 
 #define REST_MAX_HOPS 3
 #define REST_HOPS_HEADER "X-Lucid-Hops"
@@ -20,13 +20,13 @@
 #define REST_ANSWER_MAX (8u << 20)
 
 struct rest;
-/* `url` without a trailing slash, each once in a process. Client and token outlive it. */
+/* `url` has no trailing slash; one rest for each URL in a process. Client and token outlive it. */
 struct rest *rest_new(struct loop *l, struct http_client *client, struct service_token *token, const char *url);
-void rest_free(struct rest *r); /* calls under way are answered with ERR_UNCERTAIN; takes NULL */
+void rest_free(struct rest *r); /* calls in flight fail with ERR_UNCERTAIN; takes NULL */
 struct transport *rest_transport(struct rest *r);
-/* A sign of life from there by another way. */
+/* The peer has shown by other means that it works: closes the breaker. */
 void rest_heard(struct rest *r);
-/* The families of its figures are there with the first of them, or with this: for the page that names all. */
+/* Declares the metric families before the first rest_new, for the metrics reference. */
 void rest_declare_figures(void);
 
 #endif

@@ -1,11 +1,12 @@
-/* rest_answer: from an HTTP answer to the answer of a call. Floor F4, loop thread only. Not for: answers that did not come (rest.c). */
+/* rest_answer: translates an HTTP response to the answer of a call. Floor F4, loop thread only. Not for: requests without a response
+ * (rest.c). */
 #ifndef BUS_REST_ANSWER_H
 #define BUS_REST_ANSWER_H
 
 #include "bus/transport.h"
-#include "net/http_client.h"
+#include "net/client/http_client.h"
 
-/* The call is answered. False: what answered is not one of ours. */
+/* Answers the call. False: the peer is not lucid-rdp. */
 bool rest_answer(struct call *c, const struct http_result *res);
 
 #endif

@@ -9,13 +9,13 @@
 struct ring {
 	struct ring_event events[RING_EVENTS];
 	size_t first, n, bytes;
-	char origin[ID_SIZE]; /* what the ids of this process begin with, up to the dash */
-	uint64_t gone;	      /* the number of the last one that is not here any more */
+	char origin[ID_SIZE]; /* the part of this process's event ids before the dash */
+	uint64_t gone;	      /* number of the latest event that was dropped */
 	char last[ID_SIZE];
 };
 
 /* "<hex>-<number>" */
-static bool split(const char *id, char ret_origin[ID_SIZE], uint64_t *ret_number)
+static bool id_split(const char *id, char ret_origin[ID_SIZE], uint64_t *ret_number)
 {
 	const char *dash = strchr(id, '-');
 	int64_t n;
@@ -30,7 +30,7 @@ static bool split(const char *id, char ret_origin[ID_SIZE], uint64_t *ret_number
 struct ring *ring_new(const char *last_id)
 {
 	struct ring *r = XNEW(struct ring);
-	bool good = split(last_id, r->origin, &r->gone);
+	bool good = id_split(last_id, r->origin, &r->gone);
 	if (!good)
 		abort();
 	memcpy(r->last, last_id, strlen(last_id) + 1);
@@ -61,8 +61,8 @@ void ring_add(struct ring *r, const struct event *e, struct blob *text)
 {
 	char origin[ID_SIZE];
 	uint64_t number = 0;
-	if (!split(e->id, origin, &number))
-		abort(); /* the bus made it */
+	if (!id_split(e->id, origin, &number))
+		abort(); /* the bus makes valid ids */
 	memcpy(r->last, e->id, ID_SIZE);
 	if (text->len > RING_BYTES) {
 		while (r->n)
@@ -98,8 +98,8 @@ enum ring_place ring_find(const struct ring *r, const char *id, size_t *ret_next
 	char origin[ID_SIZE], last_origin[ID_SIZE];
 	uint64_t number, last = 0;
 	*ret_next = 0;
-	split(r->last, last_origin, &last);
-	if (!split(id, origin, &number) || !str_eq(origin, r->origin) || number > last)
+	id_split(r->last, last_origin, &last);
+	if (!id_split(id, origin, &number) || !str_eq(origin, r->origin) || number > last)
 		return RING_FOREIGN;
 	if (number < r->gone)
 		return RING_TOO_OLD;

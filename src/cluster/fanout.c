@@ -4,13 +4,13 @@
 #include "lucid/list.h"
 #include "lucid/nodes.h"
 
-#define SPARE_MS 500 /* left of the caller's time for the answer itself */
+#define SPARE_MS 500 /* reserved of the caller's deadline for the response itself */
 
 struct asked {
 	struct list node;
 	struct fanout *f;
 	const struct op *op;
-	bool as; /* as who the whole is for */
+	bool as; /* with the identity of the caller of the whole */
 	char *host, *param;
 	json_t *query;
 	fanout_reply fn;
@@ -18,7 +18,7 @@ struct asked {
 
 struct fanout {
 	struct bus *bus;
-	struct call_args as; /* identity, request id and trace of what it is for */
+	struct call_args as; /* identity, request id and trace of the call it serves */
 	struct caller who;
 	char *request_id, *trace;
 	int64_t until_ms;
@@ -57,7 +57,7 @@ static void asked_free(struct asked *a)
 	free(a);
 }
 
-static void over(struct fanout *f)
+static void fanout_done(struct fanout *f)
 {
 	f->done(f->arg);
 	json_decref(f->missed);
@@ -71,7 +71,7 @@ static void replied(const struct reply *r, void *arg)
 	struct asked *a = arg;
 	struct fanout *f = a->f;
 	struct reply whole = *r;
-	/* a role in this process may hand over its answer as text */
+	/* a role in this process may respond with JSON text */
 	_cleanup_(doc_unrefp) json_t *parsed = r->blob && !r->type ? doc_parse(r->blob->data, r->blob->len, NULL, 0) : NULL;
 	if (parsed)
 		whole.doc = parsed;
@@ -81,8 +81,8 @@ static void replied(const struct reply *r, void *arg)
 	pump(f);
 }
 
-/* One that is not sent any more: answered as the bus would, which here is from within pump alone. */
-static void refuse(struct asked *a, enum err err)
+/* Fails a request that was not sent. Called from pump only, so that its callback does not run inside fanout_ask. */
+static void asked_refuse(struct asked *a, enum err err)
 {
 	struct reply r = { .err = err, .message = err_text(err) };
 	a->fn(a->host, a->param, &r, a->f->arg);
@@ -94,7 +94,7 @@ static void send(struct asked *a)
 	struct fanout *f = a->f;
 	int64_t left = f->until_ms - clock_mono_ms();
 	if (left <= 0) {
-		refuse(a, ERR_DEADLINE);
+		asked_refuse(a, ERR_DEADLINE);
 		return;
 	}
 	struct call_args args = f->as;
@@ -113,15 +113,15 @@ static void pump(struct fanout *f)
 	struct list *n;
 	if (!f->going || f->sending)
 		return;
-	f->sending = true; /* who is refused may ask for more */
+	f->sending = true; /* a callback may ask again */
 	while (f->open < FANOUT_AT_ONCE && (n = list_take_first(&f->waiting)))
 		send(CONTAINER_OF(n, struct asked, node));
 	f->sending = false;
 	if (!f->open)
-		over(f);
+		fanout_done(f);
 }
 
-static struct asked *ask(struct fanout *f, const struct op *op, json_t *query, fanout_reply fn)
+static struct asked *asked_new(struct fanout *f, const struct op *op, json_t *query, fanout_reply fn)
 {
 	struct asked *a = XNEW(struct asked);
 	a->f = f;
@@ -141,17 +141,17 @@ void fanout_ask(struct fanout *f, const struct op *op, const char *node, const c
 		json_decref(query);
 		return;
 	}
-	struct asked *a = ask(f, op, query, fn);
+	struct asked *a = asked_new(f, op, query, fn);
 	a->host = node ? xstrdup(node) : NULL;
 	a->param = param ? xstrdup(param) : NULL;
 }
 
 void fanout_ask_as_caller(struct fanout *f, const struct op *op, json_t *query, fanout_reply fn)
 {
-	ask(f, op, query, fn)->as = true;
+	asked_new(f, op, query, fn)->as = true;
 }
 
-/* On a store of one host's own there is one agent, wherever its process is. */
+/* With a store of its own a host has one agent, whichever process it runs in. */
 static bool many(struct nodes *nodes)
 {
 	return nodes && nodes_shared(nodes) && nodes_known(nodes);
@@ -170,7 +170,7 @@ static bool ask_node(const struct node_info *node, void *arg)
 	if (e->only && strcmp(e->only, node->name) != 0)
 		return true;
 	if (node->status == NODE_UNREACHABLE)
-		fanout_miss(e->f, node->name); /* its beat has stopped: not waited for */
+		fanout_miss(e->f, node->name); /* it sends no heartbeats: do not wait for it */
 	else
 		fanout_ask(e->f, e->op, node->name, NULL, NULL, e->fn);
 	return true;

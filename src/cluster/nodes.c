@@ -5,22 +5,22 @@
 #include "lucid/map.h"
 #include "lucid/str.h"
 
-/* A copy of the collection, read anew every few seconds. Whether a node's beat goes on is judged between two readings that
- * went well: while the store cannot be read nothing is known, and nobody is declared gone. */
+/* A copy of the collection, read every few seconds. Heartbeats are compared between two successful reads: while the store cannot be read,
+ * no node is declared unreachable. */
 
-#define FAR_MS (10 * 60 * 1000) /* at first sight, a beat so long ago is no beat, even with clocks that differ */
+#define FAR_MS (10 * 60 * 1000) /* a node whose heartbeat is this old when first read is unreachable; allows for clocks that differ */
 #define LABELS_MAX 32
 
 struct entry {
-	struct list node; /* of those that changed in the reading under way */
+	struct list node; /* in `changed` during a read */
 	json_t *doc;
 	struct node_info info;
 	const char *labels[LABELS_MAX + 1];
-	char *url;	  /* of its route; NULL: it has none */
-	int64_t moved_ms; /* when its beat was last seen to go on */
-	bool far;	  /* it was long ago when it was first seen, and has not gone on since */
-	bool present;	  /* in the reading under way */
-	bool gone;	  /* not there any more, and told of before it is freed */
+	char *url;	  /* of its route; NULL: no route */
+	int64_t moved_ms; /* when its heartbeat was last seen to change */
+	bool far;	  /* its heartbeat was older than FAR_MS when first read, and has not changed since */
+	bool present;	  /* found by the current read */
+	bool gone;	  /* was removed from the collection; published, then freed */
 };
 
 struct nodes {
@@ -36,7 +36,7 @@ struct nodes {
 	struct loop_timer *timer;
 	struct subscription *events;
 	bool begun, known, looking, again;
-	int64_t read_ms; /* of the last reading that went well */
+	int64_t read_ms; /* time of the last successful read */
 };
 
 const char *node_status_to_string(enum node_status s)
@@ -91,7 +91,7 @@ static void set_route(struct nodes *n, struct entry *e, const char *url)
 	if (!t && e->url)
 		n->env.ways.forget(n->env.ways.arg, name);
 	free(e->url);
-	e->url = *url ? xstrdup(url) : NULL; /* also one that cannot be reached: it is not tried at each reading */
+	e->url = *url ? xstrdup(url) : NULL; /* recorded even if it cannot be used, so that it is not tried again with each read */
 }
 
 static void entry_free(void *entry)
@@ -135,14 +135,14 @@ static void take_doc(struct nodes *n, struct entry *e, json_t *consume)
 	};
 }
 
-static enum node_status judge(const struct nodes *n, const struct entry *e)
+static enum node_status entry_status(const struct nodes *n, const struct entry *e)
 {
 	bool gone = n->env.shared ? e->far || n->read_ms - e->moved_ms >= n->env.lost_ms : !e->info.here;
 	return gone ? NODE_UNREACHABLE : doc_bool(e->doc, "draining", false) ? NODE_DRAINING : NODE_READY;
 }
 
-/* When the reading was taken: who hears of it may ask about any node. */
-static void tell(struct nodes *n)
+/* After the whole read was applied, as a subscriber may ask about any node. */
+static void publish_changes(struct nodes *n)
 {
 	struct list *first;
 	while ((first = list_take_first(&n->changed))) {
@@ -157,7 +157,7 @@ static void tell(struct nodes *n)
 	}
 }
 
-static void take(struct nodes *n, json_t *consume, const char *name)
+static void entry_update(struct nodes *n, json_t *consume, const char *name)
 {
 	struct entry *e = map_get(n->by_name, name);
 	bool fresh = !e;
@@ -176,7 +176,7 @@ static void take(struct nodes *n, json_t *consume, const char *name)
 	e->present = true;
 	n->order[n->count++] = e;
 	enum node_status was = e->info.status;
-	e->info.status = judge(n, e);
+	e->info.status = entry_status(n, e);
 	if (!e->info.here || !n->env.agent_here)
 		set_route(n, e, e->info.url);
 	if (fresh ? n->known : was != e->info.status)
@@ -201,7 +201,7 @@ static void drop_absent(struct nodes *n)
 	}
 }
 
-/* The time between two readings in which nothing was known counts for nobody's silence. */
+/* Time without successful reads does not count as missing heartbeats. */
 static void forgive(struct nodes *n, int64_t now)
 {
 	int64_t gap = now - n->read_ms - 2 * (int64_t)n->env.list_ms;
@@ -210,7 +210,7 @@ static void forgive(struct nodes *n, int64_t now)
 	n->read_ms = now;
 }
 
-static void listed(enum store_result result, struct blob *const *docs, size_t len, int64_t total, int err, void *arg)
+static void nodes_read(enum store_result result, struct blob *const *docs, size_t len, int64_t total, int err, void *arg)
 {
 	struct nodes *n = arg;
 	n->looking = false;
@@ -221,20 +221,20 @@ static void listed(enum store_result result, struct blob *const *docs, size_t le
 			json_t *doc = doc_parse(docs[i]->data, docs[i]->len, NULL, 0);
 			const char *name = doc_str(doc, "node", "");
 			if (*name)
-				take(n, doc, name);
+				entry_update(n, doc, name);
 			else
 				json_decref(doc);
 		}
 		drop_absent(n);
 		n->known = true;
-		tell(n);
+		publish_changes(n);
 	}
 	if (n->again || result != STORE_OK || n->env.shared)
 		loop_timer_set(n->timer, n->again ? 0 : n->env.list_ms);
 	n->again = false;
 }
 
-static void look(void *arg)
+static void read_nodes(void *arg)
 {
 	struct nodes *n = arg;
 	if (n->looking) {
@@ -243,7 +243,7 @@ static void look(void *arg)
 	}
 	n->looking = true;
 	struct store_query q = { .sort = { "id", false }, .limit = NODES_MAX };
-	store_list(n->env.store, COL_NODES, &q, listed, n);
+	store_list(n->env.store, COL_NODES, &q, nodes_read, n);
 }
 
 void nodes_on_change(struct nodes *n, void (*fn)(const char *node, enum node_status status, void *arg), void *arg)
@@ -255,12 +255,12 @@ void nodes_on_change(struct nodes *n, void (*fn)(const char *node, enum node_sta
 void nodes_look(struct nodes *n)
 {
 	if (n->begun)
-		look(n);
+		read_nodes(n);
 }
 
-static void heard(const struct event *e, void *arg)
+static void on_node_event(const struct event *e, void *arg)
 {
-	/* what was published here is about what was seen here; only others' is news */
+	/* other events of this process follow from what it has read itself */
 	if (*e->origin || str_eq(e->topic, "node.changed"))
 		nodes_look(arg);
 }
@@ -275,15 +275,15 @@ struct nodes *nodes_new(const struct nodes_env *env)
 	n->by_name = map_new(NODES_MAX + 1);
 	n->order = xcalloc(NODES_MAX, sizeof(struct entry *));
 	list_init(&n->changed);
-	n->timer = loop_timer_new(env->loop, look, n);
-	n->events = bus_subscribe(env->bus, "node.*", heard, n);
+	n->timer = loop_timer_new(env->loop, read_nodes, n);
+	n->events = bus_subscribe(env->bus, "node.*", on_node_event, n);
 	return n;
 }
 
 void nodes_begin(struct nodes *n)
 {
 	n->begun = true;
-	look(n);
+	read_nodes(n);
 }
 
 void nodes_free(struct nodes *n)

@@ -11,8 +11,8 @@
 #include "lucid/log.h"
 #include "lucid/str.h"
 
-/* The document of a node carries who its agent is: an identity that is kept with the host's data, and the start of the
- * program. The same identity with another start is this agent started anew, and goes on at once. */
+/* The document of a node identifies its agent: by an identity, which is kept with the host's data, and by a random number for each start of
+ * the program. The same identity with another start is this agent before a restart, which is replaced at once. */
 
 #define ID_BYTES 16
 #define RACES_MAX 8
@@ -24,16 +24,16 @@ struct presence {
 	char id[2 * ID_BYTES + 1], start[17];
 	struct sample sample;
 	struct loop_timer *timer;
-	bool busy, stopped, registered; /* since this start */
+	bool busy, stopped, registered;
 	unsigned beats, races;
-	bool beaten;	      /* the last one was taken */
+	bool beaten;	      /* the last heartbeat was stored */
 	json_t *doc;	      /* being written */
-	char *rival;	      /* the agent and beat of another that was seen under our name */
-	int64_t rival_ms;     /* since when its beat stands still */
+	char *rival;	      /* agent and heartbeat of another agent with our node name, as last read */
+	int64_t rival_ms;     /* since when they have not changed */
 	char why[400];
 };
 
-/* --- who we are */
+/* --- identity of the agent */
 
 static bool read_id(struct presence *p)
 {
@@ -46,7 +46,7 @@ static bool read_id(struct presence *p)
 	return strspn(text, "0123456789abcdef") == (size_t)n && str_copy(p->id, sizeof p->id, text);
 }
 
-/* One that cannot be kept still serves until the program ends. */
+/* An identity that cannot be written is used until the program ends. */
 static void know_id(struct presence *p)
 {
 	id_hex(p->start, sizeof p->start / 2);
@@ -58,8 +58,8 @@ static void know_id(struct presence *p)
 	bool kept = fd >= 0 && write(fd, p->id, strlen(p->id)) == (ssize_t)strlen(p->id) && fsync(fd) == 0 &&
 		    rename(tmp, p->env.id_path) == 0;
 	if (!kept)
-		log_warn("cluster", "the agent's identity cannot be kept in %s (%s): after a restart it waits until its own old "
-			 "heartbeat is forgotten", p->env.id_path, strerror(errno));
+		log_warn("cluster", "cannot write the agent's identity to %s (%s): after a restart the agent waits until its previous "
+			 "heartbeat has expired", p->env.id_path, strerror(errno));
 }
 
 /* --- the document */
@@ -72,7 +72,7 @@ static json_t *labels_of(const struct config *c)
 	return labels;
 }
 
-/* Labels of the settings, until somebody gives the node others; other settings win again. */
+/* Labels come from NODE_LABELS until the API sets others; a change of NODE_LABELS overrides those. */
 static void set_labels(struct presence *p, json_t *doc)
 {
 	json_t *given = labels_of(p->env.config);
@@ -102,14 +102,14 @@ static json_t *make_doc(struct presence *p, const json_t *before)
 	return doc;
 }
 
-/* --- beating */
+/* --- heartbeat */
 
 static void next(struct presence *p)
 {
 	int64_t every = config_int(p->env.config, "HEALTH_CHECK_INTERVAL") * 1000;
 	if (p->env.shared)
 		every = MIN(every, (int64_t)p->env.beat_ms);
-	/* the second soon: only then is known how busy the cores are, and MAX_CPU_USAGE means something */
+	/* the second one follows soon: CPU usage, which MAX_CPU_USAGE limits, is known only then */
 	p->busy = false;
 	if (!p->stopped)
 		loop_timer_set(p->timer, p->beats == 1 ? MIN(every, 1000) : every);
@@ -132,7 +132,7 @@ static void beaten(enum store_result result, size_t index, int err, void *arg)
 		failed(p, err);
 		return;
 	}
-	if (result != STORE_OK) { /* somebody changed its settings, or came first: look who has it now */
+	if (result != STORE_OK) { /* another process changed the document: read it again */
 		if (++p->races < RACES_MAX)
 			seek(p);
 		else
@@ -160,7 +160,7 @@ static void write_it(struct presence *p, const json_t *before, int64_t version)
 	store_write(p->env.store, &op, 1, beaten, p);
 }
 
-/* Whether another that has our name still beats: true until its beat has stood still for long enough. */
+/* Whether another agent with our node name still sends heartbeats: true until its heartbeat has not changed for lost_ms. */
 static bool rival_beats(struct presence *p, const json_t *doc)
 {
 	const json_t *agent = json_object_get(doc, "agent");
@@ -179,26 +179,26 @@ static bool rival_beats(struct presence *p, const json_t *doc)
 	return now - p->rival_ms < p->env.lost_ms;
 }
 
-static void refuse(struct presence *p, const json_t *doc)
+static void presence_refuse(struct presence *p, const json_t *doc)
 {
-	bool told = nodes_refused(p->env.nodes) != NULL;
+	bool refused_before = nodes_refused(p->env.nodes) != NULL;
 	p->beaten = false;
-	snprintf(p->why, sizeof p->why, "another agent (host %s, URL %s) has the node name %s; give this one another "
-		 "NODE_NAME, or stop the other, whose name is free once it has been silent for a while", doc_str(doc, "host", "unknown"), doc_str(doc, "url", "none"), p->node);
+	snprintf(p->why, sizeof p->why, "another agent (host %s, URL %s) has the node name %s; give this agent another "
+		 "NODE_NAME, or stop the other agent; its name becomes free when its heartbeat expires", doc_str(doc, "host", "unknown"), doc_str(doc, "url", "none"), p->node);
 	nodes_refuse(p->env.nodes, p->why);
-	if (!told)
+	if (!refused_before)
 		log_error("cluster", "%s", p->why);
 	p->registered = false;
 	next(p);
 }
 
-/* Its document is ours when its agent is; when it was our identity that was started before; or when no agent is named. */
+/* The document is ours if it names this start, if it names an earlier start of our identity, or if it names no agent. */
 static bool ours(const struct presence *p, const json_t *doc)
 {
 	const json_t *agent = json_object_get(doc, "agent");
 	if (!p->env.shared || !agent || str_eq(doc_str(agent, "start", ""), p->start))
 		return true;
-	/* an identity started after us, from a copy of our data: it is the other one then that goes on */
+	/* our identity, but started after us: an agent with a copy of our data. It keeps the name */
 	bool refused = nodes_refused(p->env.nodes) != NULL;
 	return str_eq(doc_str(agent, "id", ""), p->id) && !p->registered && !refused;
 }
@@ -212,7 +212,7 @@ static void found(enum store_result result, const struct store_doc *d, int err, 
 	else if (!doc || ours(p, doc) || !rival_beats(p, doc))
 		write_it(p, doc, doc ? d->version : 0);
 	else
-		refuse(p, doc);
+		presence_refuse(p, doc);
 }
 
 static void seek(struct presence *p)

@@ -1,7 +1,7 @@
 /*
- * presence: this host as a node. Floor F5, loop thread only; reads and writes one small file at the start. Registers the host's
- * agent in the collection `nodes` and beats there. An agent whose node name belongs to another that beats is refused
- * (nodes_refused) until that one falls silent. Not for: following other nodes (nodes.h).
+ * presence: this host as a node. Floor F5, loop thread only; blocks at the start only, to read or write one small file. Registers the host's
+ * agent in the collection `nodes` and updates its heartbeat there. While another agent with the same node name sends heartbeats, this one
+ * is refused (nodes_refused). Not for: following other nodes (nodes.h).
  */
 #ifndef CLUSTER_PRESENCE_H
 #define CLUSTER_PRESENCE_H
@@ -17,18 +17,18 @@ struct presence_env {
 	struct store *store;
 	struct nodes *nodes;
 	const struct config *config;
-	const char *node, *host; /* its name, and what clients connect to */
-	const char *url;	 /* of the agent, for other processes; "": there is none */
-	const char *id_path;	 /* where the agent's identity is kept */
-	bool shared;		 /* the store is, with other hosts */
-	unsigned beat_ms, lost_ms; /* 0: as in nodes.h; tests make time run faster */
+	const char *node, *host; /* its name, and the address that clients connect to */
+	const char *url;	 /* of the agent, for other processes; "": none */
+	const char *id_path;	 /* file of the agent's identity */
+	bool shared;		 /* other hosts use the same store */
+	unsigned beat_ms, lost_ms; /* 0: the constants of nodes.h; tests set shorter ones */
 };
 struct presence *presence_new(const struct presence_env *env);
-/* The store is up. */
+/* When the store is open. */
 void presence_begin(struct presence *p);
-/* True when it is registered and its last beat was taken; else why not, in a sentence that lives until the next turn. */
+/* True if the node is registered and its last heartbeat was stored; else *ret_why says why not, valid until the next turn of the loop. */
 bool presence_healthy(const struct presence *p, const char **ret_why);
-/* The program leaves: no more beats. Takes NULL. */
+/* The program stops: no further heartbeats. Takes NULL. */
 void presence_stop(struct presence *p);
 /* After the store was closed. Takes NULL. */
 void presence_free(struct presence *p);

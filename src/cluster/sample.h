@@ -1,4 +1,4 @@
-/* sample: how busy this host is, for placement. Floor F5; reads /proc, does not block. */
+/* sample: load of this host, for placement. Floor F5; reads /proc, does not block. */
 #ifndef CLUSTER_SAMPLE_H
 #define CLUSTER_SAMPLE_H
 
@@ -6,11 +6,11 @@
 
 struct sample {
 	int64_t cores, memory_mb;
-	int cpu_percent;    /* since the sample before; 0 in the first */
-	int memory_percent; /* of it that is not available */
-	int64_t busy, all;  /* the counters it stands on */
+	int cpu_percent;    /* since the previous sample; 0 in the first */
+	int memory_percent; /* in use: not MemAvailable */
+	int64_t busy, all;  /* counters of /proc/stat at the last sample */
 };
-/* Bring it up to now; begin with {0}. What cannot be read stays as it was. */
+/* Updates the sample, which begins as {0}. A value that cannot be read keeps its previous value. */
 void sample_take(struct sample *s);
 
 #endif

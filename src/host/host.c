@@ -4,25 +4,37 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "host/fs.h"
-#include "host/hostcfg.h"
-#include "host/hostcfg_service.h"
-#include "host/ports.h"
-#include "host/prepare.h"
-#include "host/profiles.h"
-#include "host/run.h"
-#include "host/see.h"
+#include "host/instance/cert_watch.h"
+#include "host/desktop/missing.h"
+#include "host/instance/instance.h"
+#include "host/kernel/fs.h"
+#include "host/system_xrdp/hostcfg.h"
+#include "host/system_xrdp/service.h"
+#include "host/kernel/mounts.h"
+#include "host/kernel/port.h"
+#include "host/preload_env.h"
+#include "host/instance/prepare.h"
+#include "host/xrdp_config/profiles.h"
+#include "host/instance/recover.h"
+#include "host/instance/run.h"
+#include "host/observe/observe.h"
 #include "host/settings.h"
-#include "host/units.h"
-#include "host/watch.h"
+#include "host/kernel/trash.h"
+#include "host/observe/deleted_logs.h"
+#include "host/system_xrdp/units.h"
 #include "lucid/account.h"
 #include "lucid/log.h"
 #include "lucid/str.h"
+#include "sys/child/job.h"
+#include "sys/child/watch.h"
+#include "sys/files.h"
 
 /* --- answers, at the end of the turn */
 
@@ -45,7 +57,7 @@ static void answer_free(struct answer *a)
 	free(a);
 }
 
-static void on_answer(struct loop_task *t)
+static void on_answer_due(struct loop_task *t)
 {
 	struct answer *a = CONTAINER_OF(t, struct answer, task);
 	json_t *out = TAKE_PTR(a->out);
@@ -65,7 +77,7 @@ void host_answer(struct host *h, host_done done, void *arg, int err, const char 
 	a->err = err;
 	a->message = message ? xstrdup(message) : NULL;
 	a->out = consume_out;
-	loop_task_init(&a->task, on_answer);
+	loop_task_init(&a->task, on_answer_due);
 	list_append(&h->answers, &a->node);
 	loop_defer(h->loop, &a->task);
 }
@@ -74,7 +86,7 @@ void host_tell(struct host *h, const char *topic, const struct instance *i, json
 {
 	char user[CALLER_NAME_MAX + 1];
 	const char *account = doc_str(consume_data, "username", NULL);
-	/* a desktop, and a connection to it, belong to whoever logged in; the instance to its owner */
+	/* events of a desktop and its connections belong to the user who logged in, those of an instance to its owner */
 	if (account)
 		account_user(h->set.user_map, account, user);
 	if (h->on_event)
@@ -85,7 +97,19 @@ void host_tell(struct host *h, const char *topic, const struct instance *i, json
 
 /* --- life */
 
-/* Namespaces are tried out in a child: it alone is moved. */
+/* Descriptors that the supervisor needs, with the usual number of jobs and logins, and for each instance (namespace, daemons, desktops). */
+#define FILES_OF_HOST 200
+#define FILES_OF_INSTANCE 6
+
+/* Whether the whole range of uids is mapped, from lines "inside outside count". */
+static bool maps_many_uids(void)
+{
+	_cleanup_(xfreep) char *map = file_read("/proc/self/uid_map", 4096, NULL);
+	unsigned long inside, outside, count;
+	return map && sscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3 && inside == 0 && count >= 0x7fffffff;
+}
+
+/* Tries it in a child, because it moves the process to another namespace. */
 static bool may_isolate(void)
 {
 	pid_t pid = fork();
@@ -95,18 +119,35 @@ static bool may_isolate(void)
 	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static void look_at_host(struct host *h)
+/* From /etc/passwd if the account is there, because getpwnam may block on a name service. */
+static const struct passwd *account_of_xrdp(void)
 {
-	_cleanup_(xfreep) char *boot = fs_read("/proc/sys/kernel/random/boot_id", 64);
-	snprintf(h->boot_id, sizeof h->boot_id, "%.*s", boot ? (int)strcspn(boot, "\n") : 0, boot ? boot : "");
+	FILE *f = fopen("/etc/passwd", "re");
+	const struct passwd *pw = NULL;
+	while (f && (pw = fgetpwent(f)) && !str_eq(pw->pw_name, "xrdp"))
+		;
+	if (f)
+		fclose(f);
+	return pw ? pw : getpwnam("xrdp");
+}
+
+static void host_inspect(struct host *h)
+{
+	boot_id_read(h->boot_id);
 	struct sysinfo si;
 	h->cores = get_nprocs();
 	h->memory_mb = sysinfo(&si) == 0 ? (int64_t)si.totalram * si.mem_unit / 1048576 : 0;
 	h->is_root = geteuid() == 0;
-	const struct passwd *pw = getpwnam("xrdp");
+	const struct passwd *pw = account_of_xrdp();
 	h->xrdp_uid = pw ? pw->pw_uid : getuid();
 	h->xrdp_gid = pw ? pw->pw_gid : getgid();
+	h->many_uids = maps_many_uids();
+	h->ns_inode = ns_inode_of(getpid());
 	h->can_isolate = h->is_root && may_isolate();
+	struct rlimit files;
+	h->instances_max = HOST_INSTANCES_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY)
+		h->instances_max = MIN(h->instances_max, (size_t)MAX((int64_t)files.rlim_cur - FILES_OF_HOST, 0) / FILES_OF_INSTANCE);
 }
 
 struct host *host_new_with(struct loop *l, const struct host_settings *s, host_event on_event, void *arg)
@@ -115,19 +156,26 @@ struct host *host_new_with(struct loop *l, const struct host_settings *s, host_e
 	h->loop = l;
 	h->on_event = on_event;
 	h->event_arg = arg;
-	h->passed_fd = h->run_inotify = -1;
+	h->children = children_new(l);
+	h->run_inotify = -1;
 	list_init(&h->instances);
-	list_init(&h->watches);
 	list_init(&h->answers);
-	list_init(&h->jobs);
 	settings_copy(&h->set, s);
 	h->why_not = settings_fault(&h->set);
 	h->hook_socket = xasprintf("%s/xrdp/hook.sock", h->set.runtime_dir);
-	look_at_host(h);
+	host_inspect(h);
+	if (!h->why_not && h->can_isolate && !*h->set.preload)
+		h->why_not = PRELOAD_FILE " is missing: it belongs beside lucid-rdp or in ../lib/lucid-rdp; build or install both "
+			     "together (make, make install)";
 	h->cgroups = cgroups_new();
 	h->profiles = profiles_new(h->set.desktop_profiles, h->set.desktop_default);
 	h->spares = spares_new(h);
-	see_init(h);
+	h->trash = trash_new(h);
+	h->deleted_logs = deleted_logs_new(h);
+	h->cert_watch = cert_watch_new(h);
+	h->recover = recover_new(h);
+	h->mounts = mounts_new(h);
+	observe_init(h);
 	supervise_start(h);
 	return h;
 }
@@ -153,6 +201,22 @@ static int ask_version(void *arg, int out)
 	return 127;
 }
 
+mode_t host_closed_mode(const struct host *h)
+{
+	/* without namespaces, xrdp reads its files by their path under its own account */
+	return h->can_isolate ? 0700 : h->is_root ? 0711 : 0755;
+}
+
+/* Closes the directories of all instances, also of those that an older version started. */
+static void close_directories(struct host *h)
+{
+	_cleanup_(xfreep) char *servers = xasprintf("%s/xrdp/servers", h->set.data_dir), *logs = xasprintf("%s/xrdp/servers", h->set.log_dir);
+	const char *const dirs[] = { servers, logs };
+	for (size_t n = 0; h->is_root && n < ARRAY_LEN(dirs); n++)
+		if (chmod(dirs[n], host_closed_mode(h)) < 0 && errno != ENOENT)
+			log_error("host", "%s cannot be protected from other accounts: %s", dirs[n], strerror(errno));
+}
+
 void host_adopt(struct host *h)
 {
 	if (h->why_not) {
@@ -160,12 +224,19 @@ void host_adopt(struct host *h)
 		return;
 	}
 	if (!h->is_root && getegid() != h->xrdp_gid && !group_member(h->xrdp_gid))
-		log_warn("host", "not root, and not in the group of xrdp: people who log in see no desktop; run it as root, or add this "
+		log_warn("host", "the program runs without root and outside the group xrdp, so logins get no desktop; run it as root, or add this "
 			 "account to the group xrdp");
+	const char *no_desktop = h->can_isolate ? desktop_fault(h->profiles) : NULL;
+	if (no_desktop)
+		log_warn("host", "%s", no_desktop);
+	close_directories(h);
 	record_adopt_all(h);
 	spares_fill(h->spares);
+	trash_empty(h->trash);
+	deleted_logs_sweep(h->deleted_logs);
+	cert_watch_look(h->cert_watch, false);
 	if (access(h->set.xrdp, X_OK) == 0)
-		h->version_job = job_start(h, ask_version, h, 5000, on_version, h);
+		h->version_job = job_start(h->children, ask_version, h, 5000, on_version, h);
 }
 
 static void on_nothing_to_stop(void *arg, UNUSED int err, UNUSED const char *message, json_t *consume_out)
@@ -199,17 +270,21 @@ void host_free(struct host *h)
 	units_free(h->units);
 	job_cancel(h->version_job);
 	spares_free(h->spares);
-	see_free(h);
+	trash_free(TAKE_PTR(h->trash));
+	deleted_logs_free(TAKE_PTR(h->deleted_logs));
+	cert_watch_free(h->cert_watch);
+	recover_free(h->recover);
+	mounts_free(h->mounts);
+	observe_free(h);
 	struct list *n;
 	while (!list_empty(&h->instances)) {
 		n = h->instances.next;
 		instance_free(CONTAINER_OF(n, struct instance, node));
 	}
-	jobs_cancel_all(h);
+	jobs_cancel_all(h->children);
 	while (!list_empty(&h->answers))
 		answer_free(CONTAINER_OF(h->answers.next, struct answer, node));
-	while (!list_empty(&h->watches))
-		watch_free(watch_of_node(h->watches.next));
+	children_free(h->children);
 	profiles_free(h->profiles);
 	cgroups_free(h->cgroups);
 	settings_done(&h->set);
@@ -217,9 +292,14 @@ void host_free(struct host *h)
 	free(h);
 }
 
+size_t host_jobs(const struct host *h)
+{
+	return jobs_running(h->children);
+}
+
 void host_child_exited(struct host *h, int pid, int status)
 {
-	watch_told(h, pid, status);
+	children_told(h->children, pid, status);
 }
 
 /* --- small entries */
@@ -249,7 +329,7 @@ static void entry_config(struct host *h, const json_t *in, host_done done, void 
 	struct instance *i = instance_find(h, doc_str(spec, "server_id", "")), *made = NULL;
 	struct ini_in ini;
 	if (!i) {
-		/* never ran: sesman's port and displays are chosen at start, and 0 here */
+		/* it never ran: sesman port and displays are chosen at its start and are 0 here */
 		i = made = instance_new(h, spec);
 		list_remove(&made->node);
 	}
@@ -280,6 +360,9 @@ static void entry_info(struct host *h, UNUSED const json_t *in, host_done done, 
 	doc_set_str(d, "backend", "process");
 	doc_set_str(d, "cgroups", cgroups_mode(h->cgroups));
 	doc_set_str(d, "fault", h->why_not);
+	doc_set_str(d, "desktop_fault", h->can_isolate ? desktop_fault(h->profiles) : NULL);
+	doc_set_str(d, "certificate_fault", cert_watch_fault(h->cert_watch));
+	doc_set_str(d, "storage_fault", recover_fault(h->recover));
 	host_answer(h, done, arg, ERR_OK, NULL, d);
 }
 
@@ -297,18 +380,19 @@ static void entry_ports(struct host *h, const json_t *in, host_done done, void *
 
 const struct host_entry host_entries[] = {
 	{ "host.instance.start", host_instance_start },
-	{ "host.instance.stop", host_instance_stop },
+	{ "host.instance.stop", host_instance_stop, .ends = true },
 	{ "host.instance.get", entry_get },
 	{ "host.instance.list", entry_list },
 	{ "host.instance.config", entry_config },
 	{ "host.connections", host_connections },
-	{ "host.connection.cut", host_connection_cut },
+	{ "host.connection.cut", host_connection_cut, .ends = true },
 	{ "host.desktops", host_desktops },
-	{ "host.desktop.end", host_desktop_end },
+	{ "host.desktop.end", host_desktop_end, .ends = true },
 	{ "host.stats", host_stats },
 	{ "host.instance.stats", host_instance_stats },
 	{ "host.logs", host_logs },
 	{ "host.log.file", .open = host_log_file },
+	{ "host.logs.deleted", host_deleted_logs },
 	{ "host.profiles", host_profiles },
 	{ "host.service", host_service },
 	{ "host.service.start", host_service_start },

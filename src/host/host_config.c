@@ -1,14 +1,27 @@
+#include "host/instance/cert_watch.h"
 #include "host/core.h"
+#include "host/cgroup/groups.h"
+#include "host/host.h"
+#include "host/instance/instance.h"
 #include "host/settings.h"
 #include "lucid/config.h"
 
-/* The one place of this room that knows the names of settings. */
+static struct login_settings login_settings(const struct config *c)
+{
+	return (struct login_settings){
+		.timeout_s = (int)config_int(c, "LOGIN_TIMEOUT"),
+		.per_address = (int)config_int(c, "RDP_CONNECTIONS_PER_ADDRESS"),
+		.max_failures = (int)config_int(c, "LOGIN_MAX_FAILURES"),
+		.block_s = (int)config_int(c, "LOGIN_BLOCK_SECONDS"),
+		.per_server = (int)config_int(c, "MAX_CONNECTIONS_PER_SERVER"),
+	};
+}
+
+/* The only file of src/host that knows the names of settings. */
 struct host *host_new(struct loop *l, const struct config *c, host_event on_event, void *arg)
 {
 	const char *const *profiles = config_list(c, "DESKTOP_PROFILES");
-	const int ports[] = { (int)config_int(c, "RDP_SERVER_MANAGER_PORT"),	 (int)config_int(c, "XRDP_INTEGRATION_PORT"),
-			      (int)config_int(c, "RDP_SESSION_CONTROLLER_PORT"), (int)config_int(c, "RDP_RESOURCE_MONITOR_PORT"),
-			      (int)config_int(c, "PROMETHEUS_PORT"),		 0 };
+	_cleanup_(xfreep) int *ports = config_listen_ports(c);
 	struct host_settings s = {
 		.data_dir = config_str(c, "DATA_DIR"),
 		.log_dir = config_str(c, "LOG_DIR"),
@@ -21,16 +34,25 @@ struct host *host_new(struct loop *l, const struct config *c, host_event on_even
 		.key_file = config_str(c, "XRDP_KEY_FILE"),
 		.desktop_profiles = profiles && profiles[0] ? profiles : NULL,
 		.desktop_default = config_str(c, "DESKTOP_DEFAULT"),
+		.pam_session_exclude = config_list(c, "PAM_SESSION_EXCLUDE"),
 		.node = config_str(c, "NODE_NAME"),
 		.user_map = config_list(c, "RDP_USER_MAP"),
 		.port_start = (int)config_int(c, "PORT_RANGE_START"),
 		.port_end = (int)config_int(c, "PORT_RANGE_END"),
 		.other_ports = ports,
+		.login = login_settings(c),
+		.log_retention_days = config_int(c, "LOG_RETENTION_DAYS"),
 	};
 	return host_new_with(l, &s, on_event, arg);
 }
 
 void host_reload(struct host *h, const struct config *c)
 {
+	struct instance *i;
 	settings_user_map(&h->set, config_list(c, "RDP_USER_MAP"));
+	cert_watch_look(h->cert_watch, true);
+	h->set.login = login_settings(c);
+	h->set.log_retention_days = config_int(c, "LOG_RETENTION_DAYS");
+	INSTANCE_FOREACH (i, h)
+		groups_limit(i);
 }

@@ -3,22 +3,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "host/ini.h"
+#include "host/xrdp_config/ini.h"
+#include "host/preload_env.h"
 #include "lucid/str.h"
-
-static char *self_path(void)
-{
-	char buf[4096];
-	ssize_t n = readlink("/proc/self/exe", buf, sizeof buf - 1);
-	if (n <= 0)
-		return xstrdup("/usr/local/bin/lucid-rdp");
-	buf[n] = '\0';
-	/* a program that was replaced while it runs: the new one stands at the same path */
-	char *deleted = strstr(buf, " (deleted)");
-	if (deleted)
-		*deleted = '\0';
-	return xstrdup(buf);
-}
+#include "sys/files.h"
 
 static char *find_program(const char *name)
 {
@@ -31,6 +19,12 @@ static char *find_program(const char *name)
 		free(path);
 	}
 	return xasprintf("%s/%s", dirs[0], name);
+}
+
+static char *find_preload(void)
+{
+	char *path = program_file(PRELOAD_FILE);
+	return path ? path : xstrdup("");
 }
 
 static const char *given(const char *s, const char *otherwise)
@@ -80,11 +74,13 @@ void settings_copy(struct host_settings *dst, const struct host_settings *src)
 	dst->xrdp_log = given(src->xrdp_log, "/var/log");
 	dst->cert_file = given(src->cert_file, "");
 	dst->key_file = given(src->key_file, "");
-	dst->program = src->program && *src->program ? xstrdup(src->program) : self_path();
+	dst->program = src->program && *src->program ? xstrdup(src->program) : program_path();
+	dst->preload = src->preload && *src->preload ? xstrdup(src->preload) : find_preload();
 	dst->desktop_default = given(src->desktop_default, "");
 	dst->node = node_of(src->node);
 	dst->desktop_profiles = list_copy(src->desktop_profiles);
 	dst->user_map = list_copy(src->user_map);
+	dst->pam_session_exclude = list_copy(src->pam_session_exclude);
 	if (src->other_ports) {
 		size_t n = 0;
 		while (src->other_ports[n])
@@ -105,11 +101,12 @@ void settings_done(struct host_settings *s)
 {
 	const char *const text[] = { s->data_dir, s->log_dir,         s->runtime_dir, s->xrdp,
 				     s->sesman,   s->xrdp_config,     s->cert_file,   s->key_file,
-				     s->program,  s->desktop_default, s->node,	      s->xrdp_log };
+				     s->program,  s->desktop_default, s->node,	      s->xrdp_log, s->preload };
 	for (size_t n = 0; n < ARRAY_LEN(text); n++)
 		free((void *)(uintptr_t)text[n]);
 	list_free(s->desktop_profiles);
 	list_free(s->user_map);
+	list_free(s->pam_session_exclude);
 	free((void *)(uintptr_t)s->other_ports);
 }
 
@@ -125,6 +122,6 @@ const char *settings_fault(const struct host_settings *s)
 	if (!ini_path_ok(s->program))
 		return "this program must lie at a path of letters, digits and ._/+@:=,- to stand in a PAM file";
 	if (!*s->cert_file != !*s->key_file)
-		return "XRDP_CERT_FILE and XRDP_KEY_FILE must be given together";
+		return "XRDP_CERT_FILE and XRDP_KEY_FILE must be set together";
 	return NULL;
 }

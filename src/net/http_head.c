@@ -2,13 +2,15 @@
 
 #include <strings.h>
 
+#include "net/http_host.h"
+
 /* RFC 9110 token characters, by value so that the signedness of char does not matter (arm64 has unsigned ones). */
 static const uint8_t TOKEN[256] = {
 	['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1, ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,
 	['^'] = 1, ['_'] = 1, ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
 };
 
-static int refuse(int status, const char *why, const char **ret_why)
+static int head_refuse(int status, const char *why, const char **ret_why)
 {
 	*ret_why = why;
 	return status;
@@ -24,6 +26,35 @@ static enum http_method method_of(const char *s, size_t len)
 	return HTTP_OTHER;
 }
 
+/*
+ * The target buf[at..end) is not a path. "*" with OPTIONS addresses the whole server and is treated as "/". In absolute form the host is
+ * moved left over the slashes before it, to make room for its terminator and, if the URL has no path, for a "/".
+ */
+static int check_other_target(char *buf, size_t at, size_t end, struct http_head *h, const char **ret_why)
+{
+	size_t scheme = end - at > 7 && strncasecmp(buf + at, "http://", 7) == 0 ? 7 : end - at > 8 && strncasecmp(buf + at, "https://", 8) == 0 ? 8 : 0;
+	if (!scheme) {
+		if (h->method != HTTP_OPTIONS || end - at != 1 || buf[at] != '*')
+			return head_refuse(400, "the request target must be a path that starts with '/', or an http:// or https:// URL", ret_why);
+		buf[at] = '/';
+		h->path = (uint32_t)at;
+		return 0;
+	}
+	size_t host = at + scheme, stop = host;
+	while (stop < end && buf[stop] != '/' && buf[stop] != '?')
+		stop++;
+	if (stop == host || buf[host] == ':' || !http_host_ok(buf + host, stop - host))
+		return head_refuse(400, "the request target has an invalid host", ret_why);
+	bool bare = stop == end || buf[stop] == '?';
+	size_t to = host - 1 - bare;
+	memmove(buf + to, buf + host, stop - host);
+	buf[to + stop - host] = 0;
+	h->authority = (uint32_t)to;
+	h->path = (uint32_t)(stop - bare);
+	buf[h->path] = '/';
+	return 0;
+}
+
 /* The request line buf[0..len), without its CRLF. */
 static int check_request_line(char *buf, size_t len, struct http_head *h, const char **ret_why)
 {
@@ -31,47 +62,48 @@ static int check_request_line(char *buf, size_t len, struct http_head *h, const 
 	while (i < len && i <= 10 && buf[i] >= 'A' && buf[i] <= 'Z')
 		i++;
 	if (i == 0 || i > 10 || i == len || buf[i] != ' ')
-		return refuse(400, "the method must be 1 to 10 capital letters and one blank", ret_why);
+		return head_refuse(400, "the method must be 1 to 10 capital letters, followed by one space", ret_why);
 	h->method = method_of(buf, i);
 	size_t target = ++i;
 	while (i < len && (uint8_t)buf[i] > 0x20 && (uint8_t)buf[i] < 0x7f) {
 		if (buf[i] == '#')
-			return refuse(400, "the target must not have a fragment ('#')", ret_why);
+			return head_refuse(400, "the request target must not have a fragment ('#')", ret_why);
 		if (buf[i] == '?' && !h->query)
 			h->query = (uint32_t)i + 1;
 		i++;
 	}
 	if (i == len || buf[i] != ' ')
-		return refuse(400, "the target must be visible ASCII, followed by one blank and the version", ret_why);
+		return head_refuse(400, "the request target must be visible ASCII, followed by one space and the version", ret_why);
 	const char *v = buf + i + 1;
 	size_t vlen = len - i - 1;
 	if (vlen != 8 || memcmp(v, "HTTP/", 5) != 0 || v[5] < '0' || v[5] > '9' || v[6] != '.' || v[7] < '0' ||
 	    v[7] > '9')
-		return refuse(400, "the request line must end in HTTP/1.1 or HTTP/1.0", ret_why);
+		return head_refuse(400, "the request line must end with HTTP/1.1 or HTTP/1.0", ret_why);
 	if (v[5] != '1' || v[7] > '1')
-		return refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here", ret_why);
+		return head_refuse(505, "the HTTP version is not supported; use HTTP/1.1 or HTTP/1.0", ret_why);
 	h->http10 = v[7] == '0';
-	if (buf[target] != '/')
-		return refuse(400, "the target must be a path that begins with '/'", ret_why);
 	if (i - target > HTTP_HEAD_TARGET)
-		return refuse(414, "path and query are over 4000 bytes", ret_why);
+		return head_refuse(414, "path and query together exceed 4000 bytes", ret_why);
 	h->path = (uint32_t)target;
+	int r = buf[target] == '/' ? 0 : check_other_target(buf, target, i, h, ret_why);
+	if (r)
+		return r;
 	buf[i] = 0;
 	if (h->query)
 		buf[h->query - 1] = 0;
 	return 0;
 }
 
-/* One header line buf[at..end): cut name and value, remember them. */
+/* Checks a header line buf[at..end), terminates name and value, and adds them to h->line. */
 static int cut_line(char *buf, size_t at, size_t end, struct http_head *h, const char **ret_why)
 {
 	if (h->n_lines == HTTP_HEAD_LINES)
-		return refuse(431, "more than 64 header lines", ret_why);
+		return head_refuse(431, "more than 64 header lines", ret_why);
 	size_t i = at;
 	while (i < end && TOKEN[(uint8_t)buf[i]])
 		i++;
 	if (i == at || i == end || buf[i] != ':')
-		return refuse(400, "a header line must be a name, ':' and a value; folded lines are not taken", ret_why);
+		return head_refuse(400, "a header line must be a name, ':' and a value; folded lines are not supported", ret_why);
 	size_t name_len = i - at;
 	buf[i++] = 0;
 	while (i < end && (buf[i] == ' ' || buf[i] == '\t'))
@@ -80,7 +112,7 @@ static int cut_line(char *buf, size_t at, size_t end, struct http_head *h, const
 	for (; i < end; i++) {
 		uint8_t c = (uint8_t)buf[i];
 		if (c == 0x7f || (c < 0x20 && c != '\t'))
-			return refuse(400, "a header value has a control character", ret_why);
+			return head_refuse(400, "a header value has a control character", ret_why);
 	}
 	while (end > value && (buf[end - 1] == ' ' || buf[end - 1] == '\t'))
 		end--;
@@ -91,8 +123,7 @@ static int cut_line(char *buf, size_t at, size_t end, struct http_head *h, const
 	return 0;
 }
 
-/* Does the comma-separated list name the token? Without case, blanks around it do not count. */
-static bool list_has(const char *list, const char *token)
+bool http_head_list_has(const char *list, const char *token)
 {
 	size_t n = strlen(token);
 	for (const char *s = list; *s;) {
@@ -112,20 +143,20 @@ static int parse_length(const char *s, uint64_t max_body, uint64_t *ret, const c
 {
 	uint64_t n = 0;
 	if (!*s)
-		return refuse(400, "Content-Length is empty", ret_why);
+		return head_refuse(400, "Content-Length is empty", ret_why);
 	for (const char *p = s; *p; p++)
 		if (*p < '0' || *p > '9')
-			return refuse(400, "Content-Length must be digits alone", ret_why);
+			return head_refuse(400, "Content-Length must consist of digits", ret_why);
 	for (; *s; s++) {
 		n = n * 10 + (uint64_t)(*s - '0');
 		if (n > max_body)
-			return refuse(413, "the body is larger than this server takes", ret_why);
+			return head_refuse(413, "the body exceeds MAX_BODY_BYTES", ret_why);
 	}
 	*ret = n;
 	return 0;
 }
 
-/* What the header lines say about connection and body. The first letter decides quickly that a line is none of ours. */
+/* Evaluates the headers on connection and body. The switch on the first letter skips all other headers quickly. */
 static int weigh_lines(const char *buf, uint64_t max_body, struct http_head *h, const char **ret_why)
 {
 	unsigned hosts = 0, lengths = 0;
@@ -137,18 +168,18 @@ static int weigh_lines(const char *buf, uint64_t max_body, struct http_head *h, 
 		case 'h':
 			if (strcasecmp(name, "host") != 0)
 				break;
-			if (value[strcspn(value, " \t,/?#@")])
-				return refuse(400, "the Host header is not a host", ret_why);
+			if (!http_host_ok(value, strlen(value)))
+				return head_refuse(400, "the Host header is not host[:port]", ret_why);
 			hosts++;
 			break;
 		case 'c':
 			if (strcasecmp(name, "content-length") == 0) {
 				if (lengths++)
-					return refuse(400, "Content-Length stands there more than once", ret_why);
+					return head_refuse(400, "Content-Length is given more than once", ret_why);
 				h->body_len = 0;
 			} else if (strcasecmp(name, "connection") == 0) {
-				close |= list_has(value, "close");
-				keep |= list_has(value, "keep-alive");
+				close |= http_head_list_has(value, "close");
+				keep |= http_head_list_has(value, "keep-alive");
 			}
 			break;
 		case 't':
@@ -157,16 +188,16 @@ static int weigh_lines(const char *buf, uint64_t max_body, struct http_head *h, 
 		}
 	}
 	if (encoded)
-		return refuse(411, "Transfer-Encoding is not taken; send Content-Length", ret_why);
+		return head_refuse(411, "Transfer-Encoding is not supported; send Content-Length", ret_why);
 	if (hosts > 1 || (hosts == 0 && !h->http10))
-		return refuse(400, "there must be exactly one Host header", ret_why);
+		return head_refuse(400, "there must be exactly one Host header", ret_why);
 	const char *s = lengths ? http_head_find(h, buf, "content-length", NULL) : NULL;
 	if (s && (r = parse_length(s, max_body, &h->body_len, ret_why)))
 		return r;
 	bool again;
 	s = http_head_find(h, buf, "expect", &again);
 	if (s && (again || strcasecmp(s, "100-continue") != 0))
-		return refuse(417, "of Expect only 100-continue is known", ret_why);
+		return head_refuse(417, "the only supported value of Expect is 100-continue", ret_why);
 	h->expect_continue = s && !h->http10; /* RFC 9110: 1.0 clients never get a 100 */
 	h->keep_alive = !close && (!h->http10 || keep);
 	return 0;
@@ -175,17 +206,17 @@ static int weigh_lines(const char *buf, uint64_t max_body, struct http_head *h, 
 int http_head_check(char *buf, size_t len, uint64_t max_body, struct http_head *h, const char **ret_why)
 {
 	int r;
-	/* all but the lines, which n_lines bounds */
+	/* not the lines: n_lines says how many are valid */
 	memset(h, 0, offsetof(struct http_head, line));
 	h->method = HTTP_OTHER;
 	if (len < 4 || memcmp(buf + len - 4, "\r\n\r\n", 4) != 0)
-		return refuse(400, "the head does not end in an empty line", ret_why);
+		return head_refuse(400, "the head does not end with an empty line", ret_why);
 	size_t at = 0, stop = len - 2; /* stop: where the empty line begins */
 	while (at < stop) {
 		char *nl = memchr(buf + at, '\n', stop - at);
 		size_t end = nl ? (size_t)(nl - buf) : stop;
 		if (!nl || end == at || buf[end - 1] != '\r')
-			return refuse(400, "a line of the head does not end in CR LF", ret_why);
+			return head_refuse(400, "a line of the head does not end with CR LF", ret_why);
 		if (at == 0)
 			r = check_request_line(buf, end - 1, h, ret_why);
 		else
@@ -195,26 +226,26 @@ int http_head_check(char *buf, size_t len, uint64_t max_body, struct http_head *
 		at = end + 1;
 	}
 	if (h->path == 0)
-		return refuse(400, "there is no request line", ret_why);
+		return head_refuse(400, "the request line is missing", ret_why);
 	return weigh_lines(buf, max_body, h, ret_why);
 }
 
 int http_head_partial(const char *buf, size_t from, size_t len, size_t max_head, const char **ret_why)
 {
 	if (len && (buf[0] < 'A' || buf[0] > 'Z'))
-		return refuse(400, "this does not begin like HTTP; is the client speaking TLS to a plain port?", ret_why);
+		return head_refuse(400, "the request does not start like HTTP; the client may be speaking TLS to a plaintext port", ret_why);
 	for (size_t i = from; i < len; i++) {
 		if (buf[i] == 0)
-			return refuse(400, "the head has a NUL byte", ret_why);
+			return head_refuse(400, "the head has a NUL byte", ret_why);
 		if (buf[i] == '\n' && (i == 0 || buf[i - 1] != '\r'))
-			return refuse(400, "a line of the head does not end in CR LF", ret_why);
+			return head_refuse(400, "a line of the head does not end with CR LF", ret_why);
 	}
-	/* 11: the longest method and its blank; 10: a blank, the version, CR */
+	/* 11: the longest method and a space; 10: a space, the version, CR */
 	if (len > HTTP_HEAD_TARGET + 21 && from <= HTTP_HEAD_TARGET + 21 &&
 	    !memchr(buf, '\n', HTTP_HEAD_TARGET + 22))
-		return refuse(414, "path and query are over 4000 bytes", ret_why);
+		return head_refuse(414, "path and query together exceed 4000 bytes", ret_why);
 	if (len >= max_head)
-		return refuse(431, "the head is larger than this server takes", ret_why);
+		return head_refuse(431, "the head exceeds MAX_HEADER_BYTES", ret_why);
 	return 0;
 }
 
@@ -236,4 +267,13 @@ const char *http_head_find(const struct http_head *h, const char *buf, const cha
 			break;
 	}
 	return found;
+}
+
+size_t http_head_find_all(const struct http_head *h, const char *buf, const char *name, const char *ret[], size_t max)
+{
+	size_t len = strlen(name), n = 0;
+	for (unsigned i = 0; i < h->n_lines && n < max; i++)
+		if (h->line[i].name_len == len && strcasecmp(buf + h->line[i].name, name) == 0)
+			ret[n++] = buf + h->line[i].value;
+	return n;
 }

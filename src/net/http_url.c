@@ -5,7 +5,7 @@
 #include "lucid/errs.h"
 #include "lucid/str.h"
 
-static int refuse(const char *why, const char **ret_why)
+static int url_refuse(const char *why, const char **ret_why)
 {
 	if (ret_why)
 		*ret_why = why;
@@ -16,14 +16,14 @@ static int parse_socket(const char *at, struct http_url *u, const char **ret_why
 {
 	size_t len = strcspn(at, ":");
 	if (*at != '/' || len < 2)
-		return refuse("unix: takes the absolute path of a socket", ret_why);
+		return url_refuse("unix: must be followed by the absolute path of a socket", ret_why);
 	if (len >= sizeof ((struct sockaddr_un *)0)->sun_path)
-		return refuse("the path of the socket is too long", ret_why);
+		return url_refuse("the socket path is too long", ret_why);
 	memcpy(u->host, at, len);
 	u->host[len] = 0;
 	u->path = at + len + (at[len] == ':');
 	if (*u->path && *u->path != '/' && *u->path != '?')
-		return refuse("what follows unix:/socket: is a path", ret_why);
+		return url_refuse("unix:/socket: must be followed by a path", ret_why);
 	u->port = 0;
 	strcpy(u->host_header, "localhost");
 	return 0;
@@ -35,27 +35,27 @@ static int parse_authority(const char *at, size_t len, struct http_url *u, const
 	char port_text[8];
 	int64_t port = u->scheme == HTTP_SECURE ? 443 : 80;
 	if (memchr(at, '@', len))
-		return refuse("the URL must not hold a user or password", ret_why);
+		return url_refuse("the URL must not contain a user or password", ret_why);
 	if (len == 0 || len >= sizeof u->host_header)
-		return refuse("the URL has no host, or one that is too long", ret_why);
+		return url_refuse("the URL has no host, or its host is too long", ret_why);
 	memcpy(u->host_header, at, len);
 	u->host_header[len] = 0;
 	bool literal6 = *at == '[';
 	const char *host = at + literal6, *end = literal6 ? memchr(at, ']', len) : NULL;
 	size_t host_len = literal6 ? (end ? (size_t)(end - host) : 0) : strcspn(host, ":/?");
 	if (host_len == 0 || host_len >= sizeof u->host)
-		return refuse("the URL has no proper host", ret_why);
+		return url_refuse("the URL has an invalid host", ret_why);
 	memcpy(u->host, host, host_len);
 	u->host[host_len] = 0;
 	const char *rest = host + host_len + literal6;
 	size_t rest_len = (size_t)(at + len - rest);
 	if (rest_len) {
 		if (*rest != ':' || rest_len < 2 || rest_len > 6)
-			return refuse("the URL has no proper port", ret_why);
+			return url_refuse("the URL has an invalid port", ret_why);
 		memcpy(port_text, rest + 1, rest_len - 1);
 		port_text[rest_len - 1] = 0;
 		if (!str_int(port_text, 1, 65535, &port))
-			return refuse("the URL has no proper port", ret_why);
+			return url_refuse("the URL has an invalid port", ret_why);
 	}
 	u->port = (uint16_t)port;
 	return 0;
@@ -75,10 +75,10 @@ int http_url_parse(const char *url, struct http_url *u, const char **ret_why)
 		u->scheme = schemes[i].scheme;
 	}
 	if (!at)
-		return refuse("the URL must begin with http://, https:// or unix:", ret_why);
+		return url_refuse("the URL must start with http://, https:// or unix:", ret_why);
 	for (const char *s = url; *s; s++)
 		if ((uint8_t)*s <= 0x20 || (uint8_t)*s >= 0x7f || *s == '#')
-			return refuse("the URL may hold visible ASCII only, and no fragment", ret_why);
+			return url_refuse("the URL must be visible ASCII without a fragment", ret_why);
 	if (u->scheme == HTTP_LOCAL)
 		return parse_socket(at, u, ret_why);
 	size_t len = strcspn(at, "/?");
@@ -86,7 +86,7 @@ int http_url_parse(const char *url, struct http_url *u, const char **ret_why)
 	return parse_authority(at, len, u, ret_why);
 }
 
-bool http_url_same_place(const struct http_url *a, const struct http_url *b)
+bool http_url_same_origin(const struct http_url *a, const struct http_url *b)
 {
 	return a->scheme == b->scheme && a->port == b->port && str_eq(a->host, b->host);
 }

@@ -14,11 +14,11 @@
 
 #define BACKLOG 1024
 
-static int explain(int err, const char *address, int port, char *why, size_t size)
+static int listen_explain(int err, const char *address, int port, char *why, size_t size)
 {
-	const char *advice = err == EADDRINUSE	  ? "another program has it; stop that one or choose another port"
-			     : err == EACCES	  ? "ports below 1024 need root"
-			     : err == EADDRNOTAVAIL ? "this host has no such address"
+	const char *advice = err == EADDRINUSE	  ? "the port is in use"
+			     : err == EACCES	  ? "ports below 1024 require root"
+			     : err == EADDRNOTAVAIL ? "this host does not have this address"
 						    : strerror(err);
 	snprintf(why, size, "cannot listen on %s port %d: %s", address, port, advice);
 	return -err;
@@ -35,7 +35,7 @@ int listen_tcp(const char *address, int port, int *ret_fd, char *why, size_t siz
 	}
 	_cleanup_(closep) int fd = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return explain(errno, address, port, why, size);
+		return listen_explain(errno, address, port, why, size);
 	const int on = 1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -44,14 +44,14 @@ int listen_tcp(const char *address, int port, int *ret_fd, char *why, size_t siz
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
 	if (bind(fd, six ? (struct sockaddr *)&a6 : (struct sockaddr *)&a4, six ? sizeof a6 : sizeof a4) < 0 ||
 	    listen(fd, BACKLOG) < 0)
-		return explain(errno, address, port, why, size);
+		return listen_explain(errno, address, port, why, size);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
 
 /* --- Unix sockets */
 
-static bool somebody_answers(const struct sockaddr_un *sa)
+static bool is_in_use(const struct sockaddr_un *sa)
 {
 	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	return fd < 0 || connect(fd, (const struct sockaddr *)sa, sizeof *sa) == 0 || errno != ECONNREFUSED;
@@ -59,7 +59,7 @@ static bool somebody_answers(const struct sockaddr_un *sa)
 
 static int bind_at(int fd, const struct sockaddr_un *sa)
 {
-	/* so it never is open to more than it shall be, and no name is changed that somebody may have swapped meanwhile */
+	/* umask, since chmod would leave a moment with a wider mode, and might change another file that replaced the name meanwhile */
 	mode_t old = umask(0117);
 	int r = bind(fd, (const struct sockaddr *)sa, sizeof *sa) < 0 ? -errno : 0;
 	umask(old);
@@ -77,7 +77,7 @@ int listen_unix(const char *path, gid_t gid, int *ret_fd, char *why, size_t size
 	str_copy(sa.sun_path, sizeof sa.sun_path, path);
 	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int r = fd < 0 ? -errno : bind_at(fd, &sa);
-	if (r == -EADDRINUSE && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && !somebody_answers(&sa) && unlink(path) == 0)
+	if (r == -EADDRINUSE && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && !is_in_use(&sa) && unlink(path) == 0)
 		r = bind_at(fd, &sa);
 	if (r == 0 && ((geteuid() == 0 && lchown(path, (uid_t)-1, gid) < 0) || listen(fd, BACKLOG) < 0)) {
 		r = -errno;
@@ -86,8 +86,8 @@ int listen_unix(const char *path, gid_t gid, int *ret_fd, char *why, size_t size
 	if (r < 0) {
 		bool socket_there = r == -EADDRINUSE && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 		snprintf(why, size, "cannot listen on unix:%s: %s", path,
-			 socket_there	    ? "another program answers there; stop that one or choose another path"
-			 : r == -EADDRINUSE ? "something that is no socket is there; remove it or choose another path"
+			 socket_there	    ? "another program listens on it; stop that program or choose another path"
+			 : r == -EADDRINUSE ? "the path exists and is not a socket; remove it or choose another path"
 			 : r == -ENOENT	    ? "its directory does not exist"
 					    : strerror(-r));
 		return r == -EADDRINUSE && !socket_there ? -EEXIST : r;

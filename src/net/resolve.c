@@ -7,14 +7,14 @@
 
 struct resolver {
 	struct loop *loop;
-	struct evdns_base *dns; /* made with the first name */
+	struct evdns_base *dns; /* created when the first name has to be resolved */
 };
 
 struct resolving {
 	struct evdns_getaddrinfo_request *request;
 	resolve_done done; /* NULL: cancelled */
 	void *arg;
-	bool inside; /* resolve() has not come back */
+	bool inside; /* resolve() has not returned yet */
 };
 
 bool resolve_is_address(const char *name)
@@ -23,7 +23,7 @@ bool resolve_is_address(const char *name)
 	return inet_pton(AF_INET, name, &room) == 1 || inet_pton(AF_INET6, name, &room) == 1;
 }
 
-/* The first address as text; false: of no family that we know. */
+/* Writes the first address as text. False: it is neither IPv4 nor IPv6. */
 static bool write_address(const struct evutil_addrinfo *a, char dst[RESOLVE_SIZE])
 {
 	if (a->ai_family == AF_INET)
@@ -47,7 +47,7 @@ static void on_answer(int err, struct evutil_addrinfo *list, void *arg)
 	else
 		free(q);
 	if (done)
-		done(found ? address : NULL, found ? "" : err ? evutil_gai_strerror(err) : "it has no address", done_arg);
+		done(found ? address : NULL, found ? "" : err ? evutil_gai_strerror(err) : "the name has no address", done_arg);
 }
 
 struct resolving *resolve(struct resolver *r, const char *name, resolve_done done, void *arg)
@@ -78,7 +78,7 @@ void resolve_cancel(struct resolving *q)
 	if (!q)
 		return;
 	q->done = NULL;
-	evdns_getaddrinfo_cancel(q->request); /* on_answer comes all the same, and frees it */
+	evdns_getaddrinfo_cancel(q->request); /* still calls on_answer, which frees q */
 }
 
 struct resolver *resolver_new(struct loop *l)

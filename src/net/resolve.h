@@ -1,7 +1,6 @@
 /*
- * resolve: from a host's name to an address, without waiting. Floor F2, loop thread only, never blocks: evdns asks what
- * resolv.conf names, after /etc/hosts. What is an address already is its own answer. Not for: HTTP, whose client does this by
- * itself.
+ * resolve: resolves host names to addresses. Floor F2, loop thread only, never blocks: evdns reads /etc/hosts and queries the servers of
+ * resolv.conf. An address resolves to itself. Not for: HTTP, whose client resolves names itself (client/http_dialer.h).
  */
 #ifndef NET_RESOLVE_H
 #define NET_RESOLVE_H
@@ -13,14 +12,13 @@
 struct resolver;
 struct resolving;
 struct resolver *resolver_new(struct loop *l);
-void resolver_free(struct resolver *r); /* with nothing under way; takes NULL */
+void resolver_free(struct resolver *r); /* only without a query in flight; takes NULL */
 
-/* True: `name` is an address. */
 bool resolve_is_address(const char *name);
-/* address NULL: it cannot be resolved, why is a static sentence. Comes once, from the loop, perhaps from within resolve(). */
+/* address NULL: the name cannot be resolved, and `why` is a static reason. Called once, from the loop or from within resolve(). */
 typedef void (*resolve_done)(const char *address, const char *why, void *arg);
-/* NULL: done has been called already. */
+/* NULL: done was called already. */
 struct resolving *resolve(struct resolver *r, const char *name, resolve_done done, void *arg);
-void resolve_cancel(struct resolving *q); /* done will not be called; takes NULL */
+void resolve_cancel(struct resolving *q); /* done is not called; takes NULL */
 
 #endif

@@ -2,33 +2,22 @@
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+
+#include "net/pem.h"
 
 #define CHAIN_MAX 16	  /* certificates in a chain */
 #define AUTHORITIES_MAX 256
 #define CIPHERS_1_2 "ECDHE+AESGCM:ECDHE+CHACHA20"
 
-static void free_bio(BIO **b)
-{
-	BIO_free(*b);
-}
-static void free_x509(X509 **x)
-{
-	X509_free(*x);
-}
-static void free_key(EVP_PKEY **k)
-{
-	EVP_PKEY_free(*k);
-}
-static void unrefp(SSL_CTX **ctx)
+static void ctx_unrefp(SSL_CTX **ctx)
 {
 	SSL_CTX_free(*ctx);
 }
 
-static bool fault(char *why, size_t size, const char *what)
+static bool tls_fault(char *why, size_t size, const char *what)
 {
 	unsigned long e = ERR_peek_last_error();
 	const char *reason = e ? ERR_reason_error_string(e) : NULL;
@@ -37,66 +26,52 @@ static bool fault(char *why, size_t size, const char *what)
 	return false;
 }
 
-/* --- what is given: certificate, key, authorities */
-
-static int no_passphrase(UNUSED char *buf, UNUSED int size, UNUSED int writing, UNUSED void *arg)
-{
-	return -1;
-}
-
-/* The next certificate of the text, NULL at its end. */
-static X509 *next_certificate(BIO *b)
-{
-	X509 *x = PEM_read_bio_X509(b, NULL, no_passphrase, NULL);
-	if (!x && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE)
-		ERR_clear_error(); /* that is how PEM ends */
-	return x;
-}
+/* --- settings: certificate, key, authorities */
 
 static bool use_chain(SSL_CTX *ctx, const char *text, char *why, size_t size)
 {
-	_cleanup_(free_bio) BIO *b = BIO_new_mem_buf(text, -1);
-	_cleanup_(free_x509) X509 *own = next_certificate(b);
+	_cleanup_(pem_free_bio) BIO *b = BIO_new_mem_buf(text, -1);
+	_cleanup_(pem_free_certificate) X509 *own = pem_certificate(b);
 	int n = 0;
 	if (!own)
-		return fault(why, size, "the certificate is not one in PEM");
+		return tls_fault(why, size, "the certificate is not in PEM format");
 	if (SSL_CTX_use_certificate(ctx, own) != 1)
-		return fault(why, size, "the certificate cannot be used");
-	for (X509 *x; (x = next_certificate(b)); n++) {
+		return tls_fault(why, size, "the certificate is not usable");
+	for (X509 *x; (x = pem_certificate(b)); n++) {
 		if (n < CHAIN_MAX && SSL_CTX_add0_chain_cert(ctx, x) == 1)
 			continue;
 		X509_free(x);
-		return fault(why, size, n < CHAIN_MAX ? "a further certificate in its file cannot be used"
-						      : "its file holds too many certificates; those up to the authority are enough");
+		return tls_fault(why, size, n < CHAIN_MAX ? "another certificate in its file is not usable"
+						      : "its file holds too many certificates; include only those up to the authority");
 	}
-	return !ERR_peek_error() || fault(why, size, "a further certificate in its file is damaged");
+	return !ERR_peek_error() || tls_fault(why, size, "another certificate in its file is damaged");
 }
 
 static bool use_key(SSL_CTX *ctx, const char *text, char *why, size_t size)
 {
-	_cleanup_(free_bio) BIO *b = BIO_new_mem_buf(text, -1);
-	_cleanup_(free_key) EVP_PKEY *key = PEM_read_bio_PrivateKey(b, NULL, no_passphrase, NULL);
+	_cleanup_(pem_free_bio) BIO *b = BIO_new_mem_buf(text, -1);
+	_cleanup_(pem_free_key) EVP_PKEY *key = pem_private_key(b);
 	if (!key)
-		return fault(why, size, "the key is not one in PEM, or has a passphrase; give it without");
+		return tls_fault(why, size, "the key is not in PEM format, or is encrypted; remove the passphrase");
 	if (X509_check_private_key(SSL_CTX_get0_certificate(ctx), key) != 1)
-		return fault(why, size, "the key does not belong to the certificate");
+		return tls_fault(why, size, "the key does not match the certificate");
 	if (SSL_CTX_use_PrivateKey(ctx, key) != 1 || SSL_CTX_check_private_key(ctx) != 1)
-		return fault(why, size, "the key cannot be used");
+		return tls_fault(why, size, "the key is not usable");
 	return true;
 }
 
-/* With `names` callers are told which authorities count. */
+/* With `names`, the server sends the names of the authorities to clients. */
 static bool use_authorities(SSL_CTX *ctx, const char *text, bool names, char *why, size_t size)
 {
-	_cleanup_(free_bio) BIO *b = BIO_new_mem_buf(text, -1);
+	_cleanup_(pem_free_bio) BIO *b = BIO_new_mem_buf(text, -1);
 	int n = 0;
-	for (X509 *x; n < AUTHORITIES_MAX && (x = next_certificate(b)); n++) {
-		_cleanup_(free_x509) X509 *own = x;
+	for (X509 *x; n < AUTHORITIES_MAX && (x = pem_certificate(b)); n++) {
+		_cleanup_(pem_free_certificate) X509 *own = x;
 		if (X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), own) != 1 || (names && SSL_CTX_add_client_CA(ctx, own) != 1))
-			return fault(why, size, "an authority of the callers' certificates cannot be used");
+			return tls_fault(why, size, "a client CA certificate is not usable");
 	}
 	if (n == 0 || ERR_peek_error())
-		return fault(why, size, "the authorities of the callers' certificates are not certificates in PEM");
+		return tls_fault(why, size, "the client CA file holds no certificates in PEM format");
 	return true;
 }
 
@@ -105,9 +80,9 @@ static SSL_CTX *new_context(const SSL_METHOD *method, const struct http_tls *t)
 	SSL_CTX *ctx = SSL_CTX_new(method);
 	if (!ctx || SSL_CTX_set_min_proto_version(ctx, t->only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_cipher_list(ctx, CIPHERS_1_2) != 1)
-		abort(); /* no memory, or a library without what it is for */
+		abort(); /* no memory, or an OpenSSL without these protocols */
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS); /* an idle connection holds no 34 kB */
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS); /* saves 34 kB for each idle connection */
 	return ctx;
 }
 
@@ -124,17 +99,17 @@ static int choose_protocol(UNUSED SSL *ssl, const unsigned char **ret, unsigned 
 		*ret_len = in[i];
 		return SSL_TLSEXT_ERR_OK;
 	}
-	return SSL_TLSEXT_ERR_ALERT_FATAL; /* it speaks other things only */
+	return SSL_TLSEXT_ERR_ALERT_FATAL; /* the client offers other protocols only */
 }
 
 struct ssl_ctx_st *tls_server_new(const struct http_tls *t, char *why, size_t size)
 {
 	static const unsigned char context[] = "lucid-rdp";
 	ERR_clear_error();
-	_cleanup_(unrefp) SSL_CTX *ctx = new_context(TLS_server_method(), t);
-	/* a client that closes its half without a word has said all the same what it wanted; lengths are counted by HTTP */
+	_cleanup_(ctx_unrefp) SSL_CTX *ctx = new_context(TLS_server_method(), t);
+	/* a client may close its side without close_notify after a request: HTTP knows the lengths, so truncation is detected there */
 	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets need no memory here */
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* sessions are resumed by tickets, which need no memory here */
 	SSL_CTX_set_session_id_context(ctx, context, sizeof context - 1);
 	SSL_CTX_set_num_tickets(ctx, 1);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
@@ -154,9 +129,9 @@ struct ssl_ctx_st *tls_client_new(const struct http_tls *t, char *why, size_t si
 {
 	static const unsigned char protocols[] = "\x08http/1.1";
 	ERR_clear_error();
-	_cleanup_(unrefp) SSL_CTX *ctx = new_context(TLS_client_method(), t);
+	_cleanup_(ctx_unrefp) SSL_CTX *ctx = new_context(TLS_client_method(), t);
 	if (SSL_CTX_set_default_verify_paths(ctx) != 1)
-		ERR_clear_error(); /* a host without authorities: then there are only those given */
+		ERR_clear_error(); /* this host has no authorities; those of client_ca still apply */
 	SSL_CTX_set_alpn_protos(ctx, protocols, sizeof protocols - 1);
 	SSL_CTX_set_verify(ctx, t->trust_anyone ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
 	if (t->cert && (!use_chain(ctx, t->cert, why, size) || !use_key(ctx, t->key, why, size)))

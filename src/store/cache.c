@@ -4,20 +4,20 @@
 #include "lucid/str.h"
 
 struct cache_entry {
-	struct list used; /* in the order of use while it has a text */
+	struct list used; /* in `used` of the cache while it has a text */
 	struct blob *text;
 	json_t *doc; /* parsed when first asked for */
 	int64_t version;
 	size_t cost;
 	uint64_t generation;
-	unsigned reads, writes; /* under way */
-	bool crowded;		/* writes have overlapped since there was none */
+	unsigned reads, writes; /* in progress */
+	bool overlapped;	/* two writes overlapped since the last time that none was in progress */
 	char key[];
 };
 
-/* What was lent out in this turn and has left the cache since. */
-struct gone {
-	struct gone *next;
+/* Removed from the cache, but perhaps lent to a caller until this turn ends. */
+struct removed {
+	struct removed *next;
 	struct blob *text;
 	json_t *doc;
 };
@@ -25,22 +25,22 @@ struct gone {
 struct store_cache {
 	struct loop *loop;
 	struct map *entries;
-	struct list used; /* the next to go first */
+	struct list used; /* least recently used first */
 	size_t bytes, max;
-	struct gone *gone;
-	struct loop_task bury;
+	struct removed *removed;
+	struct loop_task free_removed;
 };
 
-#define ENTRY_COST 256	  /* of the structs around a text */
-#define PARSED_COST_FACTOR 4 /* a parsed document against its text; jansson has a node a value */
+#define ENTRY_COST 256	  /* bytes of the structs of an entry */
+#define PARSED_COST_FACTOR 4 /* size of a parsed document relative to its text; jansson allocates a node for each value */
 #define KEY_SIZE (STORE_ID_MAX + 2)
 
-static void on_bury(struct loop_task *t)
+static void on_free_removed(struct loop_task *t)
 {
-	struct store_cache *c = CONTAINER_OF(t, struct store_cache, bury);
-	struct gone *g;
-	while ((g = c->gone)) {
-		c->gone = g->next;
+	struct store_cache *c = CONTAINER_OF(t, struct store_cache, free_removed);
+	struct removed *g;
+	while ((g = c->removed)) {
+		c->removed = g->next;
 		blob_unref(g->text);
 		json_decref(g->doc);
 		free(g);
@@ -52,9 +52,9 @@ struct store_cache *store_cache_new(struct loop *l, size_t bytes)
 	struct store_cache *c = XNEW(struct store_cache);
 	c->loop = l;
 	c->max = bytes;
-	c->entries = map_new(SIZE_MAX); /* bounded by bytes, and by the requests under way */
+	c->entries = map_new(SIZE_MAX); /* bounded by bytes, and by the requests in progress */
 	list_init(&c->used);
-	loop_task_init(&c->bury, on_bury);
+	loop_task_init(&c->free_removed, on_free_removed);
 	return c;
 }
 
@@ -70,8 +70,8 @@ void store_cache_free(struct store_cache *c)
 {
 	if (!c)
 		return;
-	loop_undefer(&c->bury);
-	on_bury(&c->bury);
+	loop_undefer(&c->free_removed);
+	on_free_removed(&c->free_removed);
 	map_free(c->entries, free_entry);
 	free(c);
 }
@@ -97,12 +97,12 @@ static void drop_text(struct store_cache *c, struct cache_entry *e)
 {
 	if (!e->text)
 		return;
-	struct gone *g = XNEW(struct gone);
+	struct removed *g = XNEW(struct removed);
 	g->text = TAKE_PTR(e->text);
 	g->doc = TAKE_PTR(e->doc);
-	g->next = c->gone;
-	c->gone = g;
-	loop_defer(c->loop, &c->bury);
+	g->next = c->removed;
+	c->removed = g;
+	loop_defer(c->loop, &c->free_removed);
 	c->bytes -= e->cost;
 	e->cost = 0;
 	list_remove(&e->used);
@@ -131,7 +131,7 @@ static void charge(struct store_cache *c, struct cache_entry *e, size_t cost)
 	e->cost += cost;
 }
 
-/* The entry may be gone afterwards, unless it is held. */
+/* The entry may be freed, unless it is pinned. */
 static void set_text(struct store_cache *c, struct cache_entry *e, struct blob *text, int64_t version)
 {
 	drop_text(c, e);
@@ -171,12 +171,12 @@ json_t *store_cache_peek_doc(struct store_cache *c, enum store_collection col, c
 	json_t *doc = e->doc = doc_parse(e->text->data, e->text->len, NULL, 0);
 	if (doc) {
 		charge(c, e, PARSED_COST_FACTOR * e->text->len);
-		shrink(c); /* may take this very entry; what it lent lives until the turn ends */
+		shrink(c); /* may evict this entry; doc stays valid until the turn ends */
 	}
 	return doc;
 }
 
-static struct cache_entry *hold(struct store_cache *c, enum store_collection col, const char *id)
+static struct cache_entry *pin_entry(struct store_cache *c, enum store_collection col, const char *id)
 {
 	char key[KEY_SIZE];
 	if (!make_key(key, col, id))
@@ -194,9 +194,9 @@ static struct cache_entry *hold(struct store_cache *c, enum store_collection col
 
 struct cache_entry *store_cache_begin_write(struct store_cache *c, enum store_collection col, const char *id)
 {
-	struct cache_entry *e = hold(c, col, id);
+	struct cache_entry *e = pin_entry(c, col, id);
 	if (e && e->writes++)
-		e->crowded = true;
+		e->overlapped = true;
 	return e;
 }
 
@@ -207,20 +207,20 @@ void store_cache_end_write(struct store_cache *c, struct cache_entry *e, enum ca
 		return;
 	if (outcome != CACHE_SAME) {
 		e->generation++;
-		if (outcome == CACHE_STORED && !e->crowded)
-			set_text(c, e, text, version); /* held: it stays */
+		if (outcome == CACHE_STORED && !e->overlapped)
+			set_text(c, e, text, version); /* pinned: not freed */
 		else
 			drop_text(c, e);
 	}
 	if (!--e->writes)
-		e->crowded = false;
+		e->overlapped = false;
 	drop_if_idle(c, e);
 }
 
 struct cache_entry *store_cache_begin_read(struct store_cache *c, enum store_collection col, const char *id,
 					   uint64_t *ret_generation)
 {
-	struct cache_entry *e = hold(c, col, id);
+	struct cache_entry *e = pin_entry(c, col, id);
 	if (e) {
 		e->reads++;
 		*ret_generation = e->generation;
@@ -234,7 +234,7 @@ void store_cache_end_read(struct store_cache *c, struct cache_entry *e, uint64_t
 	if (!e)
 		return;
 	if (!failed && generation == e->generation) {
-		/* seen before the write that made it so was answered: what is here is on its way out */
+		/* not found, or newer than the cached text: a write of it took effect and is not answered yet */
 		if (!text)
 			drop_text(c, e);
 		else if (!e->text || version > e->version)

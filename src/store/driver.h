@@ -1,12 +1,11 @@
 /*
- * driver: what the store's front (store.c) asks of a database. Floor F3, of this room alone. The front lives on the loop
- * thread: it checks and copies what is asked into a request, keeps the cache, the limits, the deadlines and the metrics,
- * and calls back. A driver gets whole requests, works where it likes (threads, sockets), fills in the answer and hands them
- * back in batches, from any thread. Not for: callers (lucid/store.h).
+ * driver: the interface between the store's front (front.c) and a database. Floor F3, of this room alone. The front runs on the loop thread:
+ * it checks calls and copies them into requests, keeps the cache, limits, deadlines and metrics, and calls back. A driver processes requests
+ * on threads of its own, fills in the answers, and returns the requests in batches, from any thread. Not for: callers (lucid/store.h).
  *
- * A driver may rely on: ids of 1 to STORE_ID_MAX bytes, documents that are objects with a version of 1 or more, filters and
- * sorts on declared fields with the right type. What it must do: what lucid/store.h promises; take a request only when
- * store_request_start says so; give back every request exactly once, also those it did not start.
+ * A driver may rely on ids of 1 to STORE_ID_MAX bytes, on documents that are objects with a version of 1 or more, and on filters and sorts
+ * by declared fields with values of the right type. It must fulfil lucid/store.h, process a request only if store_request_start returns
+ * true, and return every request exactly once, also those that it did not start.
  */
 #ifndef STORE_DRIVER_H
 #define STORE_DRIVER_H
@@ -17,11 +16,11 @@
 
 enum store_kind { STORE_KIND_WRITE, STORE_KIND_GET, STORE_KIND_LIST, STORE_KIND_COUNT };
 
-/* A declared field's value, taken out of the document. */
+/* The value of a declared field, copied from the document. */
 struct store_value {
-	bool set; /* absent, null or of another type: not set */
+	bool set; /* false: absent, null or of another type */
 	int64_t number;
-	const char *text; /* of a list: a JSON array of its strings */
+	const char *text; /* a list: a JSON array of its strings */
 };
 
 struct cache_entry;
@@ -32,33 +31,33 @@ struct store_request_op {
 	int64_t expect;
 	struct blob *text; /* NULL for a delete */
 	int64_t version;
-	const struct store_value *values; /* one a declared field */
-	struct cache_entry *entry;	  /* the front's */
+	const struct store_value *values; /* one for each declared field */
+	struct cache_entry *entry;	  /* used by the front */
 };
 
-struct store_chunk; /* memory of a request beyond its own */
+struct store_chunk; /* memory of a request beyond its inline memory */
 
 struct store_request {
-	struct list node; /* whoever holds it: the driver's queue, the way back */
+	struct list node; /* in the queue of the driver or of the front, whichever has the request */
 	enum store_kind kind;
 	int stage; /* atomic; store_request_start */
-	/* what is asked */
+	/* the question */
 	struct store_request_op *ops; /* write: in order; get: one, with col and id */
 	size_t nops;
 	enum store_collection col; /* list */
-	struct store_query query;  /* its strings are the request's */
+	struct store_query query;  /* its strings belong to the request */
 	/* the answer */
 	enum store_result result;
 	size_t failed_index;
-	int err; /* negated; -ERR_UNCERTAIN: it may have happened */
+	int err; /* negated; -ERR_UNCERTAIN: the write may have taken effect */
 	struct blob *text;
 	int64_t version;
 	struct blob **docs;
 	size_t ndocs;
 	int64_t total;
-	/* the front's */
+	/* used by the front */
 	struct list waiting;
-	struct list same; /* requests with the same question, for whom it goes too */
+	struct list same; /* requests with the same question, answered by this one */
 	int64_t started_us, deadline_us;
 	uint64_t generation;
 	bool answered;
@@ -73,46 +72,47 @@ struct store_request {
 	char *free;
 };
 
-/* From the driver's thread, before it changes or reads anything: false when the front gave up waiting (then it goes back
- * untouched). After true an answer that does not come in time is an uncertain one. */
+/* Called by the driver before it reads or changes anything. False: the front has given the request up; return it untouched. After true, a
+ * write that misses its deadline is uncertain. */
 bool store_request_start(struct store_request *r);
-bool store_request_begun(const struct store_request *r); /* store_request_start said true */
-/* Fills in a failure. */
+bool store_request_give_up(struct store_request *r); /* called by the front; false: the driver has started it */
+bool store_request_begun(const struct store_request *r); /* store_request_start has returned true */
+/* Sets the answer to a failure. */
 void store_request_fail(struct store_request *r, int err);
 
-struct store_driver; /* the driver's own */
+struct store_driver; /* defined by each driver */
 struct store_driver_ops {
-	/* nobody else writes to this database, so what the cache holds stays true */
+	/* no other process writes to this database, so that documents may be cached */
 	bool exclusive;
-	/* Loop thread, does not block. Takes the request. */
+	/* Loop thread, does not block. Takes ownership of the request. */
 	void (*submit)(struct store_driver *d, struct store_request *r);
-	/* Loop thread; blocks until every request was given back and the threads have ended, and frees the driver. */
+	/* Loop thread; blocks until every request was returned and the threads have ended, then frees the driver. */
 	void (*close)(struct store_driver *d);
 };
 
-/* The front, for the functions that open a driver; the driver begins its work afterwards. */
+/* Creates the front; called by the functions that open a driver, before the driver starts working. */
 struct store *store_new(struct loop *l, const struct store_options *o, const struct store_driver_ops *ops,
 			struct store_driver *d, void (*on_open)(int err, const char *why, void *arg), void *arg);
 
-/* Any thread: give requests back, in the order in which they took effect; the list is empty afterwards. `batches`: how many
- * commits they took, for the metrics. */
+/* Any thread. Returns requests, in the order in which they took effect, and empties the list. `batches`: the number of commits, for the
+ * metrics. */
 void store_driver_done(struct store *s, struct list *requests, unsigned batches);
-/* Any thread: up (err 0), or away with a sentence that says what to do. `opening`: this is how an opening went. */
+/* Any thread. The store is up (err 0), or unavailable, with a sentence that says what to do. `opening`: this is the result of an opening. */
 void store_driver_report(struct store *s, int err, const char *why, bool opening);
-/* Any thread, before the report of an opening that went well: what is to be known of it all the same. Static text. */
+/* Any thread, before the report of a successful opening: a remark that operators should see nevertheless. Static text. */
 void store_driver_note(struct store *s, const char *note);
 
-/* request.c. A request that is not valid comes with result STORE_FAILED and err set. */
+/* request.c. An invalid request has result STORE_FAILED and err set. */
 struct store_request *store_request_write(const struct store_op *ops, size_t n);
 struct store_request *store_request_get(enum store_collection col, const char *id);
 struct store_request *store_request_list(enum store_collection col, const struct store_query *q);
 void store_request_free(struct store_request *r);
 
 #define STORE_DOC_MAX (8u << 20)   /* bytes of one document */
-#define STORE_LIST_BYTES (64u << 20) /* of all documents in one answer */
+#define STORE_LIST_BYTES (64u << 20) /* bytes of all documents in one answer */
 #define STORE_MAX_IN 256	   /* values of one STORE_IN */
 
-/* Whether that field of its documents is compared as a number (collections.c). */
+/* Whether that declared field is compared as a number. */
 bool store_field_is_integer(enum store_collection col, const char *path);
 
 #endif

@@ -4,7 +4,7 @@
 #include "lucid/str.h"
 
 struct flights {
-	struct map *flights; /* question → struct flight; bounded by the reads that the front lets in */
+	struct map *flights; /* question → struct flight; bounded by the front's limit on reads */
 	struct strbuf key;
 };
 
@@ -28,7 +28,7 @@ static void add_filter(struct strbuf *b, const struct store_filter *f)
 		add_text(b, f->list[i]);
 }
 
-/* All that makes the question; NULs do not occur in it. */
+/* The key of a request: all that the answer depends on. It contains no NUL. */
 static const char *question(struct flights *f, const struct store_request *r)
 {
 	const struct store_query *q = &r->query;
@@ -72,7 +72,7 @@ static void move_all(struct list *from, struct list *to)
 		list_append(to, n);
 }
 
-/* The first who still wants an answer goes for all. */
+/* The first waiting request that was not given up departs; the others join it. */
 static struct store_request *next_of(struct list *waiting, struct list *ret_same)
 {
 	struct list *n;
@@ -93,7 +93,7 @@ struct store_request *flights_leave(struct flights *f, struct store_request *r, 
 	struct flight *at = map_get(f->flights, key);
 	struct list waiting;
 	list_init(&waiting);
-	/* it gave up before it began: those with it have no answer yet */
+	/* given up before the driver started it: the requests that joined it have no answer yet */
 	move_all(&r->same, store_request_begun(r) ? ret_same : &waiting);
 	move_all(&at->waiting, &waiting);
 	at->departed = false;

@@ -4,33 +4,17 @@
 
 #include "lucid/str.h"
 
-/* Beside one for each field: what is filtered by one field and sorted by another, and the newest first. The id stands last, as ties are
- * broken by it. */
-static const struct extra {
-	enum store_collection col;
-	const char *name, *keys;
-} extras[] = {
-	{ COL_SERVERS, "owner", "user_id,created_at,_id" },
-	{ COL_SERVERS, "owner_newest", "user_id,-created_at,_id" },
-	{ COL_SERVERS, "newest", "-created_at,_id" },
-	{ COL_SESSIONS, "owner", "user_id,created_at,_id" },
-	{ COL_SESSIONS, "owner_newest", "user_id,-created_at,_id" },
-	{ COL_SESSIONS, "newest", "-created_at,_id" },
-	{ COL_SESSIONS, "project", "metadata_project,metadata_environment,_id" },
-	{ COL_PORTS, "place", "node,port,_id" },
-	{ COL_AUDIT, "newest", "-time,_id" },
-	{ COL_AUDIT, "actor_newest", "actor,-time,_id" },
-	{ COL_AUDIT, "action_newest", "action,-time,_id" },
-	{ COL_AUDIT, "object_newest", "object,-time,_id" },
-	{ COL_AUDIT, "outcome_newest", "outcome,-time,_id" },
-};
+static void replace_dots(char *s)
+{
+	for (; *s; s++)
+		if (*s == '.')
+			*s = '_';
+}
 
 void store_field_name(char dst[STORE_FIELD_NAME], const char *path)
 {
 	snprintf(dst, STORE_FIELD_NAME, "%s", path);
-	for (char *p = dst; *p; p++)
-		if (*p == '.')
-			*p = '_';
+	replace_dots(dst);
 }
 
 const char *store_expiry_name(enum store_collection col)
@@ -52,10 +36,11 @@ bool store_index_at(enum store_collection col, size_t i, struct store_index *ret
 		return true;
 	}
 	i -= def->n;
-	for (size_t j = 0; j < ARRAY_LEN(extras); j++)
-		if (extras[j].col == col && i-- == 0) {
-			snprintf(ret->name, sizeof ret->name, "%s", extras[j].name);
-			snprintf(ret->keys, sizeof ret->keys, "%s", extras[j].keys);
+	for (const struct store_index_def *x = def->mongodb; x->name; x++)
+		if (i-- == 0) {
+			snprintf(ret->name, sizeof ret->name, "%s", x->name);
+			snprintf(ret->keys, sizeof ret->keys, "%s,_id", x->keys); /* the id last, as it breaks ties */
+			replace_dots(ret->keys);
 			return true;
 		}
 	const char *expiry = store_expiry_name(col);

@@ -1,4 +1,4 @@
-/* request: what is asked, checked and copied, so that nothing of the caller's is needed once the call has returned. */
+/* request: checks a call and copies its arguments into a request, so that nothing of the caller's is needed after the call. */
 #include "store/driver.h"
 
 #include "lucid/log.h"
@@ -73,11 +73,11 @@ void store_request_fail(struct store_request *r, int err)
 	r->err = err;
 }
 
-static void refuse(struct store_request *r, size_t index, int err, enum store_collection col, const char *why)
+static void store_request_refuse(struct store_request *r, size_t index, int err, enum store_collection col, const char *why)
 {
 	store_request_fail(r, err);
 	r->failed_index = index;
-	log_error("store", "a request on %s was refused: %s",
+	log_error("store", "invalid store request on %s: %s",
 		  (unsigned)col < COL_COUNT ? store_collections[col].name : "no collection", why);
 }
 
@@ -125,11 +125,11 @@ static void take_value(struct store_request *r, const struct store_field *f, con
 static struct blob *serialise(const json_t *doc)
 {
 	struct blob *b = doc_blob(doc);
-	/* it was made with room to spare; in the cache that would count */
+	/* give spare memory back, which the cache would hold for long */
 	return b->len < 1600 ? xrealloc(b, sizeof *b + b->len + 1) : b;
 }
 
-/* What is wrong with one write, or NULL when it was copied. */
+/* Copies one write. Returns what is wrong with it, or NULL. */
 static const char *take_op(struct store_request *r, const struct store_op *op, struct store_request_op *to)
 {
 	*to = (struct store_request_op){ .verb = op->verb, .col = op->col, .expect = op->expect };
@@ -159,7 +159,7 @@ struct store_request *store_request_write(const struct store_op *ops, size_t n)
 {
 	struct store_request *r = request_new(STORE_KIND_WRITE);
 	if (!n || n > STORE_MAX_OPS) {
-		refuse(r, 0, -ERR_INVALID, n ? ops[0].col : COL_COUNT, "a list has 1 to 64 writes");
+		store_request_refuse(r, 0, -ERR_INVALID, n ? ops[0].col : COL_COUNT, "a list has 1 to 64 writes");
 		return r;
 	}
 	r->ops = take(r, n * sizeof *r->ops);
@@ -167,11 +167,11 @@ struct store_request *store_request_write(const struct store_op *ops, size_t n)
 		const char *why = take_op(r, &ops[i], &r->ops[i]);
 		r->nops = i + 1;
 		if (why) {
-			refuse(r, i, -ERR_INVALID, ops[i].col, why);
+			store_request_refuse(r, i, -ERR_INVALID, ops[i].col, why);
 			return r;
 		}
 		if (r->ops[i].text && r->ops[i].text->len > STORE_DOC_MAX) {
-			refuse(r, i, -ERR_TOO_LARGE, ops[i].col, "the document is too large");
+			store_request_refuse(r, i, -ERR_TOO_LARGE, ops[i].col, "the document is too large");
 			return r;
 		}
 	}
@@ -186,7 +186,7 @@ struct store_request *store_request_get(enum store_collection col, const char *i
 	r->nops = 1;
 	const char *why = (unsigned)col >= COL_COUNT ? "no such collection" : bad_id(id);
 	if (why)
-		refuse(r, 0, -ERR_INVALID, col, why);
+		store_request_refuse(r, 0, -ERR_INVALID, col, why);
 	else
 		r->ops[0].id = copy(r, id);
 	return r;
@@ -210,7 +210,7 @@ static const char *take_filter(struct store_request *r, struct store_filter *f)
 	if ((f->cmp == STORE_HAS) != (def->type == STORE_TEXT_LIST))
 		return "STORE_HAS is for lists, and lists take nothing else";
 	if (def->type == STORE_INTEGER)
-		return f->cmp == STORE_IN || f->cmp == STORE_PREFIX ? "that comparison is for text" : NULL;
+		return f->cmp == STORE_IN || f->cmp == STORE_PREFIX || f->cmp == STORE_CONTAINS ? "that comparison is for text" : NULL;
 	if (f->cmp != STORE_IN) {
 		if (!f->text)
 			return "a filter without its text";
@@ -258,6 +258,31 @@ struct store_request *store_request_list(enum store_collection col, const struct
 	r->query = *q;
 	const char *why = (unsigned)col >= COL_COUNT ? "no such collection" : take_query(r);
 	if (why)
-		refuse(r, 0, -ERR_INVALID, col, why);
+		store_request_refuse(r, 0, -ERR_INVALID, col, why);
 	return r;
+}
+
+/* --- the driver starts a request, or the front gives it up, whichever comes first */
+
+enum { STAGE_QUEUED, STAGE_BEGUN, STAGE_GIVEN_UP };
+
+static bool request_claim(struct store_request *r, int stage)
+{
+	int queued = STAGE_QUEUED;
+	return __atomic_compare_exchange_n(&r->stage, &queued, stage, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+bool store_request_start(struct store_request *r)
+{
+	return request_claim(r, STAGE_BEGUN);
+}
+
+bool store_request_give_up(struct store_request *r)
+{
+	return request_claim(r, STAGE_GIVEN_UP);
+}
+
+bool store_request_begun(const struct store_request *r)
+{
+	return __atomic_load_n(&r->stage, __ATOMIC_ACQUIRE) == STAGE_BEGUN;
 }

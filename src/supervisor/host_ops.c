@@ -5,14 +5,14 @@
 #include "lucid/str.h"
 #include "sys/source_file.h"
 
-/* A handler needs both: the host, and which of its entries the row means. */
+/* The context of a handler: the host, and the entry of its operation. */
 struct bound {
 	struct loop *loop;
 	struct host *host;
 	const struct host_entry *entry;
 };
 
-static void on_done(void *arg, int err, const char *message, json_t *consume_out)
+static void on_host_answer(void *arg, int err, const char *message, json_t *consume_out)
 {
 	struct call *c = arg;
 	if (!err)
@@ -36,10 +36,15 @@ static void handle(struct call *c, void *ctx)
 	const struct bound *b = ctx;
 	_cleanup_(doc_unrefp) json_t *none = json_object();
 	json_t *in = call_body(c) ? call_body(c) : none;
+	/* the server may be compromised, so the supervisor enforces its own bound on the number of jobs */
+	if (!b->entry->ends && host_jobs(b->host) >= HOST_JOBS_MAX) {
+		call_fail(c, ERR_BUSY, "%zu host jobs are already running; retry when some have ended", host_jobs(b->host));
+		return;
+	}
 	if (b->entry->open)
 		stream(c, b, in);
 	else
-		b->entry->fn(b->host, in, on_done, c);
+		b->entry->fn(b->host, in, on_host_answer, c);
 }
 
 void host_ops_serve(struct loop *l, struct bus *b, struct host *h)

@@ -1,4 +1,4 @@
-/* host_ops: host operations on the supervisor's bus. Floor F5. Each row host.* is bound to the entry of src/host by name. */
+/* host_ops: serves the host operations on the supervisor's bus. Floor F5. Each row host.* is bound to the entry of src/host with its name. */
 #ifndef SUPERVISOR_HOST_OPS_H
 #define SUPERVISOR_HOST_OPS_H
 

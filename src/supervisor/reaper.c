@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sys/child/process.h"
+
 #define GRACE_MS 1000
 #define MAX_CHILDREN 8192
 
@@ -11,23 +13,9 @@ struct reaper {
 	struct loop_timer *timer;
 	void (*on_exit)(int pid, int status, void *arg);
 	void *arg;
-	int *seen; /* zombies at the last look: whoever owns one has had GRACE_MS to wait for it */
+	int *seen; /* zombies at the last check: their owners, if any, have had GRACE_MS to wait for them */
 	size_t nseen;
 };
-
-static bool is_zombie(int pid)
-{
-	char path[64], line[512];
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	FILE *f = fopen(path, "re");
-	if (!f)
-		return false;
-	size_t n = fread(line, 1, sizeof line - 1, f);
-	fclose(f);
-	line[n] = 0;
-	const char *paren = strrchr(line, ')');
-	return paren && paren[1] == ' ' && paren[2] == 'Z';
-}
 
 static size_t zombies(int *ret, size_t max)
 {
@@ -35,7 +23,7 @@ static size_t zombies(int *ret, size_t max)
 	int pid;
 	FILE *f = fopen("/proc/thread-self/children", "re");
 	while (f && n < max && fscanf(f, "%d", &pid) == 1)
-		if (is_zombie(pid))
+		if (proc_is_zombie(pid))
 			ret[n++] = pid;
 	if (f)
 		fclose(f);
@@ -50,7 +38,7 @@ static bool was_seen(const struct reaper *r, int pid)
 	return false;
 }
 
-static void on_timer(void *arg)
+static void on_reaper_timer(void *arg)
 {
 	struct reaper *r = arg;
 	int *now = xcalloc(MAX_CHILDREN, sizeof *now);
@@ -76,7 +64,7 @@ struct reaper *reaper_new(struct loop *l, void (*on_exit)(int pid, int status, v
 	struct reaper *r = XNEW(struct reaper);
 	r->on_exit = on_exit;
 	r->arg = arg;
-	r->timer = loop_timer_new(l, on_timer, r);
+	r->timer = loop_timer_new(l, on_reaper_timer, r);
 	loop_timer_set(r->timer, GRACE_MS);
 	return r;
 }

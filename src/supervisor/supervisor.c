@@ -1,9 +1,8 @@
 #include "supervisor/supervisor.h"
 
-#include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bus/pair.h"
@@ -13,16 +12,23 @@
 #include "lucid/loop.h"
 #include "supervisor/host_ops.h"
 #include "supervisor/reaper.h"
-#include "supervisor/spawn.h"
+#include "supervisor/server_process.h"
+#include "sys/child/child.h"
 #include "sys/log.h"
 #include "sys/notify.h"
 
-/* At once, but not more often than this: a server that dies at every start would otherwise burn a core. */
+/* A server that died is restarted at once, at most RESTARTS_MAX times in RESTARTS_WINDOW_MS: one that dies at every start would otherwise
+ * keep a core busy. */
 #define RESTARTS_MAX 5
 #define RESTARTS_WINDOW_MS 10000
-#define KILL_AFTER_MS 5000 /* beyond the grace that the server has for its drain */
+#define NO_START_MS 1000 /* delay after a failed fork */
+#define KILL_AFTER_MS 5000 /* in addition to SHUTDOWN_GRACE, which the server has to drain */
 
 #define RELOAD_MS 10000
+
+/* Bound on pending calls of the server, which may be compromised. MAX_CONCURRENT_SERVERS is at most 1000, and all may start together. */
+#define CALLS_MAX 1024
+#define CLOSED_MS 2000 /* for the server to exit after it closed the pair */
 
 enum life { RUNNING, DRAINING, STOPPING_INSTANCES };
 
@@ -32,23 +38,23 @@ struct supervisor {
 	struct bus *bus;
 	struct host *host;
 	struct reaper *reaper;
-	struct pair *pair; /* NULL while there is no server */
-	pid_t server;
+	struct pair *pair; /* NULL while no server runs */
+	struct children *children;
+	struct child_desc desc;
+	struct child *server;
+	struct server_process process;
 	enum life life;
 	int code;
-	int64_t starts[RESTARTS_MAX]; /* when the last servers were started; a ring */
-	size_t nstarts;
-	struct loop_timer *restart, *kill, *reload_late;
-	bool reloading, reload_again; /* the server was handed settings; another SIGHUP came since */
-	char status[160]; /* the server's own words, for the service manager */
+	struct loop_timer *reload_late;
+	bool reloading, reload_again; /* the server has not confirmed a reload yet; another SIGHUP has arrived since */
+	char status[160]; /* status line of the server for the service manager */
 	struct loop_signal *signals[4];
 };
 
-static void start_server(struct supervisor *s);
 static void on_reload(int signo, void *arg);
 static void reload_over(struct supervisor *s, bool taken);
 
-/* --- talking with the server */
+/* --- messages of the server */
 
 static bool log_through_pair(const char *line, size_t len, void *arg)
 {
@@ -56,26 +62,48 @@ static bool log_through_pair(const char *line, size_t len, void *arg)
 	return s->pair && pair_log(s->pair, line, len);
 }
 
+/* The server cannot create files in the log's directory. The size is checked here: a compromised server could otherwise rotate until its
+ * traces are gone. */
+static void rotate_log(struct supervisor *s)
+{
+	int fd = s->env->more_log && log_is_full() ? s->env->more_log(s->env->more_log_arg) : -1;
+	if (fd < 0)
+		return;
+	pair_descriptor(s->pair, "log", fd);
+	log_replace(fd);
+}
+
 static void on_word(const char *word, const json_t *doc, void *arg)
 {
 	struct supervisor *s = arg;
 	if (!strcmp(word, "ready") && s->life == RUNNING) {
+		child_ready(s->server);
 		snprintf(s->status, sizeof s->status, "%s", doc_str(doc, "status", "ready"));
 		notify_ready(s->status);
 	} else if (!strcmp(word, "reloaded"))
 		reload_over(s, doc_bool(doc, "taken", false));
 	else if (!strcmp(word, "beat"))
 		notify_watchdog();
+	else if (!strcmp(word, "log_full"))
+		rotate_log(s);
 }
 
-/* The pair closes a moment before the process is gone; what follows comes with its exit. */
+/* The pair usually closes just before the process exits; the exit then starts the next server. A server that breaks the protocol is
+ * compromised or faulty, and is killed. A server that does not exit without its pair is useless, and is killed after CLOSED_MS. */
 static void on_pair_closed(void *arg)
 {
 	struct supervisor *s = arg;
+	const char *fault = pair_fault(s->pair);
+	if (fault && child_pid(s->server)) {
+		log_error("supervisor", "the server process (pid %d) violated the socket pair protocol: %s; killing it", (int)child_pid(s->server), fault);
+		child_signal(s->server, SIGKILL);
+	} else if (s->life == RUNNING) {
+		child_expect_end(s->server, CLOSED_MS);
+	}
 	bus_carry_events(s->bus, NULL);
 	pair_free(TAKE_PTR(s->pair));
 	if (s->reloading)
-		log_error("supervisor", "the server went before it took up the settings; those of before stay");
+		log_error("supervisor", "the server process exited during a reload; the previous settings stay in force");
 	reload_over(s, false);
 }
 
@@ -85,46 +113,37 @@ static void on_host_event(void *arg, const char *topic, const char *server_id, c
 	bus_publish(s->bus, topic, server_id, user_id, consume_data);
 }
 
-/* --- the server's lives */
+/* --- the server process */
 
-static void on_restart(void *arg)
+static int server_plan(void *arg, struct child_plan *ret)
 {
-	start_server(arg);
+	struct supervisor *s = arg;
+	return server_process_plan(&s->process, ret);
 }
 
-static void start_server(struct supervisor *s)
+static void tell_to_drain(void *arg)
 {
-	static const struct pair_events events = { on_word, NULL, on_pair_closed };
-	int fd;
-	s->starts[s->nstarts++ % RESTARTS_MAX] = clock_mono_ms();
-	s->server = spawn_server(s->env, &fd);
-	if (s->server < 0) {
-		log_error("supervisor", "cannot start the server: %s; trying again in a second", strerror(errno));
-		s->server = 0;
-		loop_timer_set(s->restart, 1000);
-		return;
-	}
-	s->pair = pair_new(s->loop, s->bus, fd, &events, s);
+	struct supervisor *s = arg;
+	if (s->pair)
+		pair_word(s->pair, "drain", NULL);
+}
+
+static enum child_verdict server_verdict(UNUSED void *arg, const struct child_end *e)
+{
+	return e->obituary.code == EXIT_FINAL ? CHILD_GIVE_UP : CHILD_AGAIN;
+}
+
+static void server_started(struct supervisor *s, UNUSED const struct child_end *e)
+{
+	static const struct pair_events events = { .on_word = on_word, .on_closed = on_pair_closed, .served_max = CALLS_MAX };
+	s->pair = pair_new(s->loop, s->bus, server_process_take_pair(&s->process), &events, s);
 	bus_carry_events(s->bus, pair_transport(s->pair));
-	/* the watchdog hears of us only when both loops turn: the server beats, and it is passed on here */
+	/* the service manager's watchdog is notified only while both loops run: the server sends beats, and on_word passes them on */
 	uint64_t watchdog_us = notify_watchdog_us();
 	if (watchdog_us) {
 		_cleanup_(doc_unrefp) json_t *doc = json_pack("{s:I}", "ms", (json_int_t)(watchdog_us / 4000));
 		pair_word(s->pair, "beat", doc);
 	}
-}
-
-static void restart_server(struct supervisor *s)
-{
-	int64_t oldest = s->nstarts >= RESTARTS_MAX ? s->starts[s->nstarts % RESTARTS_MAX] : 0;
-	int64_t wait = oldest ? oldest + RESTARTS_WINDOW_MS - clock_mono_ms() : 0;
-	if (wait <= 0) {
-		start_server(s);
-		return;
-	}
-	log_error("supervisor", "the server died %d times within %d s; the next start waits %lld ms", RESTARTS_MAX,
-		  RESTARTS_WINDOW_MS / 1000, (long long)wait);
-	loop_timer_set(s->restart, wait);
 }
 
 static void leave(struct supervisor *s, int code)
@@ -138,28 +157,72 @@ static void on_instances_stopped(void *arg)
 	leave(arg, 0);
 }
 
-static void server_gone(struct supervisor *s, int status)
+static void server_comes_again(struct supervisor *s, const struct child_end *e)
 {
-	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	s->server = 0;
-	loop_timer_clear(s->kill);
+	const struct obituary *o = &e->obituary;
 	if (s->pair)
 		on_pair_closed(s);
-	if (s->life == DRAINING) {
-		s->life = STOPPING_INSTANCES;
-		if (s->env->stop_servers || config_bool(s->env->config, "STOP_SERVERS_ON_EXIT"))
-			host_stop_all(s->host, on_instances_stopped, s);
-		else
-			leave(s, 0);
+	if (e->cause == CHILD_NOT_BORN) {
+		log_error("supervisor", "cannot start the server process: %s; retrying in 1 s", strerror(e->err));
 		return;
 	}
-	if (code == EXIT_FINAL) {
-		leave(s, EXIT_FINAL);
-		return;
-	}
-	log_error("supervisor", "the server %s %d; starting it anew, desktops go on", WIFEXITED(status) ? "left with code" : "died of signal",
-		  WIFEXITED(status) ? code : WTERMSIG(status));
-	restart_server(s);
+	log_error("supervisor", "the server process %s %d; restarting it; desktops are not affected",
+		  o->signal ? "was killed by signal" : "exited with code",
+		  o->signal ? o->signal : o->code);
+	if (e->wait_ms)
+		log_error("supervisor", "the server process died %d times within %d s; the next start is delayed by %lld ms", RESTARTS_MAX,
+			  RESTARTS_WINDOW_MS / 1000, (long long)e->wait_ms);
+}
+
+/* The server has drained and exited, or none was running. */
+static void server_gone(struct supervisor *s, UNUSED const struct child_end *e)
+{
+	if (s->pair)
+		on_pair_closed(s);
+	s->life = STOPPING_INSTANCES;
+	if (s->env->stop_servers || config_bool(s->env->config, "STOP_SERVERS_ON_EXIT"))
+		host_stop_all(s->host, on_instances_stopped, s);
+	else
+		leave(s, 0);
+}
+
+static void server_final(struct supervisor *s, UNUSED const struct child_end *e)
+{
+	if (s->pair)
+		on_pair_closed(s);
+	leave(s, EXIT_FINAL);
+}
+
+static void server_mute(UNUSED struct supervisor *s, UNUSED const struct child_end *e)
+{
+	log_warn("supervisor", "the server process closed its socket pair but did not exit; killing it");
+}
+
+static void server_late(UNUSED struct supervisor *s, UNUSED const struct child_end *e)
+{
+	log_warn("supervisor", "the server process did not exit within SHUTDOWN_GRACE; killing it");
+}
+
+static void on_server_state(void *arg, enum child_state now, const struct child_end *e)
+{
+	static void (*const entered[CHILD_STATES])(struct supervisor *s, const struct child_end *e) = {
+		[CHILD_STARTING] = server_started, [CHILD_BACKING_OFF] = server_comes_again, [CHILD_GONE] = server_gone,
+		[CHILD_GAVE_UP] = server_final,	   [CHILD_BROKEN] = server_mute,	     [CHILD_KILLED] = server_late,
+	};
+	if (entered[now])
+		entered[now](arg, e);
+}
+
+static void server_new(struct supervisor *s)
+{
+	s->desc = (struct child_desc){
+		.name = "server", .plan = server_plan, .verdict = server_verdict, .on_state = on_server_state, .readiness = CHILD_READY_TOLD,
+		.stop = tell_to_drain, .free_failures = UINT_MAX, .back_off_ms = NO_START_MS, .back_off_most_ms = NO_START_MS,
+		.burst = RESTARTS_MAX, .burst_ms = RESTARTS_WINDOW_MS,
+	};
+	s->children = children_new(s->loop);
+	s->server = child_new(s->children, &s->desc, s);
+	server_process_init(&s->process, s->env);
 }
 
 /* --- signals */
@@ -167,51 +230,34 @@ static void server_gone(struct supervisor *s, int status)
 static void on_child(UNUSED int signo, void *arg)
 {
 	struct supervisor *s = arg;
-	int status;
-	if (s->server && waitpid(s->server, &status, WNOHANG) == s->server)
-		server_gone(s, status);
 	reaper_wake(s->reaper);
 }
 
 static void on_orphan(int pid, int status, void *arg)
 {
 	struct supervisor *s = arg;
-	host_child_exited(s->host, pid, status);
-}
-
-static void on_kill(void *arg)
-{
-	struct supervisor *s = arg;
-	if (s->server) {
-		log_warn("supervisor", "the server did not finish within its grace; ending it");
-		kill(s->server, SIGKILL);
-	}
+	if (!children_told(s->children, pid, status))
+		host_child_exited(s->host, pid, status);
 }
 
 static void on_end(int signo, void *arg)
 {
 	struct supervisor *s = arg;
-	if (s->life != RUNNING) { /* a second signal: at once */
-		if (s->server)
-			kill(s->server, SIGKILL);
+	if (s->life != RUNNING) { /* a second signal: exit at once */
+		child_signal(s->server, SIGKILL);
 		leave(s, 128 + signo);
 		return;
 	}
 	s->life = DRAINING;
 	notify_stopping();
-	loop_timer_clear(s->restart);
-	if (!s->server) {
-		server_gone(s, 0);
-		return;
-	}
-	if (s->pair)
-		pair_word(s->pair, "drain", NULL);
-	loop_timer_set(s->kill, config_int(s->env->config, "SHUTDOWN_GRACE") * 1000 + KILL_AFTER_MS);
+	/* a reload may have changed the grace since the start */
+	s->desc.stop_ms = (unsigned)config_int(s->env->config, "SHUTDOWN_GRACE") * 1000 + KILL_AFTER_MS;
+	child_stop(s->server);
 }
 
-/* --- other settings */
+/* --- reload */
 
-/* Once for each time that settings were handed over. */
+/* Ends a reload; called once for each. */
 static void reload_over(struct supervisor *s, bool taken)
 {
 	if (!s->reloading)
@@ -228,7 +274,7 @@ static void reload_over(struct supervisor *s, bool taken)
 
 static void on_reload_late(void *arg)
 {
-	log_error("supervisor", "the server did not say whether it takes up the settings; send SIGHUP again");
+	log_error("supervisor", "the server process did not confirm the reload in time; send SIGHUP again");
 	reload_over(arg, false);
 }
 
@@ -241,11 +287,12 @@ static void on_reload(UNUSED int signo, void *arg)
 	notify_reloading();
 	_cleanup_(doc_unref_secretp) json_t *doc = s->env->reload(s->env->arg);
 	if (!doc) {
+		host_reload(s->host, s->env->config); /* no setting changed, but the content of files that settings name may have */
 		notify_ready(s->status);
 		return;
 	}
 	s->reloading = true;
-	if (!s->pair) { /* between two lives: the next begins with them */
+	if (!s->pair) { /* no server runs now: the next one starts with the new settings */
 		reload_over(s, true);
 		return;
 	}
@@ -253,7 +300,7 @@ static void on_reload(UNUSED int signo, void *arg)
 	pair_word_secret(s->pair, "reload", doc);
 }
 
-/* --- life */
+/* --- start and end */
 
 static void begin(struct supervisor *s)
 {
@@ -263,14 +310,13 @@ static void begin(struct supervisor *s)
 	} handled[] = { { SIGCHLD, on_child }, { SIGTERM, on_end }, { SIGINT, on_end }, { SIGHUP, on_reload } };
 	s->loop = loop_new();
 	s->bus = bus_new(s->loop);
-	s->restart = loop_timer_new(s->loop, on_restart, s);
-	s->kill = loop_timer_new(s->loop, on_kill, s);
 	s->reload_late = loop_timer_new(s->loop, on_reload_late, s);
 	for (size_t i = 0; i < ARRAY_LEN(handled); i++)
 		s->signals[i] = loop_signal_new(s->loop, handled[i].signo, handled[i].fn, s);
 	signal(SIGPIPE, SIG_IGN);
-	/* the server first: it listens while the host is looked at */
-	start_server(s);
+	/* the server first: it can listen while the host is examined */
+	server_new(s);
+	child_start(s->server);
 	log_attach(s->loop);
 	log_redirect(log_through_pair, s);
 	s->host = host_new(s->loop, s->env->config, on_host_event, s);
@@ -279,7 +325,7 @@ static void begin(struct supervisor *s)
 	host_adopt(s->host);
 }
 
-static void end(struct supervisor *s)
+static void supervisor_done(struct supervisor *s)
 {
 	log_redirect(NULL, NULL);
 	log_attach(NULL);
@@ -289,10 +335,10 @@ static void end(struct supervisor *s)
 		on_pair_closed(s);
 	for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
 		loop_signal_free(s->signals[i]);
-	loop_timer_free(s->restart);
-	loop_timer_free(s->kill);
+	child_free(s->server);
+	children_free(s->children);
 	loop_timer_free(s->reload_late);
-	/* calls that the host never answered would be touched by bus_free; the process ends here and takes them along */
+	/* bus_free must not run with calls that the host has not answered; the process exits anyway */
 	if (!bus_calls_open(s->bus)) {
 		bus_free(s->bus);
 		loop_free(s->loop);
@@ -305,6 +351,6 @@ int supervisor_run(const struct supervisor_env *env)
 	struct supervisor s = { .env = env };
 	begin(&s);
 	loop_run(s.loop);
-	end(&s);
+	supervisor_done(&s);
 	return s.code;
 }

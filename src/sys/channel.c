@@ -19,7 +19,7 @@ struct out {
 	struct list node;
 	size_t len, sent;
 	int fds[CHANNEL_MAX_FDS];
-	size_t nfds; /* set to 0 once they went with the first bytes */
+	size_t nfds; /* 0 once they were sent, with the first bytes */
 	bool secret;
 	char data[];
 };
@@ -33,12 +33,14 @@ struct channel {
 	struct list queue;
 	size_t queued;
 	bool closed;
+	const char *fault; /* static: how the peer broke the protocol */
 	struct loop_task closing;
-	/* in */
+	/* received */
 	char *in;
 	size_t in_len, in_cap;
-	int in_fds[64];
+	int in_fds[CHANNEL_MAX_FDS]; /* of the next frame */
 	size_t in_nfds;
+	bool lost_fds; /* this process was out of descriptors for some of the next frame */
 };
 
 static void on_io(int events, void *arg);
@@ -49,13 +51,32 @@ static void on_closing(struct loop_task *t)
 	c->events.on_closed(c->arg);
 }
 
+static void drop_in_fds(struct channel *c)
+{
+	while (c->in_nfds)
+		close(c->in_fds[--c->in_nfds]);
+}
+
 static void fail(struct channel *c)
 {
 	if (c->closed)
 		return;
 	c->closed = true;
+	drop_in_fds(c);
 	loop_io_set(c->io, 0);
 	loop_defer(c->loop, &c->closing);
+}
+
+static void fail_fault(struct channel *c, const char *fault)
+{
+	if (!c->closed)
+		c->fault = fault;
+	fail(c);
+}
+
+const char *channel_fault(const struct channel *c)
+{
+	return c->fault;
 }
 
 struct channel *channel_new(struct loop *l, int fd, const struct channel_events *events, void *arg)
@@ -76,7 +97,7 @@ struct channel *channel_new(struct loop *l, int fd, const struct channel_events 
 static void out_free(struct channel *c, struct out *o)
 {
 	list_remove(&o->node);
-	c->queued -= o->len;
+	c->queued -= sizeof *o + o->len;
 	for (size_t i = 0; i < o->nfds; i++)
 		close(o->fds[i]);
 	if (o->secret)
@@ -93,15 +114,14 @@ void channel_free(struct channel *c)
 	loop_io_free(c->io);
 	LIST_FOREACH_SAFE(o, tmp, &c->queue, node)
 		out_free(c, o);
-	for (size_t i = 0; i < c->in_nfds; i++)
-		close(c->in_fds[i]);
+	drop_in_fds(c);
 	close(c->fd);
-	mem_wipe(c->in, c->in_cap); /* it may hold a part of a frame with a secret */
+	mem_wipe(c->in, c->in_cap); /* it may contain part of a frame with a secret */
 	free(c->in);
 	free(c);
 }
 
-/* --- out */
+/* --- sending */
 
 static ssize_t send_some(struct channel *c, struct out *o)
 {
@@ -149,10 +169,11 @@ static void write_queue(struct channel *c)
 		loop_io_set(c->io, LOOP_READ | (list_empty(&c->queue) ? 0 : LOOP_WRITE));
 }
 
-static int queue(struct channel *c, struct header h, const void *data, const int *fds)
+static int queue(struct channel *c, struct header h, const void *data, const int *fds, size_t max)
 {
 	size_t len = h.len, nfds = h.nfds;
-	if (c->queued + len > CHANNEL_QUEUE_MAX)
+	/* the overhead of a frame counts, so that the number of small frames is bounded too */
+	if (c->queued + sizeof(struct out) + sizeof h + len > max)
 		return -ERR_BUSY;
 	struct out *o = xcalloc(1, sizeof *o + sizeof h + len);
 	o->len = sizeof h + len;
@@ -163,7 +184,7 @@ static int queue(struct channel *c, struct header h, const void *data, const int
 	for (size_t i = 0; i < nfds; i++) {
 		int copy = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
 		if (copy < 0) {
-			c->queued += o->len;
+			c->queued += sizeof *o + o->len;
 			list_init(&o->node);
 			out_free(c, o);
 			return -ERR_BUSY;
@@ -171,7 +192,7 @@ static int queue(struct channel *c, struct header h, const void *data, const int
 		o->fds[o->nfds++] = copy;
 	}
 	list_append(&c->queue, &o->node);
-	c->queued += o->len;
+	c->queued += sizeof *o + o->len;
 	write_queue(c);
 	return 0;
 }
@@ -182,7 +203,20 @@ int channel_send(struct channel *c, uint8_t kind, const void *data, size_t len, 
 		return -ERR_UNAVAILABLE;
 	if (len > CHANNEL_FRAME_MAX || nfds > CHANNEL_MAX_FDS)
 		return -ERR_TOO_LARGE;
-	return queue(c, (struct header){ .len = (uint32_t)len, .kind = kind, .nfds = (uint8_t)nfds }, data, fds);
+	return queue(c, (struct header){ .len = (uint32_t)len, .kind = kind, .nfds = (uint8_t)nfds }, data, fds,
+		     CHANNEL_QUEUE_MAX);
+}
+
+int channel_send_control(struct channel *c, uint8_t kind, const void *data, size_t len)
+{
+	if (c->closed)
+		return -ERR_UNAVAILABLE;
+	if (len > CHANNEL_FRAME_MAX)
+		return -ERR_TOO_LARGE;
+	int rc = queue(c, (struct header){ .len = (uint32_t)len, .kind = kind }, data, NULL, CHANNEL_QUEUE_MAX + CHANNEL_RESERVE);
+	if (rc == -ERR_BUSY)
+		fail_fault(c, "the peer does not read, and the send queue is full");
+	return rc;
 }
 
 int channel_send_secret(struct channel *c, uint8_t kind, const void *data, size_t len)
@@ -191,7 +225,7 @@ int channel_send_secret(struct channel *c, uint8_t kind, const void *data, size_
 		return -ERR_UNAVAILABLE;
 	if (len > CHANNEL_FRAME_MAX)
 		return -ERR_TOO_LARGE;
-	return queue(c, (struct header){ .len = (uint32_t)len, .kind = kind, .secret = 1 }, data, NULL);
+	return queue(c, (struct header){ .len = (uint32_t)len, .kind = kind, .secret = 1 }, data, NULL, CHANNEL_QUEUE_MAX);
 }
 
 void channel_flush(struct channel *c, int ms)
@@ -204,63 +238,88 @@ void channel_flush(struct channel *c, int ms)
 	}
 }
 
-/* --- in */
+/* --- receiving */
 
-static void take_fds(struct channel *c, struct msghdr *m)
+/* False: more descriptors arrived than one frame may carry, or the kernel dropped some although none were expected. */
+static bool take_fds(struct channel *c, struct msghdr *m)
 {
+	/* MSG_CTRUNC is also set when this process is out of descriptors; that is no fault of a peer that may send some */
+	bool ok = !(m->msg_flags & MSG_CTRUNC) || c->events.fds_max;
+	c->lost_fds |= (m->msg_flags & MSG_CTRUNC) != 0;
 	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
 		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
 			continue;
 		size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		int fds[CHANNEL_MAX_FDS * 2];
-		memcpy(fds, CMSG_DATA(h), MIN(n, ARRAY_LEN(fds)) * sizeof(int));
-		for (size_t i = 0; i < MIN(n, ARRAY_LEN(fds)); i++)
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+			memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
 			if (c->in_nfds < ARRAY_LEN(c->in_fds))
-				c->in_fds[c->in_nfds++] = fds[i];
-			else
-				close(fds[i]);
+				c->in_fds[c->in_nfds++] = fd;
+			else {
+				close(fd);
+				ok = false;
+			}
+		}
 	}
+	return ok;
 }
 
-/* Give out every whole frame at the front of what came. False: what came is no frame. */
-static bool give_frames(struct channel *c)
+static const char *header_fault(struct channel *c, const struct header *h)
 {
-	size_t at = 0;
+	size_t fds_max = c->events.fds_max ? c->events.fds_max(h->kind, c->arg) : 0;
+	if (h->len > CHANNEL_FRAME_MAX || h->nfds > CHANNEL_MAX_FDS || h->secret > 1)
+		return "it sent a malformed frame";
+	return h->nfds > fds_max ? "it sent descriptors with a frame that must not carry any" : NULL;
+}
+
+/* Passes every complete frame at the start of the buffer to on_frame. Returns how the peer broke the protocol, or NULL. */
+static const char *give_frames(struct channel *c)
+{
+	size_t at = 0, expected = c->events.fds_max ? CHANNEL_MAX_FDS : 0;
 	bool secret = false;
 	struct header h;
+	const char *fault = NULL;
 	while (!c->closed && c->in_len - at >= sizeof h) {
 		memcpy(&h, c->in + at, sizeof h);
-		if (h.len > CHANNEL_FRAME_MAX || h.nfds > CHANNEL_MAX_FDS || h.secret > 1)
-			return false;
+		if ((fault = header_fault(c, &h)))
+			break;
+		expected = h.nfds;
 		if (c->in_len - at < sizeof h + h.len)
 			break;
-		if (h.nfds > c->in_nfds)
-			return false;
+		size_t nfds = MIN((size_t)h.nfds, c->in_nfds);
+		if (h.nfds > nfds && !c->lost_fds) {
+			fault = "it announced a descriptor but did not send it";
+			break;
+		}
 		char *data = c->in + at + sizeof h, saved = data[h.len];
 		int fds[CHANNEL_MAX_FDS];
-		memcpy(fds, c->in_fds, h.nfds * sizeof(int));
-		c->in_nfds -= h.nfds;
-		memmove(c->in_fds, c->in_fds + h.nfds, c->in_nfds * sizeof(int));
-		data[h.len] = 0; /* there is always one byte more than in_len */
-		c->events.on_frame(h.kind, data, h.len, fds, h.nfds, c->arg);
+		memcpy(fds, c->in_fds, nfds * sizeof(int));
+		c->in_nfds -= nfds;
+		memmove(c->in_fds, c->in_fds + nfds, c->in_nfds * sizeof(int));
+		c->lost_fds &= h.nfds == 0;
+		data[h.len] = 0; /* the buffer is one byte larger than in_cap */
+		c->events.on_frame(h.kind, data, h.len, fds, nfds, c->arg);
 		data[h.len] = saved;
 		at += sizeof h + h.len;
 		secret |= h.secret;
+		expected = c->in_len > at && c->events.fds_max ? CHANNEL_MAX_FDS : 0;
 	}
 	if (at)
 		memmove(c->in, c->in + at, c->in_len - at);
 	c->in_len -= at;
-	if (secret) /* all that is not still to be read, also where a part of the frame stood before it was moved */
+	if (secret) /* everything behind the unread bytes, which includes where parts of the frame were before the move */
 		mem_wipe(c->in + c->in_len, c->in_cap - c->in_len);
-	if (!c->in_len && c->in_cap > 256u << 10) { /* a big frame has passed: do not keep its room */
+	if (!c->in_len && c->in_cap > 256u << 10) { /* free the buffer of a large frame */
 		free(c->in);
 		c->in = NULL;
 		c->in_cap = 0;
 	}
-	return true;
+	if (!fault && c->in_nfds > expected)
+		fault = "it sent descriptors that belong to no frame";
+	return fault;
 }
 
-/* Not by realloc: what is left behind may be a part of a secret. */
+/* Not by realloc: the memory that it frees may contain part of a secret. */
 static void grow(struct channel *c)
 {
 	size_t cap = MAX(c->in_cap * 2, (size_t)16384);
@@ -280,7 +339,7 @@ static void read_some(struct channel *c)
 	struct iovec iov = { c->in + c->in_len, c->in_cap - c->in_len };
 	union {
 		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int) * CHANNEL_MAX_FDS * 2)];
+		char room[CMSG_SPACE(sizeof(int) * CHANNEL_MAX_FDS)];
 	} control;
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
 	ssize_t n = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -290,10 +349,12 @@ static void read_some(struct channel *c)
 		fail(c);
 		return;
 	}
-	take_fds(c, &m);
+	const char *fault = take_fds(c, &m) ? NULL : "it sent more descriptors than one frame may carry";
 	c->in_len += (size_t)n;
-	if (!give_frames(c))
-		fail(c);
+	if (!fault)
+		fault = give_frames(c);
+	if (fault)
+		fail_fault(c, fault);
 }
 
 static void on_io(int events, void *arg)

@@ -10,7 +10,7 @@
 
 struct loop {
 	struct event_base *base;
-	struct list tasks; /* for the end of this turn */
+	struct list tasks; /* deferred to the end of this turn */
 	struct event run_tasks;
 	/* posted from other threads */
 	pthread_mutex_t lock;
@@ -26,7 +26,7 @@ struct loop {
 
 static void run_list(struct list *tasks)
 {
-	/* what is deferred while these run waits for the next turn, so that a chain of tasks cannot starve the sockets */
+	/* a task that these defer runs in the next turn, so that a chain of tasks cannot starve the sockets */
 	struct list batch, *n;
 	if (list_empty(tasks))
 		return;
@@ -48,19 +48,26 @@ static void on_wake(evutil_socket_t fd, UNUSED short what, void *arg)
 {
 	struct loop *l = arg;
 	uint64_t n;
-	struct list batch;
-	list_init(&batch);
+	struct list *node;
+	size_t left = 0;
 	pthread_mutex_lock(&l->lock);
 	if (read(fd, &n, sizeof n) < 0)
-		n = 0; /* nothing to read: another wake-up took it */
-	struct list *node;
-	while ((node = list_take_first(&l->posted)))
-		list_append(&batch, node);
+		n = 0; /* nothing to read: an earlier wake-up has read it */
+	/* one at a time, so that a task is in the list until it runs; tasks posted meanwhile run after the next wake-up */
+	for (node = l->posted.next; node != &l->posted; node = node->next)
+		left++;
+	while (left-- && (node = list_take_first(&l->posted))) {
+		struct loop_task *t = CONTAINER_OF(node, struct loop_task, node);
+		pthread_mutex_unlock(&l->lock);
+		t->fn(t);
+		pthread_mutex_lock(&l->lock);
+	}
+	if (!list_empty(&l->posted) && write(l->wake_fd, &(uint64_t){ 1 }, sizeof(uint64_t)) < 0)
+		abort();
 	pthread_mutex_unlock(&l->lock);
-	run_list(&batch);
 }
 
-/* A timer that should come every BEAT_MS tells how late the loop is. */
+/* Measures how late the loop is, by a timer that is due every BEAT_MS. */
 static void on_beat(UNUSED evutil_socket_t fd, UNUSED short what, void *arg)
 {
 	struct loop *l = arg;
@@ -133,7 +140,7 @@ struct loop_timer {
 	void *arg;
 };
 
-static void on_timer(UNUSED evutil_socket_t fd, UNUSED short what, void *arg)
+static void on_loop_timer(UNUSED evutil_socket_t fd, UNUSED short what, void *arg)
 {
 	struct loop_timer *t = arg;
 	t->fn(t->arg);
@@ -144,7 +151,7 @@ struct loop_timer *loop_timer_new(struct loop *l, void (*fn)(void *arg), void *a
 	struct loop_timer *t = XNEW(struct loop_timer);
 	t->fn = fn;
 	t->arg = arg;
-	event_assign(&t->ev, l->base, -1, 0, on_timer, t);
+	event_assign(&t->ev, l->base, -1, 0, on_loop_timer, t);
 	return t;
 }
 
@@ -283,9 +290,13 @@ void loop_undefer(struct loop_task *t)
 void loop_post(struct loop *l, struct loop_task *t)
 {
 	pthread_mutex_lock(&l->lock);
+	if (!list_empty(&t->node)) { /* already posted: linking it again would corrupt the list */
+		pthread_mutex_unlock(&l->lock);
+		return;
+	}
 	bool first = list_empty(&l->posted);
 	list_append(&l->posted, &t->node);
-	/* written under the lock: the reader empties list and counter together, so no wake-up is lost */
+	/* written with the lock held: on_wake reads the counter with the lock held too, so no wake-up is lost */
 	if (first && write(l->wake_fd, &(uint64_t){ 1 }, sizeof(uint64_t)) < 0)
 		abort();
 	pthread_mutex_unlock(&l->lock);

@@ -116,7 +116,7 @@ void metric_observe(struct metric *m, double seconds)
 	m->count++;
 	for (size_t i = 0; i < NBUCKETS; i++)
 		if (seconds <= bounds[i]) {
-			m->buckets[i]++; /* made cumulative when the page is printed */
+			m->buckets[i]++; /* the page adds them up to cumulative counts */
 			return;
 		}
 }
@@ -176,7 +176,7 @@ static void add_family(struct strbuf *out, const struct metric_family *f, bool o
 {
 	static const char *const types[] = { "counter", "gauge", "histogram" };
 	struct metric *m;
-	/* OpenMetrics names a counter's family without the _total that its samples carry */
+	/* in OpenMetrics, the name of a counter family lacks the suffix _total of its samples */
 	int n = (int)strlen(f->name);
 	if (openmetrics && f->type == METRIC_COUNTER && str_ends(f->name, "_total"))
 		n -= 6;

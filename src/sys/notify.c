@@ -6,7 +6,7 @@
 
 #include "lucid/clock.h"
 
-/* A line break would end the status and begin an assignment of its own. */
+/* In the protocol a line break would end the status and begin another assignment. */
 static void one_line(char *dst, size_t size, const char *s)
 {
 	snprintf(dst, size, "%s", s ? s : "");
@@ -34,7 +34,7 @@ void notify_stopping(void)
 	sd_notify(0, "STOPPING=1");
 }
 
-/* The time is what newer service managers match READY=1 against. */
+/* systemd 253 and later require the time, to match it with the following READY=1. */
 void notify_reloading(void)
 {
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_us());

@@ -1,6 +1,6 @@
 /*
- * notify: what a service manager is told, and the sockets it hands over. Floor F1; the main thread; does not block. The only
- * file that includes systemd's headers. Without systemd all of it does nothing and finds nothing.
+ * notify: sd_notify messages to the service manager, and the sockets that it passes. Floor F1; the main thread; does not block. The only
+ * module that includes systemd's headers. Without systemd, nothing is sent and no sockets are found.
  * Not for: starting units (src/host).
  */
 #ifndef SYS_NOTIFY_H
@@ -8,19 +8,19 @@
 
 #include "lucid/base.h"
 
-/* READY=1 with a status line; also ends a reload. The status is one line and may be NULL. */
+/* READY=1 with a status; it also ends a reload. The status may be NULL; line breaks in it become spaces. */
 void notify_ready(const char *status);
 void notify_status(const char *status);
 void notify_stopping(void);
 void notify_reloading(void);
 void notify_watchdog(void);
-/* How often notify_watchdog must come at the latest; 0: nobody waits for it. Call it at half that. */
+/* The interval within which notify_watchdog must be called; 0: no watchdog is configured. Call it twice as often. */
 uint64_t notify_watchdog_us(void);
 
 #define NOTIFY_FDS_MAX 64
-/* Listening sockets handed over by name (the FileDescriptorName of each .socket unit). Returns how many; what is past
- * NOTIFY_FDS_MAX is closed. The names are the caller's to free. They are close-on-exec; whether they block is for
- * the caller to set. Asked once: the environment is cleared so that no child takes them for its own. */
+/* The listening sockets that the service manager passes, with their names (FileDescriptorName of the .socket unit). Returns how many;
+ * those beyond NOTIFY_FDS_MAX are closed. The caller frees the names. The sockets are close-on-exec; the caller sets whether they
+ * block. It works once: it clears the environment variables, so that no child takes the sockets for its own. */
 size_t notify_listen_fds(int ret_fds[NOTIFY_FDS_MAX], char *ret_names[NOTIFY_FDS_MAX]);
 
 #endif

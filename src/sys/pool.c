@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #include "lucid/errs.h"
+#include "sys/thread.h"
 
 struct worker {
-	struct list node; /* of those at rest */
+	struct list node; /* in pool.resting */
 	struct pool *pool;
 	pthread_t thread;
 	pthread_cond_t wake;
@@ -19,15 +19,15 @@ struct pool {
 	char name[16];
 	unsigned nthreads, started;
 	struct worker **workers;
-	struct worker *ended; /* the last that ended by itself, to be joined; it joins the one before it */
+	struct worker *ended; /* the last worker that ended when idle, not joined yet; it joins its predecessor */
 	void *(*worker_new)(void *arg);
 	void (*worker_free)(void *worker);
 	void *arg;
 	pthread_mutex_t lock;
-	struct list resting; /* the latest first: work goes to it, so that what is too many stays idle and may end */
+	struct list resting; /* last in, first out: surplus workers stay idle and can end */
 	struct list jobs;
 	size_t depth, max;
-	unsigned keep, idle_ms; /* idle_ms 0: none ends */
+	unsigned keep, idle_ms; /* idle_ms 0: workers do not end when idle */
 	bool closing;
 };
 
@@ -57,7 +57,7 @@ void pool_let_end(struct pool *p, unsigned keep, unsigned idle_ms)
 
 /* --- on a worker */
 
-static void on_done(struct loop_task *t)
+static void on_pool_job_done(struct loop_task *t)
 {
 	struct pool_job *j = CONTAINER_OF(t, struct pool_job, task);
 	j->done(j);
@@ -75,7 +75,7 @@ static int wait_ms(struct worker *w, unsigned ms)
 	return pthread_cond_timedwait(&w->wake, &w->pool->lock, &ts);
 }
 
-/* With the lock held. False: it was idle for too long, and may end. */
+/* Called with the lock held. False: the worker was idle for idle_ms and may end. */
 static bool rest(struct worker *w)
 {
 	struct pool *p = w->pool;
@@ -99,7 +99,7 @@ static void join_ended(struct worker *w)
 	worker_forget(w);
 }
 
-/* With the lock held: it ends by itself. The one that did so before it, to be joined. */
+/* Called with the lock held, for a worker that ends. Returns the one that ended before it, which must be joined. */
 static struct worker *leave(struct worker *w)
 {
 	struct pool *p = w->pool;
@@ -112,7 +112,7 @@ static struct worker *leave(struct worker *w)
 	return before;
 }
 
-/* With the lock held, and let go for each job. */
+/* Called with the lock held; releases it while a job runs. Returns a worker to join, or NULL. */
 static struct worker *run_jobs(struct worker *w, void *own)
 {
 	struct pool *p = w->pool;
@@ -137,7 +137,6 @@ static void *work(void *arg)
 {
 	struct worker *w = arg;
 	struct pool *p = w->pool;
-	pthread_setname_np(pthread_self(), p->name);
 	void *own = p->worker_new ? p->worker_new(p->arg) : NULL;
 	pthread_mutex_lock(&p->lock);
 	struct worker *before = run_jobs(w, own);
@@ -163,22 +162,17 @@ static struct worker *worker_make(struct pool *p)
 	return w;
 }
 
-/* With the lock held. Signals belong to the loop thread. */
+/* Called with the lock held. */
 static void start_thread(struct pool *p)
 {
 	struct worker *w = worker_make(p);
-	sigset_t all, old;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	bool ok = pthread_create(&w->thread, NULL, work, w) == 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (ok)
+	if (thread_start(&w->thread, p->name, 0, work, w) == 0)
 		p->workers[p->started++] = w;
 	else
 		worker_forget(w);
 }
 
-/* With the lock held. */
+/* Called with the lock held. */
 static void wake_one(struct pool *p)
 {
 	struct list *n = list_take_first(&p->resting);
@@ -188,10 +182,10 @@ static void wake_one(struct pool *p)
 
 int pool_submit(struct pool *p, struct pool_job *j)
 {
-	loop_task_init(&j->task, on_done);
+	loop_task_init(&j->task, on_pool_job_done);
 	pthread_mutex_lock(&p->lock);
 	bool room = p->depth < p->max && !p->closing;
-	/* a thread more while work queues up, nobody rests, and there are fewer than wanted */
+	/* start another thread if jobs are queued, no worker is idle and the maximum is not reached */
 	if (room && p->started < p->nthreads && (!p->started || (p->depth && list_empty(&p->resting))))
 		start_thread(p);
 	room = room && p->started;
@@ -204,20 +198,12 @@ int pool_submit(struct pool *p, struct pool_job *j)
 	return room ? 0 : -ERR_BUSY;
 }
 
-size_t pool_depth(struct pool *p)
-{
-	pthread_mutex_lock(&p->lock);
-	size_t n = p->depth;
-	pthread_mutex_unlock(&p->lock);
-	return n;
-}
-
 void pool_free(struct pool *p)
 {
 	if (!p)
 		return;
 	pthread_mutex_lock(&p->lock);
-	p->closing = true; /* none ends by itself any more */
+	p->closing = true; /* from now on no worker ends when idle */
 	while (!list_empty(&p->resting))
 		wake_one(p);
 	pthread_mutex_unlock(&p->lock);

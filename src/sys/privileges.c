@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -10,8 +11,9 @@
 #include <unistd.h>
 
 #include "lucid/str.h"
+#include "sys/files.h"
 
-#define NOBODY_IN_PARTICULAR 65532 /* the uid that distroless images run as */
+#define DISTROLESS_UID 65532 /* the uid that distroless images run as */
 
 bool run_user_find(const char *name, struct run_user *ret)
 {
@@ -22,7 +24,7 @@ bool run_user_find(const char *name, struct run_user *ret)
 		return true;
 	}
 	if (!*name || str_int(name, 1, 4294967294, &number)) {
-		uid_t uid = *name ? (uid_t)number : NOBODY_IN_PARTICULAR;
+		uid_t uid = *name ? (uid_t)number : DISTROLESS_UID;
 		pw = getpwuid(uid);
 		*ret = (struct run_user){ uid, pw ? pw->pw_gid : (gid_t)uid };
 		return true;
@@ -30,11 +32,19 @@ bool run_user_find(const char *name, struct run_user *ret)
 	return false;
 }
 
+void privileges_leave_keyring(void)
+{
+	int saved = errno;
+	syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+	errno = saved;
+}
+
 int privileges_drop(const struct run_user *u)
 {
 	if (geteuid() == 0) {
-		/* the bounding set first: dropping from it needs a capability itself; past the last one the kernel knows
-		 * nothing is left */
+		privileges_leave_keyring();
+		/* the bounding set first, because dropping from it requires CAP_SETPCAP; PR_CAPBSET_READ fails behind the kernel's last
+		 * capability */
 		for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
 			if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
 				return -1;
@@ -47,7 +57,7 @@ int privileges_drop(const struct run_user *u)
 	struct __user_cap_data_struct none[2] = { 0 };
 	if (syscall(SYS_capset, &head, none) < 0)
 		return -1;
-	/* another process of this user may not look into its memory, and no core of it is written */
+	/* other processes of this user must not read its memory, and no core file is written */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -1;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -55,20 +65,14 @@ int privileges_drop(const struct run_user *u)
 
 int privileges_make_dir(const char *path, mode_t mode, const struct run_user *owner)
 {
-	_cleanup_(xfreep) char *copy = xstrdup(path);
-	for (char *p = copy + 1; *p; p++) {
-		if (*p != '/')
-			continue;
-		*p = 0;
-		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-			return -1;
-		*p = '/';
-	}
-	if (mkdir(copy, mode) < 0 && errno != EEXIST)
+	int r = dir_make(path, mode);
+	if (r < 0) {
+		errno = -r;
 		return -1;
+	}
 	if (geteuid() != 0)
 		return 0;
-	if (owner && lchown(copy, owner->uid, owner->gid) < 0)
+	if (owner && lchown(path, owner->uid, owner->gid) < 0)
 		return -1;
-	return chmod(copy, mode);
+	return chmod(path, mode);
 }

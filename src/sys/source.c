@@ -7,10 +7,10 @@ struct source {
 	const struct source_ops *ops;
 	void *ctx;
 	unsigned refs;
-	source_got got; /* NULL: nobody asks */
+	source_got got; /* NULL: no pending request */
 	void *arg;
-	struct blob *piece; /* what was put, until the turn ends */
-	bool wanted;	    /* the provider was asked and has not put anything yet */
+	struct blob *piece; /* from source_put until it is delivered */
+	bool wanted;	    /* the provider was asked for a piece and has not answered yet */
 	bool over;
 	int err;
 	char *why;
@@ -24,7 +24,7 @@ static void deliver(struct loop_task *t)
 	source_got got = TAKE_PTR(s->got);
 	if (!got)
 		return;
-	s->refs++; /* it may be closed from within, and `why` is its own */
+	s->refs++; /* the callback may close the source, which owns `why` */
 	got(piece, piece ? 0 : s->err, piece || !s->err ? "" : s->why, s->arg);
 	source_unref(s);
 }

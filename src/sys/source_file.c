@@ -34,12 +34,12 @@ static void want(struct source *s, void *ctx)
 	}
 	blob_unref(piece);
 	if (n < 0)
-		source_break(s, -ERR_INTERNAL, "the file cannot be read any further; the host's log of its disks may say why");
-	else /* what is missing is no end of it */
-		source_break(s, -ERR_CONFLICT, "the file was cut shorter while it was read, as a log is when it is rotated; ask again");
+		source_break(s, -ERR_INTERNAL, "a read error occurred in the file; see the kernel log of the host");
+	else /* shorter than when it was opened: truncated, not the end */
+		source_break(s, -ERR_CONFLICT, "the file was truncated while it was read, for example by log rotation; retry");
 }
 
-static void finish(void *ctx)
+static void source_file_close(void *ctx)
 {
 	struct source_file *f = ctx;
 	close(f->fd);
@@ -48,7 +48,7 @@ static void finish(void *ctx)
 
 struct source *source_file_new(struct loop *l, int fd)
 {
-	static const struct source_ops ops = { want, finish };
+	static const struct source_ops ops = { want, source_file_close };
 	struct source_file *f = XNEW(struct source_file);
 	struct stat st;
 	*f = (struct source_file){ .fd = fd, .size = fstat(fd, &st) == 0 ? st.st_size : 0 };

@@ -1,14 +1,14 @@
 /*
- * source_file: what a file held when it was opened, as a source. Floor F1, loop thread. A piece is read when it is wanted, on the
- * loop: files of this host's own disk, whose next 64 KiB the kernel reads ahead. Not for: files on a network.
+ * source_file: the content that a file has when it is opened, as a source. Floor F1, loop thread. Each piece is read on the loop when it
+ * is requested; that is acceptable for local files, because the kernel reads ahead. Not for: files on network file systems.
  */
 #ifndef SYS_SOURCE_FILE_H
 #define SYS_SOURCE_FILE_H
 
 #include "lucid/source.h"
 
-/* Takes the descriptor over; it gives as many bytes from the file's beginning as the file has now. What is added meanwhile is
- * left out; one that is cut shorter meanwhile breaks off. */
+/* Owns the descriptor. The source has as many bytes as the file has now: bytes appended later are not sent; if the file is truncated
+ * meanwhile, the source ends with an error. */
 struct source *source_file_new(struct loop *l, int fd);
 
 #endif

@@ -1,12 +1,12 @@
 #include "sys/watchdog.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #include "lucid/clock.h"
 #include "lucid/log.h"
 #include "lucid/metrics.h"
+#include "sys/thread.h"
 
 #define LOOK_MS 1000
 
@@ -17,7 +17,7 @@ static struct {
 	pthread_cond_t wake;
 	bool stopping;
 	const char *doing; /* atomic */
-	struct loop_task count; /* counted by the loop, when it turns again */
+	struct loop_task count; /* runs on the loop once it resumes, because only the loop may count */
 	struct metric *stuck;
 } g = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -31,28 +31,27 @@ static void on_count(UNUSED struct loop_task *t)
 	metric_add(g.stuck, 1);
 }
 
-/* True while it stands. */
-static bool look(bool stood)
+/* Returns whether the loop is stalled. */
+static bool loop_check(bool stalled)
 {
 	int64_t ms = since_beat_ms();
 	if (ms <= WATCHDOG_STUCK_MS) {
-		if (stood)
-			log_warn("watchdog", "the loop turns again");
+		if (stalled)
+			log_warn("watchdog", "the event loop has resumed");
 		return false;
 	}
-	if (!stood) {
+	if (!stalled) {
 		const char *doing = __atomic_load_n(&g.doing, __ATOMIC_RELAXED);
 		loop_post(g.loop, &g.count);
-		log_error("watchdog", "the loop has not turned for %lld ms: nothing is answered meanwhile; it was at %s", (long long)ms,
-			  doing ? doing : "something that has no name");
+		log_error("watchdog", "event loop stalled for %lld ms in %s; no requests are being served", (long long)ms,
+			  doing ? doing : "an unnamed task");
 	}
 	return true;
 }
 
 static void *watch(UNUSED void *arg)
 {
-	bool stood = false;
-	pthread_setname_np(pthread_self(), "watchdog");
+	bool stalled = false;
 	pthread_mutex_lock(&g.lock);
 	while (!g.stopping) {
 		struct timespec until;
@@ -60,9 +59,9 @@ static void *watch(UNUSED void *arg)
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += LOOK_MS / 1000;
 		pthread_cond_timedwait(&g.wake, &g.lock, &until);
-		/* who was not run for long either saw nothing */
+		/* if this thread was not scheduled either, the whole process did not run: that is no stall of the loop */
 		if (!g.stopping && clock_mono_us() - before_us < 3 * LOOK_MS * 1000)
-			stood = look(stood);
+			stalled = loop_check(stalled);
 	}
 	pthread_mutex_unlock(&g.lock);
 	return NULL;
@@ -70,23 +69,19 @@ static void *watch(UNUSED void *arg)
 
 void watchdog_start(struct loop *l)
 {
-	sigset_t all, old;
 	pthread_condattr_t attr;
 	g.loop = l;
-	g.stuck = metric_series(metric_family("rdp_loop_stuck_total", METRIC_COUNTER, NULL, "Times that the loop stood for more than 5 s."), NULL);
+	g.stuck = metric_series(metric_family("rdp_loop_stuck_total", METRIC_COUNTER, NULL, "Stalls of the event loop of more than 5 s, during which no requests were served."), NULL);
 	g.stopping = false;
 	loop_task_init(&g.count, on_count);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&g.wake, &attr);
 	pthread_condattr_destroy(&attr);
-	sigfillset(&all); /* signals belong to the loop thread */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	if (pthread_create(&g.thread, NULL, watch, NULL) != 0) {
-		log_warn("watchdog", "there is no thread to watch the loop; a stuck one will not be told");
+	if (thread_start(&g.thread, "watchdog", 0, watch, NULL) != 0) {
+		log_warn("watchdog", "cannot start the watchdog thread; stalls of the event loop will not be reported");
 		g.loop = NULL;
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
 void watchdog_stop(void)
