@@ -1,22 +1,23 @@
 # make            build/lucid-rdp, release; honours CC and CFLAGS
 # make run        install what is missing, build, start every role on the embedded store
-# make test       install what the tests need, build, run everything: lint, suites, sanitizers, the real thing
-# make test-shapes  every system test in every shape: one process, four on MongoDB, four on MongoDB and Redis
+# make test       install what the tests need, build, run all tests: lint, unit and contract suites, sanitizers, system tests
+# make test-shapes  all system tests in all shapes: one process, four on MongoDB, four on MongoDB and Redis
+# make quick      a short check during development: lint, one compiler, the unit suites, one real login; less than three minutes
 # make check      the unit and contract suites under ASan+UBSan and TSan
 # make fuzz       each fuzzing harness for FUZZ_SECONDS (600)
-# make docs       print the reference pages from the tables
+# make docs       write the reference pages from the program's tables
 # make bench lint fmt install clean
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-# VERBOSE=1 shows whole commands
+# A line is printed for each stage (compile, link), with its first file. VERBOSE=1 shows whole commands instead.
 Q := $(if $(VERBOSE),,@)
-say = $(if $(VERBOSE),,@echo "  $(1) $@")
+say = $(if $(VERBOSE)$(said-$(1)),,$(eval said-$(1) := yes)@printf '  %-8s %s\n' $(1) $(or $(2),$(B)))
 PREFIX ?= /usr/local
 V ?= release
 VERSION := $(shell cat VERSION)
 
-# one folder of objects a variant, so that switching costs nothing
+# a folder of objects for each variant, so that switching needs no rebuild
 B := build/$(V)
 FLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -flto=auto
 FLAGS_test := -O1 -g -DLUCID_TEST=1 -fstack-protector-strong
@@ -29,101 +30,129 @@ endif
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef -Wvla -Wwrite-strings \
 	-Wpointer-arith -Wno-missing-field-initializers -Wno-unused-parameter
 PKGS := libevent libevent_openssl evhtp jansson sqlite3 libsystemd libcrypto libssl hiredis
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS := $(shell pkg-config --libs $(PKGS)) -lpthread -lm
+# no output before install-packages has run once, because pkg-config may be missing
+pkg-config = $(shell command -v pkg-config >/dev/null && pkg-config $(1))
+PKG_CFLAGS := $(call pkg-config,--cflags $(PKGS))
+PKG_LIBS := $(call pkg-config,--libs $(PKGS)) -lpthread -lm
 PIC := -fPIE
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DLUCID_VERSION='"$(VERSION)"' -Iinclude -I. -Isrc $(PKG_CFLAGS) $(WARN) \
 	$(FLAGS_$(V)) $(PIC) -MMD -MP $(CFLAGS)
 ALL_LDFLAGS = $(FLAGS_$(V)) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(CFLAGS) $(LDFLAGS)
 
-# the MongoDB driver is a module beside the program, loaded where it is wanted: its library costs every start 4 MiB and 9 ms
-MODULE_SRCS := $(filter-out src/store/mongo_url.c,$(sort $(wildcard src/store/mongo_*.c)))
-MODULE_PKG := $(if $(shell pkg-config --exists mongoc2 && echo yes),mongoc2,libmongoc-1.0)
-SRCS := $(filter-out $(MODULE_SRCS),$(sort $(wildcard src/*/*.c) $(wildcard roles/*/*.c)))
-OBJS := $(SRCS:%.c=$(B)/%.o)
+# the MongoDB driver is a module that is loaded on demand: its library costs 4 MiB and 9 ms at each start
+MODULE_SRCS := $(filter-out src/store/mongo/url.c,$(sort $(wildcard src/store/mongo/*.c)))
+MODULE_PKG := $(if $(call pkg-config,--modversion mongoc2 2>/dev/null),mongoc2,libmongoc-1.0)
+# the library that xrdp and sesman of an instance load: without sanitizers, because these programs are built without them
+PRELOAD_SRCS := $(sort $(wildcard src/preload/*.c))
+PRELOAD := $(B)/lucid-rdp-preload.so
+SRCS := $(filter-out $(MODULE_SRCS) $(PRELOAD_SRCS),$(sort $(wildcard src/*/*.c src/*/*/*.c roles/*/*.c roles/*/*/*.c)))
+# each file below web/ is embedded in the program: web/docs/style.css as asset_docs_style_css, and its length as asset_docs_style_css_size
+ASSETS := $(sort $(wildcard web/*.* web/*/*.*))
+OBJS := $(SRCS:%.c=$(B)/%.o) $(ASSETS:%=$(B)/%.o)
 MODULE_OBJS := $(MODULE_SRCS:%.c=$(B)/%.o)
 MODULE := $(B)/lucid-rdp-mongodb.so
 LIB_OBJS := $(filter-out $(B)/src/app/main.o,$(OBJS))
 UNIT := $(patsubst %.c,$(B)/%,$(sort $(wildcard test/unit/test_*.c test/contract/test_*.c)))
 ifeq ($(V),tsan)
-# src/host has one thread and forks into namespaces, which a process with TSan's own thread may not
+# src/host forks and enters namespaces, which the kernel refuses to a process with threads, and TSan has a thread
 UNIT := $(filter-out $(B)/test/unit/test_host_%,$(UNIT))
 endif
 
-.PHONY: all run test test-shapes check bench fuzz lint docs fmt install clean program unit replay
-all: build/lucid-rdp build/lucid-rdp-mongodb.so
+.PHONY: all run test quick test-shapes unit-programs check bench fuzz lint docs fmt install clean program unit replay
+all: build/lucid-rdp build/lucid-rdp-mongodb.so build/lucid-rdp-preload.so
 
 ifeq ($(V),release)
-build/lucid-rdp build/lucid-rdp-mongodb.so: build/%: $(B)/%
+build/lucid-rdp build/lucid-rdp-mongodb.so build/lucid-rdp-preload.so: build/%: $(B)/%
 	@ln -f $< $@ 2>/dev/null || cp $< $@
 endif
-program: $(B)/lucid-rdp $(MODULE)
+program: $(B)/lucid-rdp $(MODULE) $(PRELOAD)
 
-# what the module takes from the program; the rest of its names are the library's, and nobody's here
+# the symbols that the module imports from the program; its other undefined symbols are those of the MongoDB library and the C library
 $(B)/exports: $(MODULE_OBJS)
 	@{ echo '{'; nm -u $^ | awk '$$1 == "U" && $$2 !~ /^(mongoc|bson|__|_bson|_mongoc)/ { sub(/@.*/, "", $$2); print $$2 ";" }' | sort -u; echo '};'; } >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 EXPORTS = -Wl,--dynamic-list=$(B)/exports
 
 $(B)/lucid-rdp: $(OBJS) $(B)/exports
-	$(call say,LINK)
+	$(call say,link)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(EXPORTS) -o $@ $(filter %.o,$^) $(PKG_LIBS)
 
-$(MODULE_OBJS): PKG_CFLAGS += $(shell pkg-config --cflags $(MODULE_PKG))
+$(MODULE_OBJS): PKG_CFLAGS += $(call pkg-config,--cflags $(MODULE_PKG))
 $(MODULE_OBJS): PIC := -fPIC -fno-lto
 $(MODULE): $(MODULE_OBJS)
-	$(call say,LINK)
-	$(Q)$(CC) $(filter-out -pie,$(ALL_LDFLAGS)) -fno-lto -shared -o $@ $^ $(shell pkg-config --libs $(MODULE_PKG))
+	$(call say,link)
+	$(Q)$(CC) $(filter-out -pie,$(ALL_LDFLAGS)) -fno-lto -shared -o $@ $^ $(call pkg-config,--libs $(MODULE_PKG))
+
+PRELOAD_OBJS := $(PRELOAD_SRCS:%.c=$(B)/pic/%.o) $(B)/pic/src/host/desktop/desk_ns.o
+$(B)/pic/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,compile)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -Isrc $(WARN) $(FLAGS_release) -fno-lto -fPIC -fvisibility=hidden -MMD -MP $(CFLAGS) -c -o $@ $<
+$(PRELOAD): $(PRELOAD_OBJS)
+	$(call say,link)
+	$(Q)$(CC) -shared -Wl,-z,relro,-z,now $(CFLAGS) -o $@ $^ -ldl
 
 $(B)/%.o: %.c VERSION
 	@mkdir -p $(@D)
-	$(call say,CC)
+	$(call say,compile)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-# Tests link the objects they need from an archive of everything but main.
+asset_name = $(subst -,_,$(subst .,_,$(subst /,_,$(patsubst web/%,asset_%,$(1)))))
+asset_text = .section .rodata\n.balign 4\n.globl $(1)\n$(1):\n.incbin "$(2)"\n0: .byte 0\n.balign 4\n.globl $(1)_size\n$(1)_size:\n.long 0b-$(1)\n.section .note.GNU-stack,"",%%progbits\n
+$(B)/web/%.o: web/% Makefile
+	@mkdir -p $(@D)
+	$(call say,compile)
+	$(Q)printf '$(call asset_text,$(call asset_name,$<),$<)' | $(CC) $(filter -m% --target=% --sysroot=%,$(CFLAGS)) -x assembler -c -o $@ -
+
+# Tests link the objects that they need from an archive of everything except main.
 $(B)/liblucid.a: $(LIB_OBJS)
 	@rm -f $@
 	@ar rcsT $@ $^ 2>/dev/null || ar rcs $@ $^
 $(B)/test/%: $(B)/test/%.o $(B)/liblucid.a
-	$(call say,LINK)
+	$(call say,link)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/liblucid.a $(PKG_LIBS) -lcmocka
 
-# contract tests bring the suites that every implementation must pass
+# tests that start real instances need the preload library
+$(filter $(B)/test/unit/test_host_%,$(UNIT)): | $(PRELOAD)
+
+# contract tests link the suites that every implementation must pass
 SUITES := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard test/contract/*_suite.c)))
 $(filter $(B)/test/contract/%,$(UNIT)): %: %.o $(SUITES) $(B)/liblucid.a $(B)/exports $(MODULE)
-	$(call say,LINK)
+	$(call say,link)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(EXPORTS) -o $@ $(filter %.o,$^) -Wl,--whole-archive $(B)/liblucid.a -Wl,--no-whole-archive $(PKG_LIBS) -lcmocka
 
-# it prepares databases by the library's own hand
-$(B)/test/contract/test_store_mongo.o: PKG_CFLAGS += $(shell pkg-config --cflags $(MODULE_PKG))
-$(B)/test/contract/test_store_mongo: PKG_LIBS += $(shell pkg-config --libs $(MODULE_PKG))
+# it prepares databases with the MongoDB library itself
+$(B)/test/contract/test_store_mongo.o: PKG_CFLAGS += $(call pkg-config,--cflags $(MODULE_PKG))
+$(B)/test/contract/test_store_mongo: PKG_LIBS += $(call pkg-config,--libs $(MODULE_PKG))
 
-# fuzzing: the harnesses with libFuzzer (V=fuzz, clang), or replaying the committed corpora
+# fuzzing: the harnesses with libFuzzer (V=fuzz, clang), or a replay of the committed corpora
 FUZZ := $(patsubst test/fuzz/fuzz_%.c,%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
 $(B)/test/fuzz/fuzz_%: $(B)/test/fuzz/fuzz_%.o $(B)/liblucid.a
-	$(call say,LINK)
+	$(call say,link)
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(B)/liblucid.a $(PKG_LIBS)
 $(B)/test/fuzz/replay_%: $(B)/test/fuzz/fuzz_%.o $(B)/test/fuzz/replay.o $(B)/liblucid.a
-	$(call say,LINK)
+	$(call say,link)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(B)/liblucid.a $(PKG_LIBS)
 
-# programs that measure
+# benchmarks
 $(B)/bench/%.so: bench/%.c
 	@mkdir -p $(@D)
-	$(call say,LINK)
+	$(call say,link)
 	$(Q)$(CC) -O2 -shared -fPIC -D_GNU_SOURCE $(WARN) -o $@ $<
 $(B)/bench/%: $(B)/bench/%.o $(B)/liblucid.a
-	$(call say,LINK)
+	$(call say,link)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/liblucid.a $(PKG_LIBS)
 
-# every unit and contract test of this variant, built and run
+# build and run all unit and contract tests of this variant
 unit: $(UNIT) replay
 	@test/lib/run-unit $(UNIT)
+
+unit-programs: $(UNIT) $(FUZZ:%=$(B)/test/fuzz/replay_%)
 
 replay: $(FUZZ:%=$(B)/test/fuzz/replay_%)
 	@for f in $(FUZZ); do echo "== corpus $$f"; $(B)/test/fuzz/replay_$$f test/fuzz/corpus/$$f || exit 1; done
 
-# each harness for FUZZ_SECONDS, on top of the committed corpus; what is found new stays in build/fuzz
+# each harness for FUZZ_SECONDS, starting from the committed corpus; new inputs are kept in build/fuzz
 FUZZ_SECONDS ?= 600
 fuzz:
 	@deploy/scripts/install-packages build test
@@ -140,6 +169,10 @@ test:
 	@deploy/scripts/install-packages build run test
 	@if [ "$$(id -u)" -eq 0 ]; then test/run; else sudo test/run; fi
 
+quick:
+	@deploy/scripts/install-packages build run test
+	@if [ "$$(id -u)" -eq 0 ]; then test/run quick; else sudo test/run quick; fi
+
 test-shapes:
 	@deploy/scripts/install-packages build run test
 	@if [ "$$(id -u)" -eq 0 ]; then test/run shapes; else sudo test/run shapes; fi
@@ -154,21 +187,24 @@ bench:
 	@bench/run
 
 lint:
+	@$(MAKE) --no-print-directory V=test program
 	@test/lint/run
 
-# the reference pages and the reference configuration, printed from the program's tables
+# write the reference pages and the reference configuration from the program's tables
 docs: build/lucid-rdp
 	@test/lint/references write build/lucid-rdp
 
 fmt:
 	@clang-format -i $$(git ls-files '*.c' '*.h')
 
-install: build/lucid-rdp build/lucid-rdp-mongodb.so
-	install -D -m 0755 build/lucid-rdp $(DESTDIR)$(PREFIX)/bin/lucid-rdp
-	install -D -m 0644 build/lucid-rdp-mongodb.so $(DESTDIR)$(PREFIX)/lib/lucid-rdp/lucid-rdp-mongodb.so
+install: build/lucid-rdp build/lucid-rdp-mongodb.so build/lucid-rdp-preload.so
+	$(call say,install,$(DESTDIR)$(PREFIX))
+	$(Q)install -D -m 0755 build/lucid-rdp $(DESTDIR)$(PREFIX)/bin/lucid-rdp
+	$(Q)install -D -m 0644 build/lucid-rdp-mongodb.so $(DESTDIR)$(PREFIX)/lib/lucid-rdp/lucid-rdp-mongodb.so
+	$(Q)install -D -m 0644 build/lucid-rdp-preload.so $(DESTDIR)$(PREFIX)/lib/lucid-rdp/lucid-rdp-preload.so
 
 clean:
 	rm -rf build
 
--include $(OBJS:.o=.d) $(MODULE_OBJS:.o=.d) $(UNIT:=.d) $(FUZZ:%=$(B)/test/fuzz/fuzz_%.d) $(SUITES:.o=.d)
+-include $(PRELOAD_OBJS:.o=.d) $(OBJS:.o=.d) $(MODULE_OBJS:.o=.d) $(UNIT:=.d) $(FUZZ:%=$(B)/test/fuzz/fuzz_%.d) $(SUITES:.o=.d)
 .SECONDARY:

@@ -1,6 +1,6 @@
-// Collections, validators and indexes of lucid-rdp, printed from its own tables (make docs; lint compares). The program makes the indexes
-// itself when it first opens a database; this is for who prepares one: mongosh mongodb://HOST/lucid_rdp mongo-init.js, or mounted in
-// /docker-entrypoint-initdb.d. It may be run again. A document's text is in json; what stands beside it is for filters and sorts.
+// Collections, validators and indexes of lucid-rdp, generated from its own tables (make docs; make lint compares). The program creates the
+// indexes itself when it first opens a database. To prepare a database beforehand: mongosh mongodb://HOST/lucid_rdp mongo-init.js, or mount
+// this file in /docker-entrypoint-initdb.d. Running it again is harmless. The field json holds the document; the other fields serve filters and sorts.
 
 const target = db.getSiblingDB(process.env.MONGO_INITDB_DATABASE || (db.getName() === "test" ? "lucid_rdp" : db.getName()));
 
