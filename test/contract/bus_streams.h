@@ -1,20 +1,20 @@
 /*
- * bus_streams: the part of bus_suite.h about answers in pieces. Whatever lies between the two buses: the bytes come whole and in
- * order, no more is made than the reader takes (but for what the way holds), whoever goes is noticed at the other end, and an end
- * that is none is not taken for one.
+ * bus_streams: the part of bus_suite.h about streamed answers. Over every transport: the bytes arrive complete and in order; no more is
+ * produced than the reader takes, except for what the transport buffers; each end notices when the other one closes; and a truncated stream
+ * is not taken for a complete one.
  */
 #ifndef TEST_BUS_STREAMS_H
 #define TEST_BUS_STREAMS_H
 
 #define WHOLE (3 * 1024 * 1024 + 17)
-#define HELD_MAX (16 * 1024 * 1024) /* by two processes' buffers and the kernel's between them */
+#define HELD_MAX (16 * 1024 * 1024) /* buffers of two processes and of the kernel between them */
 #define PUT_MAX (256 * 1024 * 1024)
 
 static struct poured {
-	size_t total, breaks_at; /* 0: it does not */
+	size_t total, breaks_at; /* 0: it does not break */
 	size_t put;
 	int wanted, closed;
-	bool stalls; /* gives nothing when asked */
+	bool stalls; /* does not answer requests for a piece */
 } poured;
 
 static uint8_t byte_at(size_t i)
@@ -59,8 +59,8 @@ static void pour_out(struct call *c, void *ctx)
 struct drinker {
 	struct source *source;
 	int answered, over;
-	enum err err;	     /* of the call */
-	int broke;	     /* of the source */
+	enum err err;	     /* result of the call */
+	int broke;	     /* result of the source */
 	char why[200], type[64];
 	size_t got, stop_at; /* 0: reads to the end */
 	bool wrong, ignores;
@@ -100,7 +100,7 @@ static void on_answered(const struct reply *r, void *arg)
 
 static void drink(struct bus_fixture *f, struct drinker *d)
 {
-	bus_call(f->asks, &(struct call_args){ .op = op_find("rdp.servers.log_file"), .params = { ID } }, on_answered, d);
+	bus_call(f->asks, &(struct call_args){ .op = op_find("rdp.servers.log_file"), .params = { ID }, .caller = &someone }, on_answered, d);
 	spin(f, 20000, &d->over);
 	assert_int_equal(d->answered, 1);
 	assert_int_equal(d->over, 1);
@@ -108,7 +108,7 @@ static void drink(struct bus_fixture *f, struct drinker *d)
 	assert_false(d->wrong);
 }
 
-static void test_pieces_come_whole_and_in_order(void **state)
+static void test_pieces_arrive_complete_and_in_order(void **state)
 {
 	for (size_t size = 0; size <= WHOLE; size = size ? size * 40 + 1 : 1) {
 		struct drinker d = { 0 };
@@ -121,7 +121,7 @@ static void test_pieces_come_whole_and_in_order(void **state)
 		spin(*state, 3000, &poured.closed);
 		assert_int_equal(poured.closed, 1);
 	}
-	struct answer a = { 0 }; /* the way is as good as before */
+	struct answer a = { 0 }; /* the transport works as before */
 	ask(*state, &(struct call_args){ .op = op_find("rdp.servers.get"), .params = { ID } }, &a);
 	assert_int_equal(a.err, ERR_OK);
 	answer_done(&a);
@@ -132,7 +132,7 @@ static void test_the_reader_sets_the_pace(void **state)
 	struct drinker d = { .stop_at = 1 };
 	poured = (struct poured){ .total = PUT_MAX };
 	drink(*state, &d);
-	spin(*state, 300, NULL); /* time enough for hundreds of megabytes */
+	spin(*state, 300, NULL); /* long enough for hundreds of megabytes */
 	assert_true(poured.put <= HELD_MAX);
 	assert_int_equal(poured.closed, 0);
 	d.over = 0;
@@ -142,13 +142,13 @@ static void test_the_reader_sets_the_pace(void **state)
 	assert_true(d.got >= d.stop_at);
 	assert_false(d.wrong);
 	assert_true(poured.put <= d.got + HELD_MAX);
-	source_close(d.source); /* in the middle: it is told to the other end */
+	source_close(d.source); /* in the middle: the other end is told */
 	spin(*state, 3000, &poured.closed);
 	assert_int_equal(poured.closed, 1);
 	assert_true(poured.put < PUT_MAX);
 }
 
-static void test_what_breaks_off_is_no_end(void **state)
+static void test_truncated_source_is_an_error(void **state)
 {
 	struct drinker d = { 0 };
 	poured = (struct poured){ .total = PUT_MAX, .breaks_at = 1024 * 1024 };
@@ -157,7 +157,7 @@ static void test_what_breaks_off_is_no_end(void **state)
 	assert_true(d.why[0]);
 	assert_true(d.got <= poured.put);
 	d.over = 0;
-	source_read(d.source, on_piece, &d); /* asked again, the same is said again */
+	source_read(d.source, on_piece, &d); /* another read gets the same end again */
 	spin(*state, 1000, &d.over);
 	assert_true(d.broke < 0);
 	source_close(d.source);
@@ -165,7 +165,7 @@ static void test_what_breaks_off_is_no_end(void **state)
 	assert_int_equal(poured.closed, 1);
 }
 
-static void test_nobody_takes_it(void **state)
+static void test_source_without_a_reader_is_closed(void **state)
 {
 	struct drinker d = { .ignores = true };
 	poured = (struct poured){ .total = PUT_MAX };
@@ -174,12 +174,12 @@ static void test_nobody_takes_it(void **state)
 	assert_int_equal(poured.closed, 1);
 }
 
-static void test_who_waits_can_leave(void **state)
+static void test_reader_may_close_while_it_waits(void **state)
 {
 	struct drinker d = { 0 };
 	struct bus_fixture *f = *state;
 	poured = (struct poured){ .total = 10, .stalls = true };
-	bus_call(f->asks, &(struct call_args){ .op = op_find("rdp.servers.log_file"), .params = { ID } }, on_answered, &d);
+	bus_call(f->asks, &(struct call_args){ .op = op_find("rdp.servers.log_file"), .params = { ID }, .caller = &someone }, on_answered, &d);
 	spin(f, 3000, &d.answered);
 	spin(f, 3000, &poured.wanted);
 	assert_int_equal(d.over, 0);
@@ -189,7 +189,7 @@ static void test_who_waits_can_leave(void **state)
 	assert_int_equal(d.over, 0);
 }
 
-static void test_a_lost_connection_breaks_it_off(void **state)
+static void test_lost_connection_truncates_the_source(void **state)
 {
 	struct bus_fixture *f = *state;
 	struct drinker d = { .stop_at = 1 };

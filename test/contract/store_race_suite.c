@@ -1,4 +1,4 @@
-/* The part of the store's suite in which many ask at once. */
+/* The part of the store's suite with many concurrent requests. */
 #include <setjmp.h>
 #include <stdio.h>
 
@@ -7,7 +7,7 @@
 #include "lucid/str.h"
 #include "test/contract/store_suite.h"
 
-/* --- compare and swap: 64 writers raise one counter by their own reads */
+/* --- compare and swap: 64 writers increment one counter, each from its own reads */
 
 #define RACERS 64
 #define ROUNDS 8
@@ -21,7 +21,7 @@ struct race {
 	struct racer racers[RACERS];
 	int left;
 	bool done;
-	int64_t seen; /* highest version that was answered */
+	int64_t seen; /* highest version of any answer */
 };
 
 static void race_read(struct racer *r);
@@ -29,12 +29,13 @@ static void race_read(struct racer *r);
 static void on_race_write(enum store_result result, UNUSED size_t i, UNUSED int err, void *arg)
 {
 	struct racer *r = arg;
+	suite_answered();
 	assert_true(result == STORE_OK || result == STORE_STALE);
 	if (result == STORE_OK) {
-		assert_int_equal(r->base, r->race->seen); /* each version is won once */
+		assert_int_equal(r->base, r->race->seen); /* exactly one writer wins each version */
 		r->race->seen = r->base + 1;
 		r->wins++;
-		/* what was answered is what a peek shows, or nothing */
+		/* a peek shows the version of the answer, or nothing */
 		struct store_doc doc;
 		if (store_peek(r->s, COL_SERVERS, "c", &doc))
 			assert_true(doc.version >= r->race->seen);
@@ -50,8 +51,9 @@ static void on_race_write(enum store_result result, UNUSED size_t i, UNUSED int 
 static void on_race_read(enum store_result result, const struct store_doc *doc, UNUSED int err, void *arg)
 {
 	struct racer *r = arg;
+	suite_answered();
 	assert_int_equal(result, STORE_OK);
-	assert_true(doc->version >= r->base); /* the read began after that was answered */
+	assert_true(doc->version >= r->base); /* the read began after that answer */
 	r->base = doc->version;
 	json_t *next = suite_doc("c", r->base + 1);
 	struct store_op op = { STORE_REPLACE, COL_SERVERS, "c", r->base, next };
@@ -65,7 +67,7 @@ static void race_read(struct racer *r)
 	store_get(r->s, COL_SERVERS, "c", on_race_read, r);
 }
 
-static void one_winner_a_version_among_64_writers(void **state)
+static void each_version_has_one_winner_among_64_writers(void **state)
 {
 	struct suite_fix *f = *state;
 	assert_int_equal(PUT(STORE_INSERT, "c", 0, 1), STORE_OK);
@@ -83,7 +85,7 @@ static void one_winner_a_version_among_64_writers(void **state)
 	free(race);
 }
 
-static void one_insert_wins_among_64(void **state)
+static void one_of_64_inserts_wins(void **state)
 {
 	struct suite_fix *f = *state;
 	struct suite_answer *a = xcalloc(RACERS, sizeof *a);
@@ -102,8 +104,8 @@ static void one_insert_wins_among_64(void **state)
 	free(a);
 }
 
-/* --- reads under load: many ids, writes and reads mixed; an answer never goes back behind what was answered before it
- * was asked, neither by get nor by peek */
+/* --- reads under load: many ids, writes and reads mixed; neither get nor peek ever returns an older version than an answer that
+ * arrived before the request */
 
 #define KEYS 40
 struct mix {
@@ -136,6 +138,7 @@ static void mix_check(struct mix *m, int key)
 static void on_mix_read(enum store_result result, const struct store_doc *doc, UNUSED int err, void *arg)
 {
 	struct mix_read *r = arg;
+	suite_answered();
 	assert_true(result == STORE_OK || result == STORE_MISSING);
 	if (result == STORE_OK)
 		assert_true(doc->version >= r->at_least);
@@ -161,6 +164,7 @@ static void on_mix_write(enum store_result result, UNUSED size_t i, UNUSED int e
 {
 	struct mix_read *r = arg;
 	struct mix *m = r->m;
+	suite_answered();
 	assert_int_equal(result, STORE_OK);
 	m->writing[r->key]--;
 	m->answered[r->key] = r->at_least;
@@ -177,14 +181,14 @@ static void mix_write(struct mix *m, int key)
 	char id[16];
 	struct mix_read *r = XNEW(struct mix_read);
 	int64_t v = ++m->next[key];
-	bool del = v % 7 == 0; /* and put back by the next */
+	bool del = v % 7 == 0; /* the next write inserts it again */
 	*r = (struct mix_read){ m, key, del ? 0 : v };
 	snprintf(id, sizeof id, "k%d", key);
 	json_t *doc = del ? NULL : suite_doc(id, v);
 	struct store_op op = { del ? STORE_DELETE : STORE_PUT, COL_SESSIONS, id, 0, doc };
 	m->writes++;
 	m->writing[key]++;
-	mix_read(m, key); /* races with it */
+	mix_read(m, key); /* races with the write */
 	store_write(m->f->s, &op, 1, on_mix_write, r);
 	mix_read(m, key);
 	json_decref(doc);
@@ -207,14 +211,14 @@ static void reads_see_answered_writes_under_load(void **state)
 	mixed_load(*state);
 }
 
-static void the_same_with_a_cache_that_holds_little(void **state)
+static void reads_see_answered_writes_with_a_small_cache(void **state)
 {
 	struct suite_fix *f = *state;
 	suite_reopen(f, &(struct store_suite_options){ .queue_limit = 4096, .timeout_ms = 30000, .cache_bytes = 4000 });
 	mixed_load(f);
 }
 
-static void peek_shows_nothing_before_it_is_answered(void **state)
+static void peek_shows_nothing_before_the_answer(void **state)
 {
 	struct suite_fix *f = *state;
 	struct store_doc doc;
@@ -236,11 +240,11 @@ int store_race_suite_run(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, suite_set_up, suite_tear_down)
 	const struct CMUnitTest tests[] = {
-		T(one_winner_a_version_among_64_writers),
-		T(one_insert_wins_among_64),
+		T(each_version_has_one_winner_among_64_writers),
+		T(one_of_64_inserts_wins),
 		T(reads_see_answered_writes_under_load),
-		T(the_same_with_a_cache_that_holds_little),
-		T(peek_shows_nothing_before_it_is_answered),
+		T(reads_see_answered_writes_with_a_small_cache),
+		T(peek_shows_nothing_before_the_answer),
 	};
 	return cmocka_run_group_tests_name("store: races", tests, NULL, NULL);
 }

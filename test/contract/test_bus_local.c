@@ -1,6 +1,6 @@
 #include "bus_suite.h"
 
-/* The local transport: asking and serving side are one bus. */
+/* The local transport: the calling and the serving side are one bus. */
 static void fixture_make(struct bus_fixture *f)
 {
 	f->asks = f->serves = bus_new(f->loop);

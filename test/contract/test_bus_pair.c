@@ -5,7 +5,7 @@
 #include "bus/pair.h"
 #include "roles/contract/contract.h"
 
-/* Two buses with a socket pair between them, as the server and the supervisor have. */
+/* Two buses connected by a socket pair, like server and supervisor. */
 struct ends {
 	struct pair *asks, *serves;
 };

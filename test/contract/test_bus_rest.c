@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
-#include "app/options.h"
+#include "app/settings/options.h"
 #include "bus/feed.h"
 #include "bus/rest.h"
 #include "net/listen.h"
@@ -13,8 +13,8 @@
 #include "sys/log.h"
 #include "test/lib/tls_rig.h"
 
-/* Two buses with real HTTP between them: the serving one behind the REST face as it is in the program. All of it over each way
- * that a URL can name. */
+/* Two buses connected by real HTTP: the serving one is behind the REST layer, as in the program. The suite runs for each kind of
+ * address in a URL. */
 static enum { PLAIN, SECURE, LOCAL } way;
 static const char *const ways[] = { "plain", "TLS, certificates shown both ways", "a Unix socket" };
 static struct rig_cert authority, server_cert, client_cert;
@@ -82,14 +82,14 @@ static void fixture_make(struct bus_fixture *f)
 	f->own = e;
 	f->asks = bus_new(f->loop);
 	f->serves = bus_new(f->loop);
-	e->config = config_load(options, options_n, &(struct config_input){ .env = no_env, .set = set }, &faults, &warnings);
+	e->config = config_load(options(), options_n(), &(struct config_input){ .env = no_env, .set = set }, &faults, &warnings);
 	if (!e->config)
 		fail_msg("%s", faults.s);
 	strbuf_done(&warnings);
 	e->keys = token_keys_new(&(struct token_options){ .secret = secret, .issuer = "", .audience = "", .lifetime_s = 60 });
 	e->api = api_new(&(struct api_env){ .loop = f->loop, .bus = f->serves, .config = e->config, .keys = e->keys, .roles = roles, .all_roles = roles });
 	e->client = http_client_new(f->loop, 2048);
-	http_client_limit_place(e->client, 64, 1024);
+	http_client_limit_origin(e->client, 64, 1024);
 	listen_somewhere(e, url, sizeof url);
 	e->token = service_token_new(e->keys);
 	e->rest = rest_new(f->loop, e->client, e->token, url);
@@ -117,7 +117,7 @@ static void fixture_unmake(struct bus_fixture *f)
 	api_drain(e->api, 2000, stop_waiting, &drained);
 	spin(f, 3000, &drained);
 	api_free(e->api);
-	spin(f, 20, NULL); /* answers that nobody reads any more are dropped at the end of a turn */
+	spin(f, 20, NULL); /* answers without a reader are dropped at the end of a turn */
 	rest_free(e->rest);
 	if (way == LOCAL)
 		unlink(e->path);

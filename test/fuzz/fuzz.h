@@ -1,4 +1,4 @@
-/* fuzz: one entry a harness; libFuzzer calls it, or replay.c with the committed corpus. A harness checks what must hold for
+/* fuzz: the entry point of each harness; libFuzzer calls it, or replay.c with the committed corpus. A harness checks properties that hold for
  * any input, not only that nothing crashes. */
 #ifndef TEST_FUZZ_H
 #define TEST_FUZZ_H
@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The input as a string: with a NUL behind it, in memory of exactly that size, so that a step too far is seen. */
+/* The input as a NUL-terminated string, in memory of exactly that size, so that sanitizers detect a read beyond it. */
 static inline char *fuzz_text(const uint8_t *data, size_t size)
 {
 	char *s = malloc(size + 1);

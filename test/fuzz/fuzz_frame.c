@@ -5,7 +5,7 @@
 #include "bus/pair.h"
 #include "sys/log.h"
 
-/* The other end of the socket pair says anything at all, in two pieces, and goes: the pair closes, and nothing is left. */
+/* The peer of the socket pair sends any bytes, in two pieces, and closes: the pair closes, and nothing is leaked. */
 static struct loop *loop;
 static struct bus *bus;
 static struct pair *pair;

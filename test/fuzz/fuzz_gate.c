@@ -13,16 +13,16 @@
 #include "sys/log.h"
 
 /*
- * A whole connection: any bytes, in any pieces, ended in any way, against the real server in this process. What must hold:
- * the handler sees exactly the requests that stand in the bytes, one after the other, each only when all of it has been
- * sent; every answer is one, in the order of the requests, and whole unless the client left; then nothing of it is left.
- * The first two bytes of the input say how it is cut and ended, the rest is sent.
+ * A whole connection: any bytes, in any pieces, ended in any way, against the real server in this process. It must hold that the handler sees
+ * exactly the requests in the bytes, one after the other, each only after all of it was sent; that there is one response for each, in the order
+ * of the requests, and complete unless the client disconnected; and that nothing is leaked. The first two bytes of the input say how the rest
+ * is divided and ended.
  */
 enum { END_HALF, END_CLOSE, END_EARLY, ENDS };
 #define REQUESTS 1024 /* an input of 8 KiB has fewer */
 #define ANSWERS_MAX (8u << 20)
-#define BIG 300000u /* more than a socket's buffer */
-#define IDLE_TURNS 5000 /* so many turns without anything happening are a hang */
+#define BIG 300000u /* more than the buffer of a socket */
+#define IDLE_TURNS 5000 /* this many turns without any event are a hang */
 
 static struct loop *loop;
 static struct http_server *http;
@@ -31,7 +31,7 @@ static socklen_t address_len;
 
 static struct run {
 	const char *data; /* terminated */
-	size_t size, sent, at; /* at: up to here it has become requests */
+	size_t size, sent, at; /* at: offset up to which requests were seen */
 	unsigned handled, late, big;
 	struct {
 		bool head;
@@ -51,7 +51,7 @@ static size_t declared(const char *head, const char *end)
 	return 0;
 }
 
-/* The request is what stands at run.at, byte for byte, and all of it has been sent. */
+/* The request is the text at run.at, byte for byte, and all of it was sent. */
 static void check_whole(const struct http_req *r)
 {
 	const char *path = http_req_path(r), *query = http_req_query(r), *method = http_method_name(http_req_method(r));
@@ -59,9 +59,21 @@ static void check_whole(const struct http_req *r)
 		run.at += 2;
 	const char *head = run.data + run.at, *blank = memchr(head, ' ', run.size - run.at);
 	assert(blank && (http_req_method(r) == HTTP_OTHER || (strlen(method) == (size_t)(blank - head) && memcmp(head, method, strlen(method)) == 0)));
-	const char *target = blank + 1;
-	assert(*path == '/' && strncmp(target, path, strlen(path)) == 0);
-	target += strlen(path);
+	const char *target = blank + 1, *host = http_req_host(r);
+	assert(*path == '/');
+	if (*target == '/') {
+		assert(strncmp(target, path, strlen(path)) == 0);
+		target += strlen(path);
+	} else if (*target == '*') {
+		assert(http_req_method(r) == HTTP_OPTIONS && path[1] == 0);
+		target++;
+	} else { /* in absolute form: its host, and "/" if it has no path */
+		target = memmem(target, 9, "://", 3);
+		assert(target && host && *host && strncmp(target + 3, host, strlen(host)) == 0);
+		target += 3 + strlen(host);
+		assert(strncmp(target, path, strlen(path)) == 0 || (path[1] == 0 && *target != '/'));
+		target += *target == '/' ? strlen(path) : 0;
+	}
 	assert(query ? *target == '?' && strncmp(target + 1, query, strlen(query)) == 0 : *target == ' ');
 	target += query ? strlen(query) + 1 : 0;
 	assert(strncmp(target, " HTTP/1.", 8) == 0);
@@ -137,7 +149,7 @@ static bool take(int fd, bool *ret_some)
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-/* Pieces of sizes that `seed` tells; true while the server listens. `stop`: not more than this of it. */
+/* Sends pieces whose sizes depend on `seed`; true while the server reads. `stop`: the maximum offset. */
 static bool send_pieces(int fd, unsigned seed, size_t stop)
 {
 	bool some;
@@ -168,7 +180,7 @@ static void await_end(int fd)
 
 /* --- the verdict */
 
-/* One answer at p; returns what follows it, NULL if it is cut off. */
+/* Parses the response at p; returns what follows it, NULL if it is truncated. */
 static const char *check_answer(const char *p, bool head, int *ret_status, size_t *ret_len)
 {
 	const char *stop = run.got + run.n_got, *end = memmem(p, (size_t)(stop - p), "\r\n\r\n", 4);
@@ -190,7 +202,7 @@ static void check_answers(bool all)
 	while (p < stop) {
 		int status = 0;
 		size_t len = 0;
-		/* the last one may be a refusal of a HEAD: then there is nothing behind its head */
+		/* the last one may be a refusal of a HEAD, which has no body */
 		const char *next = check_answer(p, n < run.handled && run.request[n].head, &status, &len);
 		if (!next && n == run.handled && (next = check_answer(p, true, &status, &len)) != stop)
 			next = NULL;

@@ -1,13 +1,13 @@
 #include <strings.h>
 
 #include "fuzz.h"
-#include "host/hostcfg_keys.h"
+#include "host/system_xrdp/keys.h"
 #include "lucid/str.h"
 
 /*
- * The host's ini files, and changes to them. The first byte says which file it is, then comes its text, a NUL, and the change
- * in JSON. What must hold: a file that is not changed stays as it is to the byte; a change that is let in is in the file when
- * that is read again, and nothing else is different.
+ * The host's ini files, and changes to them. The first byte selects the file; then follow its text, a NUL, and the change in JSON. It must
+ * hold that a file without changes is identical to the byte, and that an accepted change is in the file when it is read again, and nothing else
+ * differs.
  */
 static const struct hostcfg_dirs dirs = { "/etc/xrdp", "/var/lib/lucid-rdp", "/var/log" };
 
@@ -21,7 +21,7 @@ static json_t *member(const json_t *object, const char *name)
 	return NULL;
 }
 
-/* Two members whose names xrdp takes for one: which of them counts is nobody's promise. */
+/* Two members whose names are the same for xrdp: it is undefined which one counts. */
 static bool twice(const json_t *object)
 {
 	const char *key;
@@ -54,7 +54,7 @@ static void check_section(const json_t *before, const json_t *keys, const json_t
 		assert(member(keys, key) || member(before, key));
 }
 
-/* `after` is `before` with `change` made, and nothing else. */
+/* `after` is `before` with `change` applied, and nothing else. */
 static void check_change(const json_t *before, const json_t *change, const json_t *after)
 {
 	const char *name;
@@ -114,7 +114,7 @@ static void look(enum hostcfg_file w, const char *text)
 	faults_done(&faults);
 	json_decref(parsed);
 	free(shown);
-	/* what was read can be sent back as it is, and is no change */
+	/* what was read can be sent back, and changes nothing */
 	json_t *what = NULL;
 	hostcfg_change(w, &dirs, f, typed, &faults, &what);
 	same = inifile_text(f);

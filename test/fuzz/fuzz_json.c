@@ -1,9 +1,9 @@
 #include "fuzz.h"
-#include "host/ini.h"
+#include "host/xrdp_config/ini.h"
 #include "lucid/str.h"
 #include "roles/contract/contract.h"
 
-/* A line of a generated file begins with a known word, a section or a comment, whatever the document held. */
+/* A line of a generated file begins with a known key, a section or a comment, whatever the document contains. */
 static void check_lines(const char *text)
 {
 	for (const char *p = text; *p; p += strcspn(p, "\n") + 1) {
@@ -25,7 +25,7 @@ static void render(json_t *spec)
 	}
 }
 
-/* What was let in can be written and read again, and is then written as the same. */
+/* An accepted document can be written and read again, and the second text is the same. */
 static void check_round_trip(const json_t *doc)
 {
 	char *text = doc_text(doc);

@@ -1,7 +1,7 @@
 #include "fuzz.h"
 #include "api/router.h"
 
-/* A path that is let through has no way up, no empty segment, and no byte that a segment may not hold. */
+/* An accepted path has no "..", no empty segment, and no byte that a segment must not contain. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct path p;

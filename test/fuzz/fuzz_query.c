@@ -1,7 +1,7 @@
 #include "fuzz.h"
 #include "roles/contract/contract.h"
 
-/* What a query was read as is, written again, read as the same. */
+/* A parsed query, written and parsed again, gives the same document. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct shape *shape = op_find("rdp.servers.list")->query;

@@ -1,7 +1,7 @@
 #include "fuzz.h"
 #include "auth/token.h"
 
-/* Nothing but what we signed is let in: a token that passes, spelled otherwise in any byte, must not pass. */
+/* Only tokens signed with the secret are accepted: an accepted token with any byte changed must be refused. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct token_keys *keys;

@@ -1,4 +1,4 @@
-/* Runs every file of the given directories through a harness: the committed corpus, in each test run. */
+/* Runs a harness with every file of the given directories: the committed corpus, in each test run. */
 #include <dirent.h>
 #include <stdio.h>
 

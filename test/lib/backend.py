@@ -1,4 +1,4 @@
-"""A server that the program uses, in a directory of its own: started, killed, frozen and restarted as a test wants it."""
+"""A server that the program uses, in a directory of its own; tests can start, kill, freeze and restart it."""
 import os
 import shutil
 import signal
@@ -10,7 +10,7 @@ from proc import until
 
 
 class Backend:
-    """Use as a context, or start() and end(). Who inherits says how it is run (argv) and whether it answers (answers)."""
+    """Use as a context, or start() and end(). Subclasses say how it is run (argv) and whether it answers (answers)."""
 
     name, patience_s = "the server", 30
 
@@ -25,7 +25,7 @@ class Backend:
 
     def up(self):
         if self.process.poll() is not None:
-            raise AssertionError(f"{self.name} left with {self.process.returncode}: {(proc.read(self.log_path) or '')[-2000:]}")
+            raise AssertionError(f"{self.name} exited with {self.process.returncode}: {(proc.read(self.log_path) or '')[-2000:]}")
         return self.answers()
 
     def start(self):
@@ -34,13 +34,13 @@ class Backend:
         return self
 
     def kill(self):
-        """As a crash would: at once, whatever it was doing."""
+        """Kills it at once, like a crash."""
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait(10)
 
     def freeze(self):
-        """It keeps its connections and takes new ones, and never answers."""
+        """Stops it: it keeps its connections, the kernel accepts new ones, and it never answers."""
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self):

@@ -1,5 +1,5 @@
-/* cgroup_rig: other control groups than this host's, for a test program: "v2" (a v2 tree alone, without the controllers that
- * v1 has), "none" (nothing mounted). Changes the calling process, which had better be a child: see cgroup_rig_run. */
+/* cgroup_rig: control groups other than this host's, for a test program: "v2" (only a v2 tree, without the controllers that v1 has),
+ * "none" (nothing mounted). It changes the calling process, which should be a child: see cgroup_rig_run. */
 #ifndef CGROUP_RIG_H
 #define CGROUP_RIG_H
 
@@ -28,7 +28,7 @@ static inline int cgroup_rig(const char *kind)
 	return mount("tmpfs", "/sys/fs/cgroup", "tmpfs", 0, NULL);
 }
 
-/* Run the tests in a child with such groups; its exit code, 0 where they cannot be made (said). */
+/* Runs the tests in a child with such groups; its exit code; 0, with a message, if the groups cannot be mounted. */
 static inline int cgroup_rig_run(const char *kind, int (*tests)(const char *kind))
 {
 	fflush(NULL);

@@ -1,4 +1,4 @@
-"""What tests of faults have in common: clients that write all the time and remember what they were told, and what an answer says."""
+"""What tests of faults share: clients that write all the time and record the responses, and checks of responses."""
 import threading
 import time
 import uuid
@@ -23,7 +23,7 @@ def checks(d, role=ROLES[0]):
 
 
 def refused(r):
-    """A sentence and a code, with when to try again where that helps."""
+    """An error with a message and a code, and with Retry-After if a retry can help."""
     e = error(r)
     assert r.status_code in (503, 504) and e["code"] in AWAY and len(e["message"]) > 20, r.text
     assert r.status_code == 504 or int(r.headers["Retry-After"]) >= 1, r.headers
@@ -31,13 +31,13 @@ def refused(r):
 
 
 def nobody_knows(r):
-    """The outcome of a creation with a key was lost with a process: who asked is to look, and it is not done again."""
-    return any(words in r.text for words in ("nobody knows", "still under way", "look at the object")) and r.status_code in (409, 503, 504)
+    """The outcome of a creation with a key was lost with a process: the client must look, and it is not repeated."""
+    return any(words in r.text for words in ("outcome is unknown", "still in progress", "read the object")) and r.status_code in (409, 503, 504)
 
 
 class Writers:
-    """Clients that create definitions all the time, each with a key, and ask again with it when they do not know. What they were told
-    is what must be there afterwards."""
+    """Clients that create definitions all the time, each with a key, and repeat a request with its key if the outcome is unknown. Every
+    acknowledged creation must exist afterwards."""
 
     def __init__(self, d, role=ROLES[0], n=3, limit_s=35):
         self.d, self.role, self.limit_s = d, role, limit_s
@@ -82,7 +82,7 @@ class Writers:
         return self
 
     def wait(self, n=5):
-        """n more were told."""
+        """Waits for n more acknowledged creations."""
         had = len(self.told)
         until(f"{n} more writes; {self.answers[-8:]} {self.wrong}", lambda: len(self.told) >= had + n or self.wrong, HEALED_S)
 
@@ -95,7 +95,7 @@ class Writers:
             self.whole()
 
     def whole(self):
-        """What was told is there, with the identity that was told; nothing is there twice."""
+        """Every acknowledged creation exists, with the id in its response, and none exists twice."""
         there = until("the list", self._list, HEALED_S)
         names = [s["name"] for s in there]
         assert len(names) == len(set(names)), sorted(n for n in names if names.count(n) > 1)
@@ -108,5 +108,5 @@ class Writers:
     def _list(self):
         try:
             return self.d.admin.list_servers()
-        except (Exception,):  # pylint: disable=broad-exception-caught  # whatever it is, it is asked again
+        except (Exception,):  # whatever the error is, the request is repeated
             return None

@@ -1,14 +1,15 @@
-"""What a process holds: memory, descriptors, threads; and what the program holds on the host."""
+"""Resources of a process (memory, descriptors, threads), and of the program on the host."""
 import os
 import re
 
 import proc
 
 
-def pss_kib(pid):
-    """Its share of memory, pages that others share divided among them; None when it is gone."""
+def memory_kib(pid):
+    """Memory that the process has allocated itself (anonymous). Not its PSS: that grows when another process of the same program ends, as
+    fewer share its code then. None if the process has exited."""
     for line in (proc.read(f"/proc/{pid}/smaps_rollup") or "").splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith("Anonymous:"):
             return int(line.split()[1])
     return None
 
@@ -29,9 +30,9 @@ def mounts(pid):
 
 
 def of_process(pid):
-    return {"pss": pss_kib(pid), "fds": descriptors(pid), "threads": threads(pid)}
+    return {"memory": memory_kib(pid), "fds": descriptors(pid), "threads": threads(pid)}
 
 
 def of_page(text, name):
-    """A figure without labels, of a page of /metrics."""
+    """The value of a metric without labels on a page of /metrics."""
     return float(re.search(rf"^{name} (\S+)", text, re.M).group(1))

@@ -1,5 +1,5 @@
-"""Hosts that are namespaces: each with an address, a host name, a /tmp and a /run of its own, and a router between them that can be told
-to lose what goes from one to another. Nothing of it has a name on the machine: it is gone with the processes that hold it."""
+"""Hosts made of namespaces: each has its own address, host name, /tmp and /run; a router between them can drop packets. Nothing of this is
+visible on the machine, and everything ends with the processes that hold the namespaces."""
 import contextlib
 import ctypes
 import os
@@ -11,14 +11,20 @@ import threading
 
 import proc
 import rdp
-from lucid import Api, Daemon
+from lucid import BIN, Api, Daemon
 from proc import until
 
 HOLD = 'ip link set lo up && echo ready && exec sleep infinity'
+# the program keeps its path, also in a clone below a directory that each host has of its own
 OWN = """set -e
 hostname "$1"
-mount --bind "$2/tmp" /tmp
-mount --bind "$2/run" /run
+for own in tmp run; do
+    case $3 in
+    /$own/*) mkdir -p "$2$3"
+             mount --bind "$3" "$2$3" ;;
+    esac
+    mount --rbind "$2/$own" "/$own"
+done
 """
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -30,11 +36,11 @@ def _setns(fd):
 
 
 class Holder:
-    """A process that keeps namespaces alive by being in them."""
+    """A process that keeps namespaces alive. Its environment names the directory that it belongs to (proc.marked)."""
 
-    def __init__(self, flags, script, *args):
+    def __init__(self, flags, script, folder, *args):
         self.process = subprocess.Popen(["unshare", *flags, "sh", "-c", script + HOLD, "sh", *args], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, start_new_session=True)
+                                        stdout=subprocess.PIPE, start_new_session=True, env={**os.environ, "TEST_HOST": folder})
         line = self.process.stdout.readline()
         assert line == b"ready\n", f"no namespaces: {line!r}"
 
@@ -52,7 +58,7 @@ class Holder:
 
     @contextlib.contextmanager
     def inside(self):
-        """Sockets that this thread makes meanwhile are of the host."""
+        """Sockets that this thread creates meanwhile belong to the host."""
         home = os.open(f"/proc/self/task/{threading.get_native_id()}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             there = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -74,7 +80,7 @@ class Holder:
 
 
 class HostApi(Api):
-    """A caller who sits on a host."""
+    """A caller on a host."""
 
     def __init__(self, seat, base, token=None):
         super().__init__(base, token)
@@ -110,7 +116,7 @@ class Host(Holder):
             os.makedirs(os.path.join(self.folder, sub))
         for sub in ("tmp", "tmp/.X11-unix"):
             os.chmod(os.path.join(self.folder, sub), 0o1777)
-        super().__init__(["--mount", "--net", "--uts", "--propagation", "private"], OWN, name, self.folder)
+        super().__init__(["--mount", "--net", "--uts", "--propagation", "private"], OWN, self.folder, name, self.folder, os.path.dirname(BIN))
         gate = f"10.77.{number}.1"
         net.router.run("ip", "link", "add", f"h{number}", "type", "veth", "peer", "name", "eth0", "netns", str(self.pid))
         net.router.run("ip", "addr", "add", f"{gate}/24", "dev", f"h{number}")
@@ -126,18 +132,18 @@ class Host(Holder):
         return d.start() if start else d
 
     def client(self, to, port, account, **more):
-        """An RDP client that sits here."""
+        """An RDP client on this host."""
         return rdp.Client(port, account.name, account.password, host=to.address, wrap=self.enter("-n"), **more)
 
 
 class Net:
-    """A router and the hosts round it. Use as a context."""
+    """A router and the hosts around it. Use as a context."""
 
     def __init__(self):
-        # not in /tmp, of which every host has its own
+        # not in /tmp, because every host has its own
         self.folder = tempfile.mkdtemp(prefix="lrdp-net-", dir="/var/tmp")
         os.chmod(self.folder, 0o755)
-        self.router = Holder(["--net"], "echo 1 >/proc/sys/net/ipv4/ip_forward && ")
+        self.router = Holder(["--net"], "echo 1 >/proc/sys/net/ipv4/ip_forward && ", self.folder)
         self.hosts = []
 
     def __enter__(self):
@@ -151,9 +157,9 @@ class Net:
         self.hosts.append(host)
         return host
 
-    # --- what a link does; a direction is (from, to)
+    # --- faults of links; a direction is (from, to)
     def cut(self, a, b):
-        """What goes from a to b is lost without a word; what comes back is not."""
+        """Packets from a to b are dropped; packets from b to a are not."""
         self.router.run("ip", "rule", "add", "from", a.address, "to", b.address, "blackhole")
 
     def heal(self, a, b):
@@ -168,7 +174,7 @@ class Net:
         self.heal(b, a)
 
     def end(self):
-        """Everything on the hosts, then the hosts. What a daemon left behind is its failure."""
+        """Ends everything on the hosts, then the hosts. Anything that a daemon left behind is a failure."""
         faults = []
         for host in self.hosts:
             for d in host.daemons:

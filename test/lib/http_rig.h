@@ -1,7 +1,7 @@
-/* http_rig: a server of src/net/http in a thread of its own, and raw sockets to poke it with. Included by one test program
- * each. What the handler does is told by the path: /later answers after 50 ms, /hold when rig_release comes, /big with 3 MB,
- * /status/N with that status, /inject with bad headers, /stream and /pieces go on until told otherwise; all else echoes what it got.
- * With RIG_TLS defined the same over TLS. */
+/* http_rig: a server of src/net/http in a thread of its own, and raw sockets to test it. Included by one test program each. The path selects
+ * what the handler does: /later answers after 50 ms, /hold when rig_release is called, /big with 3 MB, /huge with 32 MB, /status/N with that
+ * status, /inject with invalid headers; /stream and /pieces continue until they are told to end; every other path echoes the request. With
+ * RIG_TLS defined, the same over TLS. */
 #ifndef TEST_HTTP_RIG_H
 #define TEST_HTTP_RIG_H
 
@@ -31,9 +31,11 @@
 #endif
 
 #define RIG_BIG (3u << 20)
+#define RIG_HUGE (32u << 20) /* more than the buffers of the sockets */
 #define RIG_HELD 64
 
 struct rig {
+	bool (*handle)(struct rig *g, struct http_req *r); /* a test's own handler, called first; false: it does not handle this request */
 	struct loop *loop;
 	struct http_server *http;
 	pthread_t thread;
@@ -97,6 +99,8 @@ static void rig_handle(struct http_req *r, void *arg)
 	struct rig *g = arg;
 	const char *path = http_req_path(r);
 	g->handled++;
+	if (g->handle && g->handle(g, r))
+		return;
 	if (strcmp(path, "/later") == 0) {
 		struct rig_later *l = http_req_state(r);
 		l->req = r;
@@ -105,9 +109,10 @@ static void rig_handle(struct http_req *r, void *arg)
 	} else if (strcmp(path, "/hold") == 0) {
 		assert_true(g->n_held < RIG_HELD);
 		g->held[g->n_held++] = r;
-	} else if (strcmp(path, "/big") == 0) {
-		struct blob *b = blob_new(NULL, RIG_BIG);
-		memset(b->data, 'b', RIG_BIG);
+	} else if (strcmp(path, "/big") == 0 || strcmp(path, "/huge") == 0) {
+		size_t len = path[1] == 'b' ? RIG_BIG : RIG_HUGE;
+		struct blob *b = blob_new(NULL, len);
+		memset(b->data, 'b', len);
 		http_reply_blob(r, 200, NULL, 0, b);
 		blob_unref(b);
 	} else if (strncmp(path, "/status/", 8) == 0) {
@@ -155,7 +160,7 @@ static int rig_listener(uint16_t *ret_port)
 
 static struct rig *rig_new(const struct http_limits *lim)
 {
-	static const struct http_limits USUAL = { 1 << 20, 16384, 64, 1, 1, 30 };
+	static const struct http_limits USUAL = { 1 << 20, 16384, 64, 60, 60, 60, 60 };
 	struct rig *g = XNEW(struct rig);
 	g->loop = loop_new();
 	g->http = http_server_new(g->loop, lim ? lim : &USUAL, rig_handle, rig_refusal, g);
@@ -226,10 +231,10 @@ static UNUSED const struct rig_seen *rig_look(struct rig *g)
 	return &g->seen;
 }
 
-/* Wait until *n, a member of g->seen, is want. */
+/* Wait until *n, a member of g->seen, is want; up to a minute, because the machine may be busy. */
 static UNUSED void rig_wait(struct rig *g, const unsigned *n, unsigned want)
 {
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < 12000; i++) {
 		rig_look(g);
 		if (*n == want)
 			return;
@@ -249,22 +254,38 @@ static void rig_do_stop(struct rig *g)
 	loop_stop(g->loop);
 }
 
-/* Frees with whatever connections are still alive. */
+/* Frees the server with all connections that still exist. */
 static void rig_free(struct rig *g)
 {
 	rig_do(g, rig_do_free);
-	rig_do(g, rig_do_stop); /* a turn later, in which libevent lets go of what it had put off */
+	rig_do(g, rig_do_stop); /* one turn later: until then libevent has deferred callbacks */
 	pthread_join(g->thread, NULL);
 	if (g->n_held)
-		rig_do_release(g); /* answers that come after the server is gone */
+		rig_do_release(g); /* answers that arrive after the server was freed */
 	loop_free(g->loop);
 	close(g->fd);
 	free(g);
 }
 
+static UNUSED void rig_drained(void *arg)
+{
+	((struct rig *)arg)->drained++;
+}
+
+/* For rig_do: drain the server, with a grace that no test outlasts, and with a short one. */
+static UNUSED void rig_drain(struct rig *g)
+{
+	http_server_drain(g->http, 60000, rig_drained, g);
+}
+
+static UNUSED void rig_drain_soon(struct rig *g)
+{
+	http_server_drain(g->http, 300, rig_drained, g);
+}
+
 /* --- the client's side */
 
-/* What speaks to the server over this connection. */
+/* Connects a client with TLS or without. */
 static int rig_over(int fd)
 {
 #ifdef RIG_TLS
@@ -274,19 +295,25 @@ static int rig_over(int fd)
 #endif
 }
 
-static int rig_connect(const struct rig *g)
+/* A TCP connection, with TLS or without: no byte of a handshake has been sent. */
+static int rig_connect_tcp(const struct rig *g)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(g->port),
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct timeval tv = { .tv_sec = 20 };
+	struct timeval tv = { .tv_sec = 120 };
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
 	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof sa), 0);
-	return rig_over(fd);
+	return fd;
 }
 
-/* False when the other side took no more. */
+static int rig_connect(const struct rig *g)
+{
+	return rig_over(rig_connect_tcp(g));
+}
+
+/* False if the other side accepted no more. */
 static bool rig_send(int fd, const char *data, size_t len)
 {
 	while (len) {
@@ -304,12 +331,12 @@ static bool rig_puts(int fd, const char *s)
 	return rig_send(fd, s, strlen(s));
 }
 
-/* One answer's head, and its body as Content-Length has it; false at the end of the connection. */
+/* The head of one response, and its body by Content-Length; false at the end of the connection. */
 struct rig_answer {
 	int status;
 	char head[4096];
 	size_t len;	 /* of the body */
-	char body[8192]; /* its first bytes */
+	char body[8192]; /* its beginning */
 };
 
 static UNUSED bool rig_answer_head(int fd, struct rig_answer *a)
@@ -351,7 +378,7 @@ static UNUSED bool rig_closed(int fd, bool or_reset)
 	return n == 0 || (or_reset && n < 0 && errno == ECONNRESET);
 }
 
-/* Send text on a new connection; the status that comes back, after which the connection must be closed. */
+/* Send text on a new connection; returns the status of the response, after which the connection must be closed. */
 static UNUSED int rig_refused(const struct rig *g, const char *data, size_t len)
 {
 	struct rig_answer a;

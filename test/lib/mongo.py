@@ -1,5 +1,5 @@
-"""A MongoDB-compatible server: a real mongod where there is one on the PATH, else FerretDB, which test/lib/ferretdb makes.
-TEST_MONGODB_URL names one that runs already: it is used as it is, and not killed."""
+"""A MongoDB-compatible server: mongod if it is on the PATH, otherwise FerretDB, built by test/lib/ferretdb.
+TEST_MONGODB_URL names a running server to use instead, which is not killed."""
 import os
 import shutil
 import socket
@@ -22,7 +22,7 @@ def command(port, folder):
 
 
 class MongoServer(Backend):
-    """What is in it outlives kill() and restart()."""
+    """Its data survives kill() and restart()."""
 
     name = "the database"
 
@@ -34,7 +34,7 @@ class MongoServer(Backend):
         self.command = None if GIVEN else command(self.port, self.data)
 
     def url(self, database="test", port=None):
-        """What the program is given; a relay's port where it stands between."""
+        """The URL for the program; with the port of a relay, if there is one in front."""
         if GIVEN and not port:
             base, _, options = GIVEN.partition("?")
             scheme, _, rest = base.partition("://")
@@ -42,7 +42,7 @@ class MongoServer(Backend):
         return f"mongodb://127.0.0.1:{port or self.port}/{database}"
 
     def database(self, name="test"):
-        """The database itself, by a client of the test's own."""
+        """The database itself, through a client of the test."""
         return pymongo.MongoClient(self.url(name), serverSelectionTimeoutMS=5000)[name]
 
     def argv(self):

@@ -1,8 +1,9 @@
-"""A host's own xrdp that a test may change: in a mount namespace of its own, with a copy of /etc/xrdp and an empty /run/xrdp. The
-machine's own are never touched."""
+"""The host's own xrdp in a form that a test may change: in a mount namespace with a copy of /etc/xrdp and an empty /run/xrdp. The
+machine's own files are never changed."""
 import contextlib
 import os
 import shutil
+import subprocess
 import tempfile
 
 from lucid import free_ports
@@ -10,7 +11,7 @@ from proc import alive, cmdline, kill_one
 
 
 def put_lines(path, **values):
-    """Give keys of the first section values, as an administrator would."""
+    """Sets keys of the first section, as an administrator would."""
     with open(path, encoding="utf-8") as f:
         lines = f.read().split("\n")
     for key, value in values.items():
@@ -27,17 +28,24 @@ class OwnHost:
         self.dir = tempfile.mkdtemp(prefix="lrdp-etc-")
         os.chmod(self.dir, 0o755)
         self.etc, self.run, self.log = (os.path.join(self.dir, d) for d in ("etc", "run", "log"))
-        # as it was installed: without what somebody's changes left beside it
-        shutil.copytree("/etc/xrdp", self.etc, symlinks=True, ignore=shutil.ignore_patterns("*.ini.*", "lucid-*"))
-        for name in ("cert.pem", "key.pem"):
-            if os.path.lexists(f"{self.etc}/{name}") and not os.path.exists(f"{self.etc}/{name}"):
-                os.unlink(f"{self.etc}/{name}")
+        # as installed: without backup files of earlier changes
+        shutil.copytree("/etc/xrdp", self.etc, symlinks=True, ignore=shutil.ignore_patterns("*.ini.*", "lucid-*", "cert.pem", "key.pem"))
+        self.make_pair()
         os.mkdir(self.run)
         os.mkdir(self.log)
         shutil.chown(self.log, "xrdp")
-        self.port, self.sesman_port = free_ports(1), free_ports(1, 18000, 19999)
+        self.port, self.sesman_port = free_ports(1), free_ports(1)
         put_lines(f"{self.etc}/xrdp.ini", port=self.port, LogFile=f"{self.log}/xrdp.log")
         put_lines(f"{self.etc}/sesman.ini", ListenPort=self.sesman_port, LogFile=f"{self.log}/sesman.log", X11DisplayOffset=900)
+
+    def make_pair(self, cert="cert.pem", key="key.pem"):
+        """A certificate and its key beside xrdp.ini that xrdp can read, because the machine's own may not be readable."""
+        cert, key = f"{self.etc}/{cert}", f"{self.etc}/{key}"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=host",
+                        "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=30)
+        shutil.chown(key, group="xrdp")
+        os.chmod(key, 0o640)
+        return cert, key
 
     def wrap(self):
         script = f'mount --bind {self.etc} /etc/xrdp && mount --bind {self.run} /run/xrdp && exec "$@"'

@@ -1,4 +1,4 @@
-"""A host of the test's own whose first process is systemd (test/lib/own-systemd), with the units of xrdp that Debian has."""
+"""A host of the test whose first process is systemd (test/lib/own-systemd), with Debian's units of xrdp."""
 import contextlib
 import os
 import shutil
@@ -36,13 +36,13 @@ class OwnSystemd(OwnHost):
 
     def up(self):
         if self.process.poll() is not None:
-            raise AssertionError(f"systemd left: {proc.read(self.log_path)}")
+            raise AssertionError(f"systemd exited: {proc.read(self.log_path)}")
         found = [p for p in proc.children(self.process.pid) if proc.exe(p).endswith("/systemd")]
         self.init = found[0] if found else None
         return bool(found) and self.systemctl("is-active", "dbus.service") == "active"
 
     def own(self):
-        """Its processes but for those that were started beside it."""
+        """Its processes except those that were started beside it."""
         return [self.process.pid, self.init, *(p for p in proc.children(self.init) if "/system.slice/" in (proc.read(f"/proc/{p}/cgroup") or ""))]
 
     def wrap(self):
@@ -60,7 +60,7 @@ class OwnSystemd(OwnHost):
 
     def end(self):
         with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGKILL)  # systemd, the first of its namespace, goes with it, and all others with that
+            self.process.send_signal(signal.SIGKILL)  # systemd is the first process of its PID namespace, so all others in it are killed too
         self.process.wait(10)
         until("its processes to end", lambda: not (self.init and proc.alive(self.init)))
         name = os.path.basename(self.dir)
@@ -82,7 +82,7 @@ def remove(folder):
 
 
 class DaemonInside(lucid.Daemon):
-    """The program, started beside a systemd of its own: nsenter waits for it and leaves as it does."""
+    """The program, started beside such a systemd; nsenter waits for it and exits with its exit code."""
 
     def __init__(self, **settings):
         super().__init__(**settings)

@@ -1,4 +1,4 @@
-"""An RDP client one can look at: xfreerdp on an X server of its own, and pictures of it."""
+"""An RDP client whose picture can be examined: xfreerdp on an X server of its own."""
 import collections
 import os
 import struct
@@ -9,7 +9,7 @@ from proc import until
 
 
 class Picture:
-    """What xwd saw."""
+    """A picture from xwd."""
 
     def __init__(self, xwd):
         head = struct.unpack(">25I", xwd[:100])
@@ -22,7 +22,7 @@ class Picture:
         self.total = self.width * self.height
 
     def share(self, colour, tolerance=14):
-        """How much of it (0 to 1) has this colour, near enough for a lossy codec."""
+        """The fraction of the picture (0 to 1) with about this colour; the codec is lossy."""
         want = int(colour.lstrip("#"), 16)
 
         def near(v):
@@ -35,8 +35,11 @@ class Picture:
 
 class Client:
     def __init__(self, port, user, password, size=(400, 300), args=(), host="127.0.0.1", wrap=()):
+        self.server_says = None  # returns the server's logs, for the message of a failure
         self.dir = tempfile.TemporaryDirectory(prefix="lrdp-client-")
-        self.x = subprocess.Popen(["Xvfb", "-displayfd", "1", "-screen", "0", f"{size[0]}x{size[1]}x24", "-nolisten", "tcp"],
+        # -noreset: without it, the X server resets when the last client disconnects (xwd is one, and pictures are taken from the start), and
+        # refuses the xfreerdp that connects at that moment
+        self.x = subprocess.Popen(["Xvfb", "-noreset", "-displayfd", "1", "-screen", "0", f"{size[0]}x{size[1]}x24", "-nolisten", "tcp"],
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
         self.display = ":" + self.x.stdout.readline().decode().strip()
         assert self.display != ":", "Xvfb did not start"
@@ -54,20 +57,22 @@ class Client:
     def save(self, path):
         subprocess.run(["import", "-display", self.display, "-window", "root", path], check=True, timeout=20)
 
-    def wait_colour(self, colour, timeout=40, share=0.9):
-        """Until the client shows a desktop of that colour."""
+    def wait_colour(self, colour, timeout=40, share=0.9, unless=lambda: None):
+        """Waits until the client shows a desktop of that colour; `unless` must return nothing meanwhile."""
         seen = []
 
         def shown():
+            assert not (found := unless()), found
             picture = self.picture()
             seen[:] = picture.top()
             if self.rdp.poll() is not None and picture.share(colour) < share:
-                raise AssertionError(f"the client left with {self.rdp.returncode}: {self.log()}")
+                raise AssertionError(f"the client exited with {self.rdp.returncode}: {self.log()}")
             return picture.share(colour) >= share
         try:
             until(f"{colour} on {self.display}", shown, timeout, 0.2)
         except AssertionError as e:
-            raise AssertionError(f"{e}; seen: {seen}; client: {self.log()}") from None
+            says = self.server_says() if self.server_says else ""
+            raise AssertionError(f"{e}; seen: {seen}; client: {self.log()}; server: {says}") from None
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as f:

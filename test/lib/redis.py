@@ -1,4 +1,4 @@
-"""A real redis-server on a port of its own, that is also emptied as a test wants it."""
+"""A real redis-server on a port of its own, which tests can also empty."""
 import os
 import socket
 import urllib.parse
@@ -8,7 +8,7 @@ from lucid import free_ports
 
 
 class RedisError(Exception):
-    """What Redis answered with a minus."""
+    """An error reply of Redis."""
 
 
 def encode(args):
@@ -33,20 +33,20 @@ def decode(f):
 
 
 class RedisServer(Backend):
-    """It keeps nothing on disk: after restart() it is empty."""
+    """It stores nothing on disk: after restart() it is empty."""
 
     name, patience_s = "redis-server", 10
 
     def __init__(self, password=None, port=None):
         super().__init__()
-        os.chmod(self.dir, 0o755)  # the program under test runs as somebody else
+        os.chmod(self.dir, 0o755)  # the program under test runs as another account
         self.port = port or free_ports(1)
         self.password = password
         self.socket_path = os.path.join(self.dir, "redis.sock")
 
-    # --- how it is named in a setting
+    # --- its URL in a setting
     def url(self, db=None, password=None):
-        """redis://; another password than its own is the wrong one."""
+        """redis://; with another password than its own, to test a wrong one."""
         password = password if password is not None else self.password
         secret = f":{urllib.parse.quote(password, safe='')}@" if password else ""
         return f"redis://{secret}127.0.0.1:{self.port}{'' if db is None else f'/{db}'}"
@@ -55,7 +55,7 @@ class RedisServer(Backend):
     def unix_url(self):
         return f"unix:{self.socket_path}"
 
-    # --- its life
+    # --- start and stop
     def argv(self):
         return ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", self.socket_path,
                 "--unixsocketperm", "777", "--save", "", "--appendonly", "no", "--dir", self.dir, "--daemonize", "no",
@@ -67,9 +67,9 @@ class RedisServer(Backend):
         except (OSError, RedisError):
             return False
 
-    # --- asked directly
+    # --- commands
     def command(self, *args, timeout=5):
-        """One command on a connection of its own."""
+        """Runs one command on a new connection."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as s, s.makefile("rb") as f:
             if self.password:
                 s.sendall(encode(["AUTH", self.password]))
@@ -92,6 +92,6 @@ class RedisServer(Backend):
         return sorted(self.command("KEYS", pattern))
 
     def clients(self):
-        """What CLIENT LIST says of each connection but the asking one, as dicts."""
+        """CLIENT LIST without the calling connection, as dicts."""
         rows = [dict(field.split("=", 1) for field in line.split()) for line in self.command("CLIENT", "LIST").splitlines()]
         return [r for r in rows if not r.get("cmd", "").startswith("client")]

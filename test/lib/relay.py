@@ -1,4 +1,4 @@
-"""A TCP relay in the middle that can be told to be a bad link: it loses what goes one way, holds everything, is late, or resets."""
+"""A TCP relay that imitates a bad link: it can drop the data of one direction, freeze, delay, or reset connections."""
 import collections
 import contextlib
 import selectors
@@ -8,40 +8,40 @@ import threading
 import time
 
 CHUNK = 65536
-HELD_MAX = 4 << 20  # of one direction of one connection; more is not read
-LINGER_0 = struct.pack("ii", 1, 0)  # closing resets
+HELD_MAX = 4 << 20  # of one direction of one connection; then reading stops
+LINGER_0 = struct.pack("ii", 1, 0)  # close() sends a reset
 
 
 class Way:
-    """One direction of one connection: what was read and is to be written."""
+    """One direction of one connection: data that was read and must be written."""
 
     def __init__(self, source, sink, kind):
         self.source, self.sink, self.kind = source, sink, kind
-        self.held = collections.deque()  # (when, bytes)
+        self.held = collections.deque()  # (due time, bytes)
         self.size, self.ended = 0, False
 
 
 class Relay:
-    """Relay(port) listens on a port of its own, .port, and passes on to 127.0.0.1:port; with a seat (hosts.Host) it listens there, on
-    the same port of that host's address. Use as a context."""
+    """Relay(port) listens on a port of its own, .port, and forwards to 127.0.0.1:port; with a seat (hosts.Host) it listens on the same port of
+    that host's address. Use as a context."""
 
     def __init__(self, target, seat=None):
         self.target = target
         with seat.inside() if seat else contextlib.nullcontext():
             self.listener = socket.create_server((seat.address, target) if seat else ("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        self.lost = set()  # "to", "from": what goes to the target or comes from it is read and forgotten
-        self.frozen = False  # connections are taken, nothing passes
+        self.lost = set()  # "to", "from": data to the target, or from it, is read and dropped
+        self.frozen = False  # connections are accepted, but nothing is forwarded
         self.delay_s = 0.0
         self.accepted = 0
         self.lock = threading.Lock()
-        self.pairs = {}  # of sockets: client → (server, its ways)
+        self.pairs = {}  # client → (server, the two directions)
         self.stopping = False
         self.listener.setblocking(False)
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
-    # --- orders
+    # --- faults
     def cut(self, *ways):
         self.lost |= set(ways or ("to", "from"))
 
@@ -55,13 +55,13 @@ class Relay:
         self.lost, self.frozen, self.delay_s = set(), False, 0.0
 
     def reset(self):
-        """Every connection ends with a reset, at both ends."""
+        """Resets every connection at both ends."""
         with self.lock:
             pairs = list(self.pairs)
         for client in pairs:
             self._drop(client, reset=True)
 
-    # --- work
+    # --- forwarding
     def _drop(self, client, reset=False):
         with self.lock:
             found = self.pairs.pop(client, None)

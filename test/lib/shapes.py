@@ -1,5 +1,5 @@
-"""The same program in several shapes: one process, or a process for each role, with stores of their own, on MongoDB, or on MongoDB
-and Redis. LUCID_SHAPE names the shape of a run; tests are written against what a shape has in common with the others."""
+"""The program in several shapes: one process, or a process for each role, with embedded stores, on MongoDB, or on MongoDB and Redis.
+LUCID_SHAPE selects the shape of a run; tests use what all shapes have in common."""
 import contextlib
 import os
 import secrets
@@ -13,26 +13,24 @@ import requests
 import mongo
 import proc
 import redis
-from lucid import BIN, ROLES, Daemon, free_ports
+from lucid import AGENT, BIN, MANAGER, ROLES, URLS, Daemon, free_ports
 from relay import Relay
 
-MANAGER, AGENT, SESSIONS, MONITOR = ROLES
-URLS = dict(zip(ROLES, ("RDP_SERVER_MANAGER_URL", "XRDP_INTEGRATION_URL", "RDP_SESSION_CONTROLLER_URL", "RDP_RESOURCE_MONITOR_URL")))
 KEYS = {"MASTER_KEY": "a master key for tests alone, of more than 32 bytes"}
-# name: what of it stands beside the processes; None is the one process
+# name: the servers that the shape needs; None: one process
 KINDS = {"one": None, "split-embedded": (), "split": ("mongo",), "split-redis": ("mongo", "redis")}
 SHAPE = os.environ.get("LUCID_SHAPE", "one")
-OWN = ("DATA_DIR", "LOG_DIR", "RUNTIME_DIR")  # of these each process has its own; a test that asks means the agent's
+OWN = ("DATA_DIR", "LOG_DIR", "RUNTIME_DIR")  # each process has its own; tests that read them get the agent's
 
 
 class Servers:
-    """The databases of a run: each started when first asked for, all ended with it."""
+    """The database servers of a run: each is started when first needed, and all end with the run."""
 
     def __init__(self):
         self.mongo = None
 
     def mongo_url(self):
-        """A database that nobody has."""
+        """The URL of a new database."""
         if not self.mongo:
             self.mongo = mongo.MongoServer().start()
         return self.mongo.url(f"lrdp_{secrets.token_hex(4)}")
@@ -44,7 +42,7 @@ class Servers:
 
 
 class Settings(dict):
-    """What is set is set for every process; what is read is the manager's, of the directories the agent's."""
+    """Settings that are set apply to every process; those that are read are the manager's, and for directories the agent's."""
 
     def __init__(self, parts):
         super().__init__()
@@ -62,8 +60,8 @@ class Settings(dict):
 
 
 class Split(Daemon):
-    """A process for each role, in the clothes of one Daemon. Only the agent has a supervisor; the others are started again by whoever
-    killed them, as their service managers would."""
+    """A process for each role, with the interface of one Daemon. Only the agent has a supervisor; a killed process of another role must be
+    started again, as a service manager would do."""
 
     def __init__(self, servers, beside=(), args=(), range_size=12, **settings):  # pylint: disable=super-init-not-called
         self.dir = tempfile.mkdtemp(prefix="lrdp-")
@@ -87,13 +85,13 @@ class Split(Daemon):
         self.ids, self.accounts, self.clients, self.relays = set(), [], [], []
 
     def between(self, asker, asked):
-        """A relay on the way from one role to another; the asker must not run yet."""
+        """A relay between one role and another; the first must not run yet."""
         relay = Relay(self.ports[asked])
         self.relays.append(relay)
         self.parts[asker].settings[URLS[asked]] = f"http://127.0.0.1:{relay.port}"
         return relay
 
-    # --- running them
+    # --- starting them
     @property
     def env(self):
         return self.parts[MANAGER].env
@@ -112,20 +110,28 @@ class Split(Daemon):
     def spawn(self):
         for d in reversed(self.parts.values()):
             if not d.process or d.process.poll() is not None:
-                d.args, d.wrap = self.args, self.wrap if d is self.parts[AGENT] else []  # a wrap makes another host of it
+                d.args, d.wrap = self.args, self.wrap if d is self.parts[AGENT] else []  # only the agent runs in the changed view of the host
                 d.spawn()
 
     def ready(self):
-        """Each answers, and finds all others. One that left is a failure of all."""
+        """Whether each answers and reaches all others. A process that has exited is a failure."""
         for role, d in self.parts.items():
             if d.process.poll() is not None:
-                raise AssertionError(f"{role} left with {d.process.returncode}: {d.log()[-3000:]}")
-        return all(self.finds_others(role) for role in ROLES)
+                raise AssertionError(f"{role} exited with {d.process.returncode}: {d.log()[-3000:]}")
+        return all(self.finds_others(role) for role in ROLES) and self.has_node()
 
     def finds_others(self, role):
         with contextlib.suppress(requests.RequestException):
             r = self.api(None, role).call("GET", "/health/ready", timeout=6)
             return r.status_code == 200 and all(r.json()["checks"][other]["status"] == "healthy" for other in ROLES if other != role)
+        return False
+
+    def has_node(self):
+        """The manager knows its node, which it learns of after its own readiness; without one it refuses new servers. Whoever changed
+        the tokens does without."""
+        with contextlib.suppress(requests.RequestException):
+            r = self.admin.call("GET", "/api/v1/rdp/nodes", timeout=6)
+            return r.status_code != 200 or any(n["status"] in ("ready", "draining") for n in r.json()["nodes"])
         return False
 
     def log(self):
@@ -152,7 +158,7 @@ class Split(Daemon):
                 if role != AGENT:
                     d.spawn()
 
-    # --- their end
+    # --- stopping them
     def stop(self, expect=0):
         for d in self.parts.values():
             if d.process and d.process.poll() is None:
@@ -180,7 +186,7 @@ class Split(Daemon):
 
 
 def make(servers, shape=None, **settings):
-    """A Daemon of the shape of this run. Who names roles means exactly those, in a process."""
+    """A Daemon in the shape of this run. A test that names roles gets exactly these, in one process."""
     kind = KINDS[shape or SHAPE]
     if kind is None or "roles" in settings:
         return Daemon(**settings)

@@ -1,5 +1,5 @@
-/* tls_rig: certificates made on the spot, and a tunnel that makes a raw socket of a TLS connection, so that what pokes a plain
- * server pokes a secure one just so. Included by http_rig.h where RIG_TLS is defined. */
+/* tls_rig: certificates for the test, and a tunnel that makes a TLS connection look like a raw socket, so that the tests of the plain server
+ * also run over TLS. Included by http_rig.h if RIG_TLS is defined. */
 #ifndef TEST_TLS_RIG_H
 #define TEST_TLS_RIG_H
 
@@ -33,11 +33,11 @@ static char *rig_pem(BIO *b)
 	return text;
 }
 
-/* Of 127.0.0.1, localhost and ::1, or an authority; signed by `issuer`, or by itself (NULL). */
-static UNUSED struct rig_cert rig_cert_new(const char *name, const struct rig_cert *issuer, bool authority)
+/* For 127.0.0.1, localhost and ::1, or a CA; signed by `issuer`, or self-signed (NULL). */
+static UNUSED struct rig_cert rig_cert_on(const char *curve, const char *name, const struct rig_cert *issuer, bool authority)
 {
 	static atomic_long serial = 1;
-	struct rig_cert c = { X509_new(), EVP_EC_gen("P-256"), NULL, NULL };
+	struct rig_cert c = { X509_new(), EVP_EC_gen(curve), NULL, NULL };
 	X509_NAME *n = X509_get_subject_name(c.x);
 	X509_EXTENSION *ext = authority ? X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints, "critical,CA:TRUE")
 					: X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name,
@@ -60,6 +60,11 @@ static UNUSED struct rig_cert rig_cert_new(const char *name, const struct rig_ce
 	return c;
 }
 
+static UNUSED struct rig_cert rig_cert_new(const char *name, const struct rig_cert *issuer, bool authority)
+{
+	return rig_cert_on("P-256", name, issuer, authority);
+}
+
 static UNUSED void rig_cert_free(struct rig_cert *c)
 {
 	X509_free(c->x);
@@ -74,9 +79,16 @@ static UNUSED void rig_cert_free(struct rig_cert *c)
 struct rig_tunnel {
 	int tcp, inner;
 	SSL *ssl;
+	pthread_t thread;
+	struct rig_tunnel *next;
 };
 
-static atomic_uint rig_clean_ends, rig_torn_ends; /* of the server's side: with a close_notify, without */
+/* Running threads. The process joins them before it exits: LeakSanitizer reports what a running one still holds. */
+static struct rig_tunnel *tunnels;
+static pthread_mutex_t tunnels_lock = PTHREAD_MUTEX_INITIALIZER;
+#define TUNNELS_JOIN_S 120
+
+static atomic_uint rig_clean_ends, rig_torn_ends; /* ends of the server's side: with a close_notify, without */
 
 static void tunnel_wait(const struct rig_tunnel *t, bool tcp_in, bool tcp_out, bool in, bool out)
 {
@@ -86,14 +98,15 @@ static void tunnel_wait(const struct rig_tunnel *t, bool tcp_in, bool tcp_out, b
 		p[0].fd = -1;
 	if (!p[1].events)
 		p[1].fd = -1;
-	poll(p, 2, 20000);
+	poll(p, 2, 120000);
 }
 
-/* Bytes on their way in one direction. */
+/* Bytes in one direction. */
 struct flow {
 	char data[8192];
 	size_t at, len;
 	bool ended, passed_on;
+	unsigned steps; /* number of changes of the above */
 };
 
 static bool blocked(SSL *ssl, int n, bool *ret_want_out)
@@ -110,6 +123,7 @@ static void tunnel_out(struct rig_tunnel *t, struct flow *f, bool *want_out)
 		f->at = 0;
 		f->len = n > 0 ? (size_t)n : 0;
 		f->ended = n == 0 || (n < 0 && errno != EAGAIN);
+		f->steps += f->len || f->ended;
 	}
 	if (f->len && !f->passed_on) {
 		ERR_clear_error();
@@ -117,12 +131,14 @@ static void tunnel_out(struct rig_tunnel *t, struct flow *f, bool *want_out)
 		if (n > 0) {
 			f->at += (size_t)n;
 			f->len -= (size_t)n;
+			f->steps++;
 		} else if (!blocked(t->ssl, n, want_out)) {
 			f->passed_on = true;
+			f->steps++;
 		}
 	}
 	if (f->passed_on)
-		f->len = 0; /* nobody wants it: taken and forgotten */
+		f->len = 0; /* no reader: read and dropped */
 	if (f->ended && !f->len && !f->passed_on) {
 		f->passed_on = true;
 		SSL_shutdown(t->ssl);
@@ -137,8 +153,10 @@ static void tunnel_in(struct rig_tunnel *t, struct flow *f, bool *want_out)
 		int n = SSL_read(t->ssl, f->data, sizeof f->data);
 		f->at = 0;
 		f->len = n > 0 ? (size_t)n : 0;
+		f->steps += f->len > 0;
 		if (n <= 0 && !blocked(t->ssl, n, want_out)) {
 			f->ended = true;
+			f->steps++;
 			atomic_fetch_add(SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN ? &rig_clean_ends : &rig_torn_ends, 1);
 		}
 	}
@@ -147,9 +165,11 @@ static void tunnel_in(struct rig_tunnel *t, struct flow *f, bool *want_out)
 		if (n > 0) {
 			f->at += (size_t)n;
 			f->len -= (size_t)n;
+			f->steps++;
 		} else if (errno != EAGAIN) {
 			f->len = 0;
 			f->ended = true;
+			f->steps++;
 		}
 	}
 	if (f->ended && !f->len && !f->passed_on) {
@@ -158,26 +178,41 @@ static void tunnel_in(struct rig_tunnel *t, struct flow *f, bool *want_out)
 	}
 }
 
+/* Waits only if a whole round changed nothing. One direction enables the other: SSL_write waits for a handshake that SSL_read completes, an end
+ * that SSL_read finds ends writing too, and the rest of a record is in OpenSSL, not in the socket. */
 static void *tunnel_run(void *arg)
 {
 	struct rig_tunnel *t = arg;
 	struct flow out = { .len = 0 }, in = { .len = 0 };
 	while (!(out.ended && in.ended)) {
-		bool want_out = false;
-		size_t before = out.len + in.len;
+		bool want_out = false, shaken = SSL_is_init_finished(t->ssl);
+		unsigned before = out.steps + in.steps;
 		tunnel_out(t, &out, &want_out);
 		tunnel_in(t, &in, &want_out);
-		if (out.len + in.len != before || SSL_has_pending(t->ssl))
-			usleep(20); /* something moved; look again */
-		if (!(out.ended && in.ended))
-			tunnel_wait(t, !in.ended && !in.len, want_out || (out.len && !out.passed_on && want_out),
-				    !out.ended && !out.len, in.len);
+		if (out.steps + in.steps == before && SSL_is_init_finished(t->ssl) == shaken)
+			tunnel_wait(t, !in.ended && !in.len, want_out, !out.ended && !out.len, in.len);
 	}
 	SSL_free(t->ssl);
 	close(t->tcp);
 	close(t->inner);
-	free(t);
 	return NULL;
+}
+
+/* Waits for all tunnels: each ends when both its sides are closed. */
+static void tunnels_join(void)
+{
+	struct timespec end;
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += TUNNELS_JOIN_S;
+	while (tunnels) {
+		struct rig_tunnel *t = tunnels;
+		if (pthread_timedjoin_np(t->thread, NULL, &end) != 0) {
+			fprintf(stderr, "a TLS tunnel is still open %d s after the last test: a test left a socket open\n", TUNNELS_JOIN_S);
+			return;
+		}
+		tunnels = t->next;
+		free(t);
+	}
 }
 
 static SSL_CTX *rig_client_ctx(void)
@@ -191,22 +226,26 @@ static SSL_CTX *rig_client_ctx(void)
 	return ctx;
 }
 
-/* Takes a connected socket, which may block; what comes back is one to use in its place. */
+/* Owns a connected socket, which may block; returns one to use in its place. */
 static UNUSED int rig_tunnel(int tcp)
 {
 	int ends[2];
-	pthread_t thread;
-	struct timeval tv = { .tv_sec = 20 };
+	struct timeval tv = { .tv_sec = 120 };
 	struct rig_tunnel *t = XNEW(struct rig_tunnel);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
 	setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
 	fcntl(tcp, F_SETFL, fcntl(tcp, F_GETFL) | O_NONBLOCK);
-	*t = (struct rig_tunnel){ tcp, ends[1], SSL_new(rig_client_ctx()) };
+	*t = (struct rig_tunnel){ .tcp = tcp, .inner = ends[1], .ssl = SSL_new(rig_client_ctx()) };
 	SSL_set_fd(t->ssl, tcp);
 	SSL_set_connect_state(t->ssl);
-	assert_int_equal(pthread_create(&thread, NULL, tunnel_run, t), 0);
-	pthread_detach(thread);
+	assert_int_equal(pthread_create(&t->thread, NULL, tunnel_run, t), 0);
+	pthread_mutex_lock(&tunnels_lock);
+	if (!tunnels)
+		atexit(tunnels_join);
+	t->next = tunnels;
+	tunnels = t;
+	pthread_mutex_unlock(&tunnels_lock);
 	return ends[0];
 }
 

@@ -1,5 +1,5 @@
-"""Many raw connections at once, good and bad, from a seeded generator; what comes back is read as strictly as HTTP has it.
-Bounded in count and time; the driver is one thread, and takes a list lazily."""
+"""Many raw connections at once, valid and invalid, from a seeded generator; responses are parsed strictly by HTTP. The number of connections
+and the time are bounded; the driver is one thread and consumes its plans lazily."""
 import dataclasses
 import random
 import re
@@ -10,7 +10,7 @@ import time
 
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) [ -~]*\Z")
 LENGTH = re.compile(rb"\r\nContent-Length: ([0-9]+)\r\n")
-# what a parser may take two ways, put where it does not belong
+# bytes that parsers may interpret differently, inserted at wrong places
 SPLICES = (b"\r\n", b"\n", b"\r", b"\0", b"\r\n\r\n", b" ", b"\t", b":", b"%00", b"%zz", b"../", b"?", b"#", b"\xff\xfe", b"HTTP/1.1", b"HTTP/0.9", b"HTTP/2.0",
            b"Transfer-Encoding: chunked\r\n", b"Content-Length: 0\r\n", b"Content-Length: 99999999999999999999\r\n", b"Content-Length: -1\r\n",
            b"Content-Length: 5000\r\n", b"Expect: 100-continue\r\n", b"Connection: close\r\n", b"Connection: upgrade\r\nUpgrade: h2c\r\n", b" folded\r\n", b"X: " + b"y" * 5000 + b"\r\n",
@@ -19,10 +19,10 @@ SPLICES = (b"\r\n", b"\n", b"\r", b"\0", b"\r\n\r\n", b" ", b"\t", b":", b"%00",
 
 @dataclasses.dataclass
 class Plan:
-    """What one connection sends, in which pieces, and how it ends: read | half (no more will come, read) | close | reset."""
+    """What one connection sends, in which pieces, and how it ends: read, half (shut down sending, then read), close or reset."""
     pieces: list
     end: str
-    linger_s: float = 0.4  # how long an answer is waited for once nothing more comes
+    linger_s: float = 0.4  # how long to wait for a response after everything was sent
 
 
 def mutate(rng, data, times):
@@ -40,7 +40,7 @@ def mutate(rng, data, times):
         elif what == 4:
             data = data[:at] + rng.choice(SPLICES) + data[at:]
         elif what == 5:
-            line = data.find(b"\r\n", at)  # at a line's beginning it is a header of its own
+            line = data.find(b"\r\n", at)  # at the start of a line it is a header line of its own
             data = data[:line + 2] + rng.choice(SPLICES) + data[line + 2:] if line >= 0 else data[:at]
         else:
             data = data[:at]
@@ -48,14 +48,14 @@ def mutate(rng, data, times):
 
 
 def cut(rng, data):
-    """Random pieces, mostly few."""
+    """Random pieces, usually few."""
     n = rng.choice((1, 1, 1, 2, 2, 3, 5, 9))
     marks = sorted(rng.randrange(len(data) + 1) for _ in range(n - 1))
     return [p for p in (data[a:b] for a, b in zip([0, *marks], [*marks, len(data)])) if p]
 
 
 def mutated(seed, requests, count):
-    """`count` connections made of good requests, most of them spoilt somewhere, some pipelined, ended in every way."""
+    """`count` connections with valid requests, most of which are mutated somewhere, some pipelined, ended in every way."""
     rng = random.Random(seed)
     for _ in range(count):
         data = b"".join(rng.choice(requests) for _ in range(rng.choice((1, 1, 1, 2, 3))))
@@ -64,7 +64,7 @@ def mutated(seed, requests, count):
 
 
 def resets(seed, requests, count):
-    """Good requests, cut off by a reset: before them, in the head, in the body, while answered, in the answer."""
+    """Valid requests, reset before they are sent, within the head, within the body, before the response, or within it."""
     rng = random.Random(seed)
     for _ in range(count):
         data = b"".join(rng.choice(requests) for _ in range(rng.choice((1, 1, 2, 4))))
@@ -74,8 +74,8 @@ def resets(seed, requests, count):
 
 
 def answers(data):
-    """The answers in what was received, as (status, body length); the last one may be cut off. Anything else raises. The answer
-    to HEAD names a length without a body: no body of ours begins as an answer does."""
+    """The responses in the received data, as (status, body length); the last one may be truncated. Anything else raises. A response to HEAD
+    has a length but no body, which is detected because no body of the program begins like a response."""
     found = []
     while data:
         end = data.find(b"\r\n\r\n")
@@ -95,11 +95,11 @@ def answers(data):
 
 
 class Wire:
-    """One connection under way."""
+    """One connection in progress."""
 
     def __init__(self, plan):
         self.plan, self.at, self.got, self.connected = plan, 0, [], False
-        self.quiet_at = None  # when to give up waiting for more
+        self.quiet_at = None  # when to stop waiting for more
         self.sock = socket.socket()
         self.sock.setblocking(False)
 
@@ -109,7 +109,7 @@ class Wire:
 
 
 class Driver:
-    """Runs plans against one port, `at_once` of them at a time. `heard` counts statuses; refused() is told raw bytes."""
+    """Runs plans against one port, `at_once` of them at a time. `heard` counts statuses; refused() gets raw bytes."""
 
     def __init__(self, port, at_once=100, keep_answers=True):
         self.port, self.at_once, self.keep = port, at_once, keep_answers
@@ -117,7 +117,7 @@ class Driver:
         self.selector = selectors.DefaultSelector()
 
     def run(self, plans, limit_s):
-        """All of them; fails when that takes longer than limit_s, which means that something hangs."""
+        """Runs all of them; fails after limit_s, because then something hangs."""
         plans, open_now, end = iter(plans), set(), time.monotonic() + limit_s
         more = True
         while more or open_now:
@@ -148,7 +148,7 @@ class Driver:
         return w
 
     def step(self, w, events, now):
-        """True: it is over."""
+        """True: the connection has ended."""
         try:
             if events & selectors.EVENT_READ:
                 part = w.sock.recv(65536)
@@ -161,7 +161,7 @@ class Driver:
                 return self.write(w, now)
         except BlockingIOError:
             pass
-        except OSError:  # reset, or refused: the server may do that to what it has turned away
+        except OSError:  # reset or refused, which the server may do after an error
             self.lost += 1
             return True
         return False

@@ -1,5 +1,5 @@
-"""Fixtures of the system tests. Run as root: /usr/bin/python3 -m pytest test/system; LUCID_BIN names another program, LUCID_SHAPE
-another shape of it (lib/shapes.py)."""
+"""Fixtures of the system tests. Run as root: /usr/bin/python3 -m pytest test/system. LUCID_BIN selects another program, LUCID_SHAPE
+another shape (lib/shapes.py)."""
 import collections
 import os
 import shutil
@@ -15,7 +15,7 @@ import rdp  # noqa: E402
 import redis  # noqa: E402
 import shapes  # noqa: E402
 
-only_one = collections.Counter()  # why tests were left out of this shape
+only_one = collections.Counter()  # why tests were skipped in this shape
 
 
 def pytest_configure(config):
@@ -29,7 +29,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """What is about one process alone is no test of the other shapes: left out, and said at the end."""
+    """Skips tests that concern one process only when another shape runs; the closing lines report them."""
     if shapes.SHAPE == "one":
         return
     left = [item for item in items if item.get_closest_marker("one_shape")]
@@ -61,7 +61,7 @@ def pool():
 
 @pytest.fixture(scope="session")
 def servers():
-    """The databases of the run."""
+    """The databases of this run."""
     s = shapes.Servers()
     yield s
     s.end()
@@ -69,7 +69,7 @@ def servers():
 
 @pytest.fixture
 def make_daemon(request, servers):
-    """Start programs with settings of the test's own; each is ended and looked over with the test."""
+    """Starts programs with the settings of the test; stops each at the end of the test and checks it for leaks."""
     made = []
 
     def make(start=True, **settings):
@@ -98,7 +98,7 @@ def daemon(make_daemon):
 
 @pytest.fixture
 def users(pool, request):
-    """users(3): three accounts, painting black."""
+    """users(3): three accounts whose desktops are black."""
     def get(n, *daemons):
         found = pool.get(n)
         for d in daemons:
@@ -109,18 +109,28 @@ def users(pool, request):
 
 @pytest.fixture
 def login():
-    """login(daemon, server, account): a client, closed with the test."""
+    """login(daemon, server, account): a client, which is closed at the end of the test."""
     def open_client(d, server, account, **more):
         client = rdp.Client(server["port"], account.name, account.password, **more)
+        client.server_says = lambda: what_is_logged(d, server, account)
         d.clients.append(client)
         d.ids.add(server["server_id"])
         return client
     return open_client
 
 
+def what_is_logged(d, server, account):
+    """How desktops of this account ended, and the end of the server's logs; for the message of a failure."""
+    try:
+        said = [line for line in d.log().split("\n") if account.name in line][-6:]
+        return "\n".join(said + d.admin.get(f"{lucid.SERVERS}/{server['server_id']}/logs?lines=60")["lines"])
+    except Exception as e:  # pylint: disable=broad-except
+        return f"its logs cannot be read: {e}"
+
+
 @pytest.fixture
 def make_redis():
-    """make_redis(password=…): a redis-server of the test's own, running."""
+    """make_redis(password=…): a redis-server that belongs to the test."""
     made = []
 
     def make(start=True, **more):

@@ -1,4 +1,5 @@
-"""The audit log: what is in it, what is not, and that nobody can change it unnoticed."""
+"""The audit log: its content, what it must not contain, and that changes to it are detected."""
+import itertools
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ KILLS = 4
 
 
 def entries(daemon, want=None, **query):
-    """As the API gives them, newest first. Entries come soon after the answers: `want` is how many there must be at least."""
+    """Entries from the API, newest first. They are written soon after the responses: `want` is the minimum number to wait for."""
     got = []
 
     def ask():
@@ -47,7 +48,7 @@ def lines(daemon):
 
 
 @pytest.mark.shapes
-def test_every_change_is_an_entry(daemon):
+def test_every_change_creates_an_entry(daemon):
     admin, anna = daemon.admin, daemon.api("anna")
     server = anna.create_server("audited", wait=False, auto_start=False)
     sid = server["server_id"]
@@ -58,21 +59,21 @@ def test_every_change_is_an_entry(daemon):
     found = entries(daemon, 3, object=sid)
     assert [e["action"] for e in found] == ["rdp.servers.delete", "rdp.servers.patch", "rdp.servers.create"]
     for e in found:
-        assert e["actor"] == "anna" and e["outcome"] == "ok" and e["code"] is None and e["from"] == "127.0.0.1", e
-        assert set(e) == {"seq", "time", "actor", "action", "object", "outcome", "code", "from", "request_id", "prev", "hash"}
+        assert e["actor"] == "anna" and e["outcome"] == "ok" and e["code"] is None and e["client_address"] == "127.0.0.1", e
+        assert set(e) == {"seq", "time", "actor", "action", "object", "outcome", "code", "client_address", "request_id", "previous", "hash"}
     assert found[1]["request_id"] == "asked-by-anna"
     assert "nobody may read" not in json.dumps(found) + daemon.log()
-    # reading leaves no trace
+    # reading creates no entry
     before = entries(daemon)[0]["seq"]
     admin.get(lucid.SERVERS), admin.get("/health"), admin.get(AUDIT)
     assert entries(daemon)[0]["seq"] == before
-    # nobody but an admin reads it
+    # only an admin may read it
     assert anna.call("GET", AUDIT).status_code == 403
     assert daemon.api(None).call("GET", AUDIT).status_code == 401
 
 
 @pytest.mark.shapes
-def test_every_refused_attempt_is_an_entry(daemon):
+def test_every_refused_attempt_creates_an_entry(daemon):
     anna, bert, nobody = daemon.api("anna"), daemon.api("bert"), daemon.api(None)
     sid = anna.create_server("hers", wait=False, auto_start=False)["server_id"]
     path = f"{lucid.SERVERS}/{sid}"
@@ -90,8 +91,8 @@ def test_every_refused_attempt_is_an_entry(daemon):
 
 
 @pytest.mark.one_shape("the embedded store's file")
-def test_what_the_gate_refuses_is_an_entry(daemon):
-    """Each kind once, and how many more there were; from many addresses only some of them by name."""
+def test_requests_refused_by_the_gate_create_entries(daemon):
+    """One entry for each kind, and a count of the others; of many addresses only some are named."""
     port = daemon.ports[lucid.ROLES[0]]
 
     def send(text, source="127.0.0.1"):
@@ -114,13 +115,13 @@ def test_what_the_gate_refuses_is_an_entry(daemon):
     found = until("all to be counted", told, 25)
     assert len(found) <= 40 and all(e["actor"] is None for e in found), found
     one = next(e for e in found if e["request_id"] and e["request_id"].encode() in first)
-    assert one["from"] == "127.0.0.1" and one["code"] == "LUCID_ERR_0013" and one["object"].startswith("400, ")
+    assert one["client_address"] == "127.0.0.1" and one["code"] == "LUCID_ERR_0013" and one["object"].startswith("400, ")
     assert {e["code"] for e in found} == {"LUCID_ERR_0013", "LUCID_ERR_0008"}
     assert secret not in json.dumps(found) + daemon.log()
     verify(daemon)
 
 
-def test_an_echo_is_no_second_entry(daemon):
+def test_idempotent_replay_creates_no_entry(daemon):
     anna, key = daemon.api("anna"), {"Idempotency-Key": "once"}
     body = {"name": "once", "auto_start": False}
     first = anna.call("POST", lucid.SERVERS, body, expect=201, headers=key).json()
@@ -131,20 +132,20 @@ def test_an_echo_is_no_second_entry(daemon):
 
 
 @pytest.mark.one_shape("the embedded store's file")
-def test_the_rate_limit_is_folded(make_daemon):
+def test_rate_limited_requests_are_summarised(make_daemon):
     d = make_daemon(RATE_LIMIT_ENABLED="true", RATE_LIMIT_PER_MINUTE="1", RATE_LIMIT_BURST_SIZE="20")
     path = f"{lucid.SERVERS}/{uuid.uuid4()}"
     anna = d.api("anna")
     codes = [anna.call("DELETE", path).status_code for _ in range(80)]
     refused = codes.count(429)
     assert refused >= 50
-    service = lucid.Api(d.url(), lucid.token_for("reader", "service"))  # which no limit holds back
+    readers = itertools.count()  # each caller has its own limit
 
     def counted():
-        found = service.call("GET", AUDIT, params={"limit": 100, "actor": "anna", "action": "rdp.servers.delete"}).json()["entries"]
+        found = lucid.Api(d.url(), lucid.token_for(f"reader-{next(readers)}", "admin")).call("GET", AUDIT, params={"limit": 100, "actor": "anna", "action": "rdp.servers.delete"}).json()["entries"]
         limited = [e for e in found if e["code"] == "LUCID_ERR_0004"]
         return len(limited) <= 6 and sum(e.get("count", 1) for e in limited) == refused
-    until("the fold to be written", counted, 25)
+    until("the summary entry", counted, 25)
     verify(d)
 
 
@@ -166,13 +167,13 @@ def test_filters_and_pages(daemon):
     assert entries(daemon, actor="anna", sort="time", to=middle) == [e for e in every if e["time"] < middle]
     for bad in ({"from": "yesterday"}, {"outcome": "maybe"}, {"page": 1, "offset": 0}, {"hash": "x"}):
         assert daemon.admin.call("GET", AUDIT, params=bad).status_code == 422, bad
-    # the same on every role's port
+    # the same on the port of every role
     assert daemon.api("admin", lucid.ROLES[3]).call("GET", AUDIT, params={"actor": "anna"}).json()["pagination"]["total"] == 10
     assert AUDIT in requests.get(daemon.url() + "/openapi.json", timeout=10).json()["paths"]
 
 
 @pytest.mark.one_shape("the embedded store's file")
-def test_a_restart_goes_on_with_the_chain(daemon):
+def test_restart_continues_the_chain(daemon):
     daemon.api("anna").create_server("one", wait=False, auto_start=False)
     entries(daemon, 1, actor="anna")
     daemon.stop()
@@ -188,7 +189,7 @@ def test_a_restart_goes_on_with_the_chain(daemon):
     verify(daemon, "--head", "x", code=2)
 
 
-def test_off(make_daemon):
+def test_audit_log_can_be_disabled(make_daemon):
     d = make_daemon(AUDIT_LOG="false")
     d.api("anna").create_server("one", wait=False, auto_start=False)
     assert entries(d) == [] and not lines(d)
@@ -216,7 +217,7 @@ def test_verify_names_the_first_broken_entry(daemon):
         return out.splitlines()[0]
     where = "WHERE id='00000000000000000005'"
     assert broken(f"UPDATE audit_log SET doc=replace(doc,'anna','bert') {where}") == \
-        "broken: entry 00000000000000000005 was changed: its hash is not that of what it holds"
+        "broken: entry 00000000000000000005 was modified: its hash does not match its content"
     assert "00000000000000000005 was changed" in broken(f"UPDATE audit_log SET f_actor='bert' {where}")
     assert broken(f"DELETE FROM audit_log {where}") == "broken: entry 5 is missing"
     assert broken("DELETE FROM audit_log WHERE id BETWEEN '00000000000000000003' AND '00000000000000000005'") == \
@@ -228,7 +229,7 @@ def test_verify_names_the_first_broken_entry(daemon):
     assert verify(daemon).startswith("whole: ")
     assert verify(daemon, daemon.settings["DATA_DIR"]).startswith("whole: ")
     assert verify(daemon, whole).startswith("whole: ")
-    # what is not ours
+    # files that are no store of this program
     other = os.path.join(daemon.dir, "other")
     with open(other, "w", encoding="ascii") as f:
         f.write("no store")
@@ -239,8 +240,8 @@ def test_verify_names_the_first_broken_entry(daemon):
 
 @pytest.mark.one_shape("the embedded store's file")
 def test_killed_under_load(daemon):
-    """Killed again and again while it works: the chain is whole each time, and what was acknowledged is in the log stream, and
-    in the chain but for what waited at that moment."""
+    """Killed repeatedly under load: each time the chain is intact, and every acknowledged write is in the log stream, and in the chain
+    except for the entries that were waiting at that moment."""
     acknowledged, stop = set(), threading.Event()
 
     def work(name):
@@ -266,7 +267,7 @@ def test_killed_under_load(daemon):
         daemon.kill(pid)
         until("a new server", lambda: daemon.server_pid() not in (None, pid))
         until("readiness", daemon.ready, 20)
-        assert verify(daemon).startswith("whole: ")  # beside the running program
+        assert verify(daemon).startswith("whole: ")  # while the program runs
     stop.set()
     for t in threads:
         t.join()
@@ -280,8 +281,8 @@ def test_killed_under_load(daemon):
     assert len(acknowledged) > 100
     assert acknowledged <= stream | chain, f"in neither: {list(acknowledged - stream - chain)[:5]}"
     lost = acknowledged - chain
-    # At one kill a full batch, either with the store or gathered and about to go there. What a client asks while a batch is with the store
-    # is committed, and so answered, after it: then at most the answer that each client had in the same commit has gathered behind it.
+    # At a kill, one full batch may be with the store or waiting for it. Requests during a batch are committed, and so answered, after it:
+    # at most the one response of each client in the same commit has been collected behind it.
     print(f"not in the chain: {len(lost)} of {len(acknowledged)} acknowledged, over {KILLS} kills")
     assert len(lost) <= KILLS * (BATCH + len(threads)), f"{len(lost)} of {len(acknowledged)}"
     starts = sum(1 for e in lines(daemon) if e["action"] == "audit.start")

@@ -1,4 +1,4 @@
-"""Backup and restore: beside writers, with the rights that each part needs, and nothing replaced that was not rehearsed."""
+"""Backup and restore: during writes, with only the rights that each part needs, and nothing is replaced without a rehearsal."""
 import json
 import os
 import sqlite3
@@ -14,7 +14,7 @@ from proc import until
 pytestmark = pytest.mark.one_shape("the embedded store's file")
 
 
-WIDE = {"PORT_RANGE_START": "33000", "PORT_RANGE_END": "60000", "MAX_SERVERS_PER_USER": "100000"}  # nothing here listens on them
+WIDE = {"PORT_RANGE_START": "33000", "PORT_RANGE_END": "60000", "MAX_SERVERS_PER_USER": "100000"}  # no program on this host listens on them
 
 
 def define(d, n, prefix="server"):
@@ -28,7 +28,7 @@ def store_file(d):
 def backup(d, *more):
     out = d.run("backup", *more, timeout=60)
     assert out.returncode == 0, out.stderr
-    assert "Keys are not in it" in out.stderr
+    assert "contains no keys" in out.stderr
     return out.stdout.strip()
 
 
@@ -36,7 +36,7 @@ def names(d):
     return {s["server_id"] for s in d.admin.list_servers()}
 
 
-def test_a_backup_beside_writers_is_one_moment(make_daemon):
+def test_backup_during_writes_is_a_consistent_snapshot(make_daemon):
     d = make_daemon(**WIDE)
     before = set(define(d, 30))
     done, written = threading.Event(), []
@@ -58,7 +58,7 @@ def test_a_backup_beside_writers_is_one_moment(make_daemon):
     st = os.stat(path)
     assert stat.S_IMODE(st.st_mode) == 0o600 and st.st_uid == 0
     assert os.path.dirname(path) == f"{d.dir}/data/backups"
-    # what it says of itself holds, and every server in it has its port and its name
+    # the manifest matches, and every server in the backup has its port and its name
     manifest = json.load(open(path[:-3] + ".json", encoding="utf-8"))
     db = sqlite3.connect(f"file:{path}?immutable=1", uri=True)
     assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -68,18 +68,18 @@ def test_a_backup_beside_writers_is_one_moment(make_daemon):
     for table in ("rdp_ports", "rdp_names"):
         assert {r[0] for r in db.execute(f"SELECT f_server_id FROM {table}")} == servers
     db.close()
-    # nothing of root's is left in the folder of the store, and no key in the backup
+    # the folder of the store has no files of root, and the backup contains no key
     assert all(os.stat(f"{d.dir}/data/store/{f}").st_uid != 0 for f in os.listdir(f"{d.dir}/data/store"))
     assert d.settings["JWT_SECRET"].encode() not in open(path, "rb").read()
     assert set(os.listdir(f"{d.dir}/data/backups")) == {os.path.basename(path), os.path.basename(path)[:-3] + ".json"}
 
 
-def test_restore_brings_back_what_was_there(make_daemon):
+def test_restore_brings_back_the_backup(make_daemon):
     d = make_daemon()
     kept = set(define(d, 5))
     path = backup(d, "--to", f"{d.dir}/elsewhere")
     later = set(define(d, 3, "later"))
-    # beside the running program it is rehearsed, and not replaced
+    # while the program runs, the backup is rehearsed but not restored
     out = d.run("restore", path)
     assert out.returncode == 0 and "rdp_servers 5" in out.stdout and "nothing was replaced" in out.stdout
     out = d.run("restore", path, "--yes")
@@ -98,18 +98,18 @@ def test_restore_brings_back_what_was_there(make_daemon):
     define(d, 1, "and goes on")
 
 
-def test_restore_onto_a_host_that_has_nothing(make_daemon):
+def test_restore_onto_an_empty_host(make_daemon):
     a = make_daemon()
     kept = set(define(a, 4))
     path = backup(a)
     b = make_daemon(start=False)
     out = b.run("restore", path, "--yes")
-    assert out.returncode == 0 and "there was none before" in out.stdout, out.stderr
+    assert out.returncode == 0 and "there was no store before" in out.stdout, out.stderr
     b.start()
     assert names(b) == kept
 
 
-@pytest.mark.parametrize("harm, word", [("flip", "digest"), ("cut", "digest"), ("page", "damaged"), ("other", "not a store of this program"), ("counts", "the manifest says")])
+@pytest.mark.parametrize("harm, word", [("flip", "digest"), ("cut", "digest"), ("page", "damaged"), ("other", "not a store of this program"), ("counts", "the manifest has")])
 def test_a_bad_backup_replaces_nothing(make_daemon, harm, word):
     d = make_daemon(**WIDE)
     kept = set(define(d, 40))
@@ -142,7 +142,7 @@ def test_a_bad_backup_replaces_nothing(make_daemon, harm, word):
     assert names(d) == kept
 
 
-def test_backups_are_kept_as_long_as_was_said(make_daemon):
+def test_backups_are_kept_for_backup_keep_days(make_daemon):
     d = make_daemon(BACKUP_KEEP_DAYS="3")
     folder = f"{d.dir}/data/backups"
     first = backup(d)
@@ -156,20 +156,27 @@ def test_backups_are_kept_as_long_as_was_said(make_daemon):
     assert not [f for f in os.listdir(folder) if f.startswith(".") or "2020" in f]
 
 
-def test_a_backup_that_cannot_be_made_says_why_and_leaves_nothing(make_daemon):
+def test_failed_backup_gives_the_reason_and_leaves_no_files(make_daemon):
     d = make_daemon()
     d.stop()
     os.rename(store_file(d), store_file(d) + ".away")
     out = d.run("backup")
-    assert out.returncode == 1 and "nothing was made" in out.stderr and "lucid.db" in out.stderr
+    assert out.returncode == 1 and "no backup was made" in out.stderr and "lucid.db" in out.stderr
     assert os.listdir(f"{d.dir}/data/backups") == []
     os.rename(store_file(d) + ".away", store_file(d))
     assert d.run("backup", "--to", "/proc/nowhere").returncode == 1
     assert d.run("restore").returncode == 2
+    assert "not a regular file" in d.run("restore", f"{d.dir}/data/backups").stderr
+    # the message names the given file, not the copy that is rehearsed
+    other = os.path.join(d.dir, "other.db")
+    with open(other, "w", encoding="ascii") as f:
+        f.write("not a database")
+    said = d.run("restore", other).stderr
+    assert f"{other} is not a store" in said and "rehearsal" not in said, said
 
 
-def test_a_damaged_store_is_said_and_left_alone(make_daemon):
-    """Everything answers 503, readiness says what to do, and doing that heals it."""
+def test_damaged_store_is_reported_and_not_changed(make_daemon):
+    """Every request is answered with 503, readiness says what to do, and doing that repairs it."""
     d = make_daemon(**WIDE)
     kept = set(define(d, 40))
     path = backup(d)
@@ -187,12 +194,14 @@ def test_a_damaged_store_is_said_and_left_alone(make_daemon):
         except requests.RequestException:
             return None
         return [r] if "damaged" in r.text else None
-    r, = until("readiness to say it", store_says)
-    assert r.status_code == 503 and f"lucid-rdp restore {path} --yes" in r.text
+    r, = until("readiness to report it", store_says)
+    assert r.status_code == 503 and "lucid-rdp restore FILE --yes" in r.text, r.text
+    assert d.dir not in r.text and f"lucid-rdp restore {path} --yes" in d.log(), "anybody reads it: the path is in the log alone"
     assert d.admin.call("GET", "/health").status_code == 200
     for method, where, body in (("GET", SERVERS, None), ("POST", SERVERS, {"name": "x"}), ("GET", f"{SERVERS}/{next(iter(kept))}", None),
                                 ("DELETE", f"{SERVERS}/{next(iter(kept))}", None)):
-        assert d.admin.call(method, where, body).status_code == 503, (method, where)
+        r = d.admin.call(method, where, body)
+        assert r.status_code == 503 and d.dir not in r.text, (method, where, r.text)
     assert d.process.poll() is None and d.log().count("damaged") == 1
     d.stop()
     assert open(store_file(d), "rb").read() == before

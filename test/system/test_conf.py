@@ -1,4 +1,4 @@
-"""The files of conf/, as they are but for their paths: each passes check-config, and the split ones run an installation."""
+"""The files of conf/, unchanged except for paths: each passes check-config, and the split ones run an installation."""
 import glob
 import os
 import re
@@ -17,7 +17,7 @@ PATHS = {"/etc/lucid-rdp": "etc", "/var/lib/lucid-rdp": "data", "/var/log/lucid-
 
 
 def at(folder, text):
-    """The text with its paths below a folder of the test's own."""
+    """The text with its paths below a folder of the test."""
     for path, name in PATHS.items():
         text = text.replace(path, f"{folder}/{name}")
     return text
@@ -52,19 +52,19 @@ def check(folder, *args):
 
 
 @pytest.mark.parametrize("name", ["lucid-rdp.conf", "single-node.conf"])
-def test_one_machine(folder, name):
+def test_single_node_file_passes_check_config(folder, name):
     r = check(folder, "--config", f"{folder}/conf/{name}")
     assert r.returncode == 0 and r.stderr == "", r.stderr
     if name != "lucid-rdp.conf":
         assert re.search(r"^ENVIRONMENT=production ", r.stdout, re.M) and SECRETS["jwt_secret"] not in r.stdout
 
 
-def test_a_file_for_each_role():
+def test_split_has_a_file_for_each_role():
     assert {os.path.basename(p) for p in glob.glob(f"{ROOT}/conf/split/*")} == {"shared.env", *(f"{role}.env" for role in ROLES)}
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_more_than_one(folder, role):
+def test_split_files_pass_check_config(folder, role):
     r = check(folder, "--env-file", f"{folder}/conf/split/shared.env", "--env-file", f"{folder}/conf/split/{role}.env")
     assert r.returncode == 0 and r.stderr == "", r.stderr
     found = dict(line.split(" #")[0].rstrip().split("=", 1) for line in r.stdout.splitlines() if "=" in line)

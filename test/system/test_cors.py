@@ -1,4 +1,4 @@
-"""What browsers are told about pages of other origins."""
+"""CORS headers for pages of other origins."""
 import socket
 
 import pytest
@@ -25,7 +25,7 @@ def said(r):
     return {k.lower(): v for k, v in r.headers.items() if k.lower().startswith("access-control-")}
 
 
-def test_some_origins(make_daemon):
+def test_listed_origins_are_allowed(make_daemon):
     d = make_daemon(CORS_ORIGINS=f"{APP},http://localhost:3000")
     for origin in (APP, "http://localhost:3000"):
         r = ask(d, origin)
@@ -55,11 +55,11 @@ def test_preflight_without_token(make_daemon):
     assert "Access-Control-Expose-Headers" not in r.headers
     assert said(preflight(d, OTHER)) == {}
     assert preflight(d, APP, "/nothing/there").status_code == 404
-    # not a preflight: an OPTIONS of a client
+    # an OPTIONS request of a client is no preflight
     assert "Access-Control-Allow-Methods" not in ask(d, APP, "OPTIONS", api=d.api(None)).headers
 
 
-def test_errors_can_be_read_too(make_daemon):
+def test_errors_have_cors_headers(make_daemon):
     d = make_daemon(CORS_ORIGINS=APP)
     for path, status in ((SERVERS, 401), ("/nothing/there", 404), (SERVERS + "?x=%zz", 401)):
         r = ask(d, APP, path=path, api=d.api(None))
@@ -67,11 +67,11 @@ def test_errors_can_be_read_too(make_daemon):
 
 
 @pytest.mark.parametrize("origins", ["*", f"*,{APP}"])
-def test_anybody(make_daemon, origins):
+def test_wildcard_allows_every_origin(make_daemon, origins):
     d = make_daemon(CORS_ORIGINS=origins)
     r = ask(d, OTHER)
     assert r.headers["Access-Control-Allow-Origin"] == "*"
-    assert "Access-Control-Allow-Credentials" not in r.headers  # never with *
+    assert "Access-Control-Allow-Credentials" not in r.headers  # never together with *
     r = ask(d, APP)
     if origins == "*":
         assert r.headers["Access-Control-Allow-Origin"] == "*" and "Vary" not in r.headers
@@ -81,14 +81,14 @@ def test_anybody(make_daemon, origins):
     assert preflight(d, OTHER).headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_nobody(make_daemon):
+def test_empty_list_allows_no_origin(make_daemon):
     d = make_daemon(CORS_ORIGINS="")
     assert said(ask(d, APP)) == {} and "Vary" not in ask(d, APP).headers
     r = preflight(d, APP)
     assert r.status_code == 204 and said(r) == {}
 
 
-def test_two_origins_are_none(make_daemon):
+def test_two_origin_headers_are_not_allowed(make_daemon):
     d = make_daemon(CORS_ORIGINS="*")
     r = requests.get(d.url() + "/health", headers={"Origin": f"{APP}, {OTHER}"}, timeout=10)
     assert r.status_code == 200 and r.headers["Access-Control-Allow-Origin"] == "*"

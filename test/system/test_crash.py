@@ -1,4 +1,4 @@
-"""kill -9 of each part at the worst of moments: nobody loses a desktop, nothing runs twice, and what was acknowledged holds."""
+"""kill -9 of each process at the worst moment: no desktop is lost, nothing runs twice, and every acknowledged write is kept."""
 import random
 import threading
 import time
@@ -14,15 +14,15 @@ COLOURS = ["#3366cc", "#cc6633", "#33cc66", "#cc33cc", "#66cccc", "#cccc33"]
 
 
 def again(d):
-    """It answers, and is whole."""
+    """It answers and is ready."""
     until("readiness", d.ready, 30)
 
 
-STAY = ("Xorg", "xrdp-chansrv", "xrdp-sesman", "xrdp")
+STAY = ("Xorg", "xrdp-chansrv", *proc.DAEMONS)
 
 
 def identity(d, server_id):
-    """Everything of a server that must be the same process afterwards; what a desktop's script runs comes and goes."""
+    """All processes of a server that must be the same afterwards; the commands of a desktop's script come and go."""
     pids = d.admin.instance(server_id)["pids"]
     people = [p for p in proc.marked(user_ids={a.uid for a in d.accounts}) if proc.exe(p).rsplit("/", 1)[-1] in STAY]
     assert people and all(pids.values())
@@ -30,8 +30,8 @@ def identity(d, server_id):
 
 
 def daemons_of(server_id):
-    """xrdp and sesman processes of a server, by name, without the children that serve one connection."""
-    found = {"xrdp": [], "xrdp-sesman": []}
+    """The xrdp and sesman processes of a server, by name, without the children that serve one connection."""
+    found = {name: [] for name in proc.DAEMONS}
     for p in proc.marked(server_ids=[server_id]):
         name = proc.exe(p).rsplit("/", 1)[-1]
         if name in found and proc.exe(int(proc.status(p).get("PPid", 0))).rsplit("/", 1)[-1] != name:
@@ -40,7 +40,7 @@ def daemons_of(server_id):
 
 
 def painted(user, client, colours):
-    """The desktop paints what it is told to now: it lives and its client sees it."""
+    """The desktop is painted in a new colour: it lives, and its client sees it."""
     colour = colours.pop(0)
     user.paint(colour)
     client.wait_colour(colour)
@@ -66,7 +66,7 @@ def kill_server(d):
 def kill_supervisor(d):
     server = d.server_pid()
     d.kill(d.supervisor)
-    until("the server to leave", lambda: not proc.alive(server))
+    until("the server process to exit", lambda: not proc.alive(server))
     d.spawn()
 
 
@@ -78,7 +78,7 @@ def kill_both(d):
 
 
 @pytest.mark.parametrize("strike", [kill_server, pytest.param(kill_supervisor, marks=pytest.mark.shapes), kill_both])
-def test_ours_dies(scene, strike):
+def test_desktops_survive_kills_of_server_and_supervisor(scene, strike):
     d, server, user, client, colours = scene
     sid = server["server_id"]
     before, pids = identity(d, sid)
@@ -97,14 +97,14 @@ def test_ours_dies(scene, strike):
         assert d.admin.server(sid)["status"] == "running"
     connection = until("the connection", lambda: [c for c in d.admin.connections(sid) if c["display"]])[0]
     assert connection["username"] == user.name and connection["display"] == desktop["display"]
-    # the desktop's cgroup is known again: it can be ended
+    # the cgroup of the desktop is known again: the desktop can be ended
     assert d.admin.delete(f"{XRDP}/instances/{sid}/desktops/{desktop['display']}")["ended"]["display"] == desktop["display"]
     assert not proc.marked(user_ids={user.uid})
 
 
 @pytest.mark.shapes
-def test_xrdp_dies(scene, login):
-    """A new listener at once; live connections survive it."""
+def test_connections_survive_the_death_of_xrdp(scene, login):
+    """xrdp listens again at once; live connections survive."""
     d, server, user, client, colours = scene
     sid = server["server_id"]
     old = d.admin.instance(sid)["pids"]
@@ -113,7 +113,7 @@ def test_xrdp_dies(scene, login):
     assert new["sesman"] == old["sesman"]
     painted(user, client, colours)
     until("it to listen", lambda: proc.listening(server["port"]))
-    # who comes now gets to the same desktop
+    # a client that connects now gets the same desktop
     desktop, = d.admin.desktops(sid)
     user.paint(colours[0])
     login(d, server, user).wait_colour(colours[0])
@@ -123,8 +123,8 @@ def test_xrdp_dies(scene, login):
     assert d.admin.instance(sid)["restarts"] >= 1 and d.admin.instance(sid)["last_exit"]
 
 
-def test_sesman_dies(scene):
-    """The desktops it had live on as orphans, and can be ended; a new one is there for new logins."""
+def test_desktops_survive_the_death_of_sesman(scene):
+    """Its desktops continue as orphans and can be ended; a new sesman serves new logins."""
     d, server, user, client, colours = scene
     sid = server["server_id"]
     old = d.admin.instance(sid)["pids"]
@@ -140,7 +140,7 @@ def test_sesman_dies(scene):
 
 
 class Load(threading.Thread):
-    """Creates and deletes, and remembers what it was told. With `running` its servers are started too."""
+    """Creates and deletes servers, and records the responses. With `running` the servers are started too."""
 
     def __init__(self, d, n, running=False):
         super().__init__()
@@ -181,8 +181,8 @@ class Load(threading.Thread):
 
 
 @pytest.mark.shapes
-def test_a_start_is_cut_off(daemon):
-    """The supervisor is killed at every moment of a start: it is done again, and is nobody's failure."""
+def test_interrupted_start_is_repeated(daemon):
+    """The supervisor is killed at every stage of a start: the start is repeated, and does not count as a failure."""
     for n in range(10):
         sid = daemon.admin.create_server(f"cut {n}", wait=False)["server_id"]
         daemon.ids.add(sid)
@@ -231,7 +231,7 @@ def test_twenty_kills_under_load(make_daemon, users, login):
     assert not there - set(stored), "acknowledged creates that are not there"
     assert not gone & set(stored), "acknowledged deletes that came back"
 
-    # ports: as many as servers, each its own, and all of the others can be had again
+    # ports: one for each server, all different, and every other port can be assigned again
     ports = [s["port"] for s in stored.values()]
     assert len(set(ports)) == len(ports)
 
@@ -241,7 +241,7 @@ def test_twenty_kills_under_load(make_daemon, users, login):
             {s["port"]: sid for sid, s in stored.items()}
     until("ports and servers to agree", ports_agree, 30, 0.5)
 
-    # processes: each that is to run does, once; nothing of any other
+    # processes: one set for each server that must run, and none for others
     odd = []
 
     def all_settled():
@@ -249,10 +249,10 @@ def test_twenty_kills_under_load(make_daemon, users, login):
         stored.update((s["server_id"], s) for s in d.admin.list_servers())
         odd[:] = [(sid, s["status"], s["status_reason"]) for sid, s in stored.items()
                   if s["status"] != ("running" if s["auto_start"] else "stopped")
-                  and not (sid in unsure and s["status"] == "stopped")]  # a delete that came as far as that
+                  and not (sid in unsure and s["status"] == "stopped")]  # a delete that got as far as that
         return not odd
     try:
-        until("every server to be what it is to be", all_settled, 30, 0.5)
+        until("every server to have its wanted state", all_settled, 30, 0.5)
     except AssertionError as e:
         raise AssertionError(f"{e}; {odd}") from None
     running = {sid for sid, s in stored.items() if s["status"] == "running"}
@@ -261,7 +261,7 @@ def test_twenty_kills_under_load(make_daemon, users, login):
         assert all(len(v) == 1 for v in daemons_of(sid).values()), daemons_of(sid)
     assert not [c for c in proc.cgroups_with(gone)]
     assert not proc.marked(server_ids=gone)
-    # the desktop is the same, by the same processes
+    # the desktop is the same, with the same processes
     assert d.admin.instance(stage["server_id"])["pids"] == pids
     for pid in pids.values():
         assert proc.start_time(pid) == before[pid]
@@ -276,7 +276,7 @@ def test_twenty_kills_under_load(make_daemon, users, login):
 
 
 def test_sigterm_leaves_desktops(scene):
-    """Going down in order ends nobody's work either, and the next start finds it."""
+    """An orderly stop ends no desktop either, and the next start adopts them."""
     d, server, user, client, colours = scene
     sid = server["server_id"]
     _, pids = identity(d, sid)

@@ -1,5 +1,8 @@
-"""/docs and /redoc: there with DEBUG=true alone, and a page that needs nothing from anywhere."""
+"""/docs and /redoc: served with DEBUG=true only; the page loads nothing from other hosts."""
 import html.parser
+import pathlib
+
+from lucid import ROOT
 
 PAGES = ("/docs", "/redoc", "/docs/")
 
@@ -24,13 +27,13 @@ class Page(html.parser.HTMLParser):
         assert self.stack.pop() == tag
 
 
-def test_not_without_debug(daemon):
+def test_docs_need_debug(daemon):
     for path in (*PAGES, "/docs/style.css"):
         r = daemon.api(None).call("GET", path, expect=404)
         assert r.json()["error"]["code"] == "LUCID_ERR_0006"
 
 
-def test_the_page(make_daemon):
+def test_docs_page_is_complete(make_daemon):
     d = make_daemon(DEBUG="true", LOG_LEVEL="INFO", SERVICE_DESCRIPTION="<script>alert(1)</script> & \"so\"")
     nobody = d.api(None)
     for path in PAGES:
@@ -44,7 +47,7 @@ def test_the_page(make_daemon):
         assert page.stack == [] and "script" not in page.tags and "iframe" not in page.tags
         assert page.loads == ["data:,", "/docs/style.css"]
         assert "&lt;script&gt;" in r.text and "<script" not in r.text
-    # every operation and schema of the description is there, and every link leads somewhere
+    # the page has every operation and schema of the description, and every link has a target
     doc = nobody.get("/openapi.json")
     for methods in doc["paths"].values():
         for op in methods.values():
@@ -55,5 +58,11 @@ def test_the_page(make_daemon):
     assert {link for link in page.links if not link.startswith("#")} == {"/openapi.json"}
     r = nobody.call("GET", "/docs/style.css", expect=200)
     assert r.headers["Content-Type"].startswith("text/css") and "http" not in r.text and "@import" not in r.text
+    assert r.content == pathlib.Path(ROOT, "web/docs/style.css").read_bytes()
+    # a client with a current copy is told so
+    tag = r.headers["ETag"]
+    for known, status in ((tag, 304), (f'"other", W/{tag}', 304), ("*", 304), ('"other"', 200)):
+        again = nobody.call("GET", "/docs/style.css", headers={"If-None-Match": known}, expect=status)
+        assert again.headers["ETag"] == tag and again.headers["Cache-Control"] == "no-cache" and (again.content == b"") == (status == 304)
     assert nobody.call("HEAD", "/docs", expect=200).content == b""
     nobody.call("POST", "/docs", expect=405)

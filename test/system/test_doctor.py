@@ -1,4 +1,4 @@
-"""doctor: a sound host passes, each fault is found and comes with what to do, and nothing is left behind."""
+"""doctor: a healthy host passes, each fault is found with advice, and nothing is left behind."""
 import json
 import os
 import socket
@@ -7,7 +7,7 @@ import pytest
 
 pytestmark = pytest.mark.one_shape("a host without a running program")
 
-CHECKS = ["configuration", "xrdp", "vulnerabilities", "sesman", "xorgxrdp", "pam", "desktops", "user", "ports", "namespaces", "cgroups", "disk",
+CHECKS = ["configuration", "xrdp", "vulnerabilities", "sesman", "xorgxrdp", "pam", "desktops", "certificates", "user", "ports", "namespaces", "cgroups", "disk",
           "clock", "entropy", "descriptors", "store"]
 
 
@@ -31,23 +31,23 @@ def groups():
 
 
 def recent(folder):
-    """The xrdp of this machine, which may be an old one, as if it were up to date."""
+    """The xrdp of this machine, which may be an old one, reported as an up-to-date version."""
     path = folder / "recent"
     path.write_text('#!/bin/sh\n[ "$1" = --version ] && exec echo xrdp 0.10.6.1\nexec /usr/sbin/xrdp "$@"\n')
     path.chmod(0o755)
     return str(path)
 
 
-def test_a_sound_host(make_daemon, tmp_path):
+def test_healthy_host_passes(make_daemon, tmp_path):
     d = make_daemon(start=False, XRDP_BINARY=recent(tmp_path))
     found = ask(d)
     assert list(found) == CHECKS
-    assert "not there yet" in found["store"]["found"] and not os.path.exists(f"{d.dir}/data"), "it changes nothing"
+    assert "does not exist yet" in found["store"]["found"] and not os.path.exists(f"{d.dir}/data"), "it changes nothing"
     assert "paint" in found["desktops"]["found"]
     text = d.run("doctor")
     assert text.returncode == 0 and all(name in text.stdout for name in CHECKS)
     assert not [g for g in groups() if g.endswith(f"-{os.getpid()}")]
-    # beside the running program, whose ports are its own
+    # while the program runs and uses its ports itself
     d.start()
     found = ask(d)
     assert "the program runs" in found["ports"]["found"]
@@ -58,7 +58,7 @@ def test_a_sound_host(make_daemon, tmp_path):
     d.start()
 
 
-def test_what_is_wrong_is_found(make_daemon, tmp_path):
+def test_faults_are_found(make_daemon, tmp_path):
     d = make_daemon(start=False, XRDP_BINARY=recent(tmp_path))
     with socket.create_server(("0.0.0.0", d.ports["xrdp-integration"])):
         found = ask(d, 1)
@@ -70,7 +70,7 @@ def test_what_is_wrong_is_found(make_daemon, tmp_path):
     assert ask(d, 1, DESKTOP_PROFILES="x=/nowhere/desktop", DESKTOP_DEFAULT="x")["desktops"]["state"] == "fail"
     bad = ask(d, 1, RATE_LIMIT_PER_MINUTE="many")
     assert list(bad) == ["configuration"] and "RATE_LIMIT_PER_MINUTE" in bad["configuration"]["found"]
-    # an xrdp that is old, or none at all
+    # an old xrdp, or none at all
     fake = tmp_path / "xrdp"
     fake.write_text("#!/bin/sh\necho xrdp 0.9.20\n")
     fake.chmod(0o755)
@@ -78,10 +78,10 @@ def test_what_is_wrong_is_found(make_daemon, tmp_path):
     assert found["vulnerabilities"]["state"] == "fail" and "CVE-2022-23468" in found["vulnerabilities"]["found"]
     fake.write_text("#!/bin/sh\nexec sleep 1000\n")
     found = ask(d, 1, XRDP_BINARY=str(fake))
-    assert found["xrdp"]["state"] == "fail" and "does not tell its version" in found["xrdp"]["found"]
+    assert found["xrdp"]["state"] == "fail" and "does not print its version" in found["xrdp"]["found"]
 
 
-def test_a_store_that_is_none(make_daemon):
+def test_damaged_store_is_found(make_daemon):
     d = make_daemon()
     d.stop()
     path = f"{d.dir}/data/store/lucid.db"

@@ -17,11 +17,11 @@ from lucid import ROLES, SERVERS, token_for
 from proc import until
 
 IDLE = {"auto_start": False}
-MEASURE = "asan" not in lucid.BIN  # a sanitizer keeps what was freed
+MEASURE = "asan" not in lucid.BIN  # a sanitizer keeps freed memory
 
 
 class Stream:
-    """One reader: a raw socket, so that it can also read nothing at all."""
+    """One reader: a raw socket, so that it can also stop reading."""
 
     def __init__(self, d, who="admin", query="", last=None, method="GET", version="1.1", token=None, rcvbuf=None, tls=None, role=ROLES[0], **more):
         self.sock = socket.socket()
@@ -48,7 +48,7 @@ class Stream:
         return self
 
     def take(self, wait=0.0):
-        """What has come; false once it is closed."""
+        """Reads what has arrived; false once the stream is closed."""
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
         if self.open and poll.poll(wait * 1000):
@@ -128,7 +128,7 @@ def test_created_changed_deleted(daemon, listen):
 
 
 @pytest.mark.shapes
-def test_a_life(daemon, listen):
+def test_start_and_stop_publish_events(daemon, listen):
     """The events of a server that is started and stopped."""
     s = listen(daemon, query="?topics=server.*")
     server = daemon.admin.create_server("one")
@@ -153,7 +153,7 @@ def test_topics(daemon, listen):
 
 @pytest.mark.parametrize("query", ["?topics=", "?topics=a,,b", "?topics=a%20b", "?topics=" + ",".join("abcdefghijklmnopq"), "?topics=" + "x" * 65,
                                    "?topic=server.*", "?topics=a&topics=b"])
-def test_topics_that_are_none(daemon, query):
+def test_unknown_topics_are_refused(daemon, query):
     r = daemon.admin.call("GET", "/events" + query, expect=422)
     assert r.json()["error"]["details"]
 
@@ -168,7 +168,7 @@ def test_ownership(daemon, listen):
     for s, who in ((ann, "ann"), (bob, "bob")):
         s.take(0.2)
         assert {e["user_id"] for e in s.events} == {who}
-    # what is resumed is looked at in the same way
+    # ownership is checked for resumed events too
     again = listen(daemon, "bob", last=admin.ids[0])
     again.wait_topic("server.created")
     again.take(0.2)
@@ -176,7 +176,7 @@ def test_ownership(daemon, listen):
 
 
 @pytest.mark.shapes
-def test_who_may(daemon):
+def test_streams_need_a_token(daemon):
     nobody = daemon.api(None)
     r = nobody.call("GET", "/events", expect=401)
     assert r.headers["WWW-Authenticate"].startswith("Bearer")
@@ -203,7 +203,7 @@ def test_resume(daemon, listen):
     assert [e["data"]["name"] for e in again.events] == ["s9"]
 
 
-def test_resume_from_another_life(daemon, listen):
+def test_resume_after_a_restart_reports_a_gap(daemon, listen):
     ann = daemon.api("ann")
     s = listen(daemon, "ann")
     make(ann, "one")
@@ -218,13 +218,13 @@ def test_resume_from_another_life(daemon, listen):
         again.wait_topic("server.created")
         assert again.topics() == ["stream.gap", "server.created"] and again.events[0]["data"]["reason"] == "restarted"
         assert again.events[1]["data"]["name"] == "two"
-    # who breaks off right after being told has lost no more by it
+    # resuming from the gap event itself reports no further gap
     exact = listen(daemon, "ann", last=again.events[0]["id"])
     exact.wait_topic("server.created")
     assert exact.topics() == ["server.created"]
 
 
-def test_too_old(make_daemon, listen):
+def test_resume_beyond_the_ring_reports_a_gap(make_daemon, listen):
     daemon = make_daemon()
     ann = daemon.api("ann")
     server = make(ann, "one")
@@ -250,7 +250,7 @@ def test_old_and_short_clients(daemon, listen):
     assert h.ids == [] and h.buffer == b""
 
 
-def test_what_a_client_sends_on_is_not_a_request(daemon, listen):
+def test_input_on_a_stream_is_not_a_request(daemon, listen):
     s = listen(daemon, "ann")
     s.sock.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
     make(daemon.api("ann"), "one")
@@ -266,7 +266,7 @@ def gauge(d, name):
     return float([line for line in text.split("\n") if line.startswith(name + " ")][0].split()[1])
 
 
-ROLES_LISTENING = 3 if shapes.SHAPE == "split" else 0  # without Redis the other processes hear events by streams of their own
+ROLES_LISTENING = 3 if shapes.SHAPE == "split" else 0  # without Redis the other processes follow events by streams of their own
 
 
 def listeners(d):
@@ -275,20 +275,20 @@ def listeners(d):
 
 def test_gone_clients_are_noticed(daemon, listen):
     streams = [listen(daemon, "ann") for _ in range(20)]
-    until("all of them", lambda: listeners(daemon) == 20)
+    until("all streams", lambda: listeners(daemon) == 20)
     for s in streams:
         s.close()
-    until("that they are gone", lambda: listeners(daemon) == 0)
+    until("the closed streams to be counted out", lambda: listeners(daemon) == 0)
 
 
-def test_a_slow_reader(make_daemon, listen):
-    """It is dropped; others hear everything, and memory stays."""
+def test_slow_stream_reader_is_dropped(make_daemon, listen):
+    """It is dropped; others receive everything, and memory does not grow."""
     daemon = make_daemon(MAX_BODY_BYTES="65536")
     ann = daemon.api("ann")
     server = make(ann, "one")
     slow = [listen(daemon, "ann", head=False, rcvbuf=4096) for _ in range(10)]
     quick = listen(daemon, "ann")
-    until("all of them", lambda: listeners(daemon) == 11)
+    until("all streams", lambda: listeners(daemon) == 11)
     before, n = rss(daemon), 0
     while listeners(daemon) > 1:
         for _ in range(100):
@@ -301,7 +301,7 @@ def test_a_slow_reader(make_daemon, listen):
     assert quick.open and (not MEASURE or rss(daemon) - before < 16 << 20)
     for s in slow:
         s.head().wait_closed()
-    # who was dropped comes back and is told what it missed
+    # a dropped client reconnects and is told what it missed
     slow[0].take()
     again = listen(daemon, "ann", last=slow[0].ids[-1])
     again.wait("the newest", lambda s: s.events and s.events[-1]["id"] == quick.events[-1]["id"])
@@ -311,7 +311,7 @@ def rss(d):
     return int(proc.status(d.server_pid())["VmRSS"].split()[0]) * 1024
 
 
-def test_a_thousand(make_daemon, listen):
+def test_a_thousand_streams(make_daemon, listen):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
     daemon = make_daemon()
@@ -328,10 +328,10 @@ def test_a_thousand(make_daemon, listen):
         assert s.wait_topic("server.created")["server_id"] == server["server_id"]
     for s in streams:
         s.close()
-    until("that they are gone", lambda: listeners(daemon) == 20)
+    until("the closed streams to be counted out", lambda: listeners(daemon) == 20)
 
 
-def test_their_share_of_connections(make_daemon, listen):
+def test_streams_have_a_share_of_connections(make_daemon, listen):
     daemon = make_daemon(MAX_CONNECTIONS="64")
     own = [listen(daemon, "ann") for _ in range(17)]
     assert [s.status for s in own] == [200] * 16 + [503]  # one user: half of the streams' half
@@ -341,7 +341,7 @@ def test_their_share_of_connections(make_daemon, listen):
     assert daemon.admin.get("/health")["status"] == "healthy"
 
 
-def test_the_end_of_a_token(daemon, listen):
+def test_stream_ends_with_its_token(daemon, listen):
     now = int(time.time())
     short = token_for("ann", exp=now - 26)  # within the leeway of 30 s
     s, stays = listen(daemon, token=short), listen(daemon, "ann")

@@ -1,4 +1,4 @@
-"""What machines read: figures, the description of the API, and that every listener has all of it."""
+"""Machine-readable output: metrics, the description of the API, and that every listener serves all of it."""
 import json
 import os
 import re
@@ -14,13 +14,13 @@ from lucid import ROLES, SERVERS, XRDP, free_ports
 from proc import until
 
 RDP = "/api/v1/rdp"
-GIVEN = {"rdp_servers_total", "rdp_sessions_total"}  # gauges whose names end in _total because they were given so
+GIVEN = {"rdp_servers_total", "rdp_sessions_total"}  # gauges whose given names end in _total
 NAMES = """rdp_requests_total rdp_request_duration_seconds rdp_servers_total rdp_servers_created_total rdp_servers_deleted_total
 rdp_calls_total rdp_call_duration_seconds rdp_store_queue_depth rdp_store_operations_total rdp_store_operation_seconds
 rdp_rate_limited_total rdp_auth_failures_total rdp_ports_in_use rdp_instance_starts_total rdp_instance_restarts_total
 rdp_instance_start_seconds rdp_loop_lag_seconds rdp_log_lines_dropped_total rdp_http_connections process_cpu_seconds_total process_resident_memory_bytes
 process_open_fds process_start_time_seconds build_info""".split()
-# api.md: what the two roles of today offer, and a sane request for each; {sid} is a running server, {other} one that is stopped
+# the operations of the two roles in api.md, with a valid request for each; {sid} is a running server, {other} a stopped one
 MANAGER = [
     ("GET", RDP + "/servers"), ("POST", RDP + "/servers"), ("GET", RDP + "/servers/{server_id}"), ("PUT", RDP + "/servers/{server_id}"),
     ("PATCH", RDP + "/servers/{server_id}"), ("POST", RDP + "/servers/{server_id}/start"), ("POST", RDP + "/servers/{server_id}/restart"),
@@ -51,7 +51,7 @@ def metrics(d, role=ROLES[0], **headers):
 
 
 def busy(d):
-    """A bit of everything, so that every figure has something to say."""
+    """Some of every kind of operation, so that every metric has a value."""
     server = d.admin.create_server('with "quotes"')
     other = d.admin.create_server("stopped", wait=False, auto_start=False)
     d.admin.get(SERVERS + "?q=with")
@@ -72,12 +72,12 @@ def test_promtool_and_openmetrics(daemon):
     open_page = metrics(daemon, Accept=OPENMETRICS)
     assert open_page.headers["Content-Type"].startswith("application/openmetrics-text")
     assert open_page.text.endswith("# EOF\n")
-    # (the two gauges that end in _total are no OpenMetrics names; the parser takes them)
+    # (the two gauges that end in _total are not valid OpenMetrics names; the parser accepts them)
     assert set(families(open_page.text, parse_openmetrics)) >= {"rdp_requests", "rdp_calls", "process_resident_memory_bytes"}
 
 
 @pytest.mark.one_shape("the figures and the log of a process")
-def test_the_figures_there_are(daemon):
+def test_metrics_exist(daemon):
     server, _ = busy(daemon)
     proc.kill_one(daemon.admin.instance(server["server_id"])["pids"]["xrdp"])
     until("a restart", lambda: daemon.admin.instance(server["server_id"])["restarts"] == 1)
@@ -92,7 +92,7 @@ def test_the_figures_there_are(daemon):
     assert value(page, "rdp_instance_start_seconds_count") == 1
     assert value(page, "rdp_requests_total", service=ROLES[0], endpoint=RDP + "/servers", method="POST", status="201") == 2
     assert value(page, "rdp_auth_failures_total") == 1
-    # the template, never what was asked for
+    # the route template, never the requested path
     assert server["server_id"] not in page and "/no/such/route" not in page
 
 
@@ -112,7 +112,7 @@ def test_every_listener(daemon, role):
     assert nobody.get("/")["service"] == role
 
 
-def test_metrics_on_a_port_of_their_own(make_daemon):
+def test_metrics_on_a_separate_port(make_daemon):
     port = free_ports(1)
     d = make_daemon(PROMETHEUS_ENABLED="true", PROMETHEUS_PORT=str(port), METRICS_PUBLIC="false")
     own = d.api(None)
@@ -159,8 +159,8 @@ def test_openapi(daemon):
 
 
 def test_every_documented_path_answers(daemon):
-    """Nothing that is described is missing: each answers a sane request with what is neither 404, 405 nor 5xx. What is not
-    there (a connection, a display) is a 404 of its own code, from behind the route."""
+    """Every described operation exists: a valid request to it is answered with neither 404, 405 nor 5xx. What does not exist (a connection, a
+    display) is answered with a 404 of its own code, from behind the route."""
     admin = daemon.admin
     server, other = busy(daemon)
     bodies = {("POST", RDP + "/servers"): {"name": "made", "auto_start": False}, ("PUT", RDP + "/nodes/{node}"): {"labels": ["a=b"]},
@@ -185,7 +185,7 @@ def test_every_documented_path_answers(daemon):
 
 @pytest.mark.one_shape("the figures and the log of a process")
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_a_log_file_has_the_lines_of_both_processes(make_daemon, tmp_path, form):
+def test_log_file_has_the_lines_of_both_processes(make_daemon, tmp_path, form):
     os.chmod(tmp_path, 0o755)
     target = tmp_path / "the.log"
     d = make_daemon(LOG_TARGET=str(target), LOG_FORMAT=form)
@@ -205,7 +205,7 @@ def test_a_log_file_has_the_lines_of_both_processes(make_daemon, tmp_path, form)
     else:
         assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z - rdp-server-manager - INFO - GET ", access)
         assert re.match(r"\S+Z - daemon - INFO - ", daemon)
-    # a server that starts again goes on in the same file
+    # a server that is restarted continues in the same file
     was = d.server_pid()
     d.kill(was)
     until("a new server", lambda: d.server_pid() not in (None, was), 5)
@@ -213,8 +213,8 @@ def test_a_log_file_has_the_lines_of_both_processes(make_daemon, tmp_path, form)
 
 
 @pytest.mark.one_shape("the figures and the log of a process")
-def test_a_log_file_does_not_grow_for_ever(make_daemon, tmp_path):
-    """It lies in a folder of root's, where who writes it may make nothing."""
+def test_log_file_is_rotated(make_daemon, tmp_path):
+    """It is in a directory of root, in which RUN_USER cannot create files."""
     os.chmod(tmp_path, 0o755)
     target, before = tmp_path / "the.log", tmp_path / "the.log.1"
     target.write_bytes(b"x" * ((10 << 20) - 3000) + b"\n")
@@ -223,7 +223,7 @@ def test_a_log_file_does_not_grow_for_ever(make_daemon, tmp_path):
 
     def ask_until(what, check):
         until(what, lambda: (api.call("GET", SERVERS), check())[1])
-    ask_until("the first change", lambda: before.stat().st_size > (10 << 20) - 4000)
+    ask_until("the first change", lambda: before.exists() and before.stat().st_size > (10 << 20) - 4000)
     assert target.stat().st_size < 1 << 20 and before.read_bytes().startswith(b"xxx")
     pid = d.server_pid()
     d.kill(pid)
@@ -235,8 +235,8 @@ def test_a_log_file_does_not_grow_for_ever(make_daemon, tmp_path):
     assert os.stat(before).st_uid == proc.uids(d.server_pid())[0]
 
 
-def test_the_reference_page_names_every_figure(make_daemon, make_redis):
-    """It is printed without anything running, and leaves nothing where it was."""
+def test_reference_page_lists_every_metric(make_daemon, make_redis):
+    """The page is printed while nothing runs, and printing creates no files."""
     d = make_daemon(REDIS_URL=make_redis().url())
     d.admin.create_server("figured", auto_start=False, wait=False)
     page = d.run("reference", "metrics")

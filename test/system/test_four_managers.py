@@ -1,5 +1,5 @@
-"""Four server-managers on one store while they are killed and the store freezes and dies: whoever is asked, what was told holds, no port
-and no name is given twice, nothing runs twice, and all is well again within ten seconds of the last of it."""
+"""Four server-managers on one store while they are killed and the store freezes and dies: every acknowledged write is kept, whichever manager
+is asked; no port or name is assigned twice, nothing runs twice, and all is well within ten seconds after the last fault."""
 import random
 import re
 import threading
@@ -17,12 +17,12 @@ from test_managers import AGENT, apart, beside, mongo, starts  # noqa: F401  (fi
 
 pytestmark = pytest.mark.one_shape("processes that it makes itself")
 
-PATIENCE_S = 40  # a client's, longer than any deadline
+PATIENCE_S = 40  # timeout of a client, longer than any deadline
 AGAIN = (409, 429, 503, 504)
 
 
 class Client(threading.Thread):
-    """Creates and deletes, each time through another manager, and asks on through others until it knows."""
+    """Creates and deletes, each time through another manager, and asks others until the outcome is known."""
 
     def __init__(self, managers, n, seed, running):
         super().__init__()
@@ -38,12 +38,12 @@ class Client(threading.Thread):
             n += 1
             try:
                 self.step(n)
-            except Exception as e:  # whatever it is, it is told at the end
+            except Exception as e:  # every exception is reported at the end
                 self.wrong.append(repr(e))
                 return
 
     def step(self, n):
-        if n in range(7, 77, 7):  # a name that all of them want at about this time
+        if n in range(7, 77, 7):  # a name that all of them try to use at about this time
             name = f"shared {n}"
             sid = self.create(name, run=False)
             if sid:
@@ -58,7 +58,7 @@ class Client(threading.Thread):
             self.delete(sid, self.there.pop(sid))
 
     def ask(self, *args, **more):
-        """Somebody's answer, or None when the connection was lost."""
+        """The response of one of the managers, or None when the connection was lost."""
         began = time.monotonic()
         try:
             return self.rng.choice(self.managers).admin.call(*args, timeout=PATIENCE_S, **more)
@@ -74,7 +74,7 @@ class Client(threading.Thread):
             r = self.ask("POST", SERVERS, {"name": name, "auto_start": run}, headers={"Idempotency-Key": key})
             if r is not None and r.status_code == 201:
                 return r.json()["server_id"]
-            if r is not None and (nobody_knows(r) or (r.status_code == 409 and "name already" in r.text)):
+            if r is not None and (nobody_knows(r) or (r.status_code == 409 and "already has a server with this name" in r.text)):
                 self.unsure.add(name)
                 return None
             if r is not None and r.status_code not in AGAIN:
@@ -101,7 +101,7 @@ def kill_one(rng, managers, mongo):  # noqa: F811
 
 
 def leave_one_dead(rng, managers, mongo):  # noqa: F811
-    """Long enough for the others to end what it had begun."""
+    """Long enough for the others to finish what it had begun."""
     d = rng.choice(managers)
     d.kill(d.process.pid)
     time.sleep(6)
@@ -119,7 +119,7 @@ def restart_the_store(rng, managers, mongo):  # noqa: F811
 
 
 def settled(managers, agent, seen):
-    """Every manager tells the same of every server, none is in between, and those run that are to."""
+    """Every manager reports the same about every server, none is in a transitional state, and those that must run do."""
     lists = [{s["server_id"]: s for s in d.admin.list_servers()} for d in managers]
     seen[:] = [[(s["name"], s["status"], s["status_reason"]) for s in of.values()] for of in lists]
     running = {sid for sid, s in lists[0].items() if s["auto_start"]}
@@ -158,7 +158,7 @@ def test_managers_and_store_die(beside, mongo):  # noqa: F811
     agent.ids.update(there, gone)
     seen = []
     try:
-        stored = until("all to be as it shall", lambda: all(d.ready() for d in managers) and settled(managers, agent, seen),
+        stored = until("all managers to be ready and to agree", lambda: all(d.ready() for d in managers) and settled(managers, agent, seen),
                        over + HEALED_S - time.monotonic(), 0.2)
     except AssertionError as e:
         raise AssertionError(f"{e}; {seen}") from None
@@ -167,13 +167,13 @@ def test_managers_and_store_die(beside, mongo):  # noqa: F811
     agent.ids.update(stored)
     assert len(there) + len(gone) > 20, "the load did nothing"
 
-    # what was told holds
+    # every acknowledged write is there
     assert {sid: stored[sid]["name"] for sid in there if sid in stored} == there, "acknowledged creates that are not there"
     assert not set(gone) & set(stored), "acknowledged deletes that came back"
     shared = [item for c in clients for item in c.shared.items()]
     assert len({name for name, _ in shared}) == len(shared), "one name for two"
     assert all(stored[sid]["name"] == name for name, sid in shared)
-    # nothing is given out twice
+    # nothing is assigned twice
     for what in ("name", "port"):
         assert len({s[what] for s in stored.values()}) == len(stored), what
     held, odd = {(s["port"], sid) for sid, s in stored.items()}, []

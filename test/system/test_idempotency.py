@@ -1,4 +1,4 @@
-"""Idempotency-Key: the first answer again, never a second server."""
+"""Idempotency-Key: the first response again, never a second server."""
 import glob
 import json
 import sqlite3
@@ -20,7 +20,7 @@ def create(api, key, body, query="", **more):
 
 
 def told(answer):
-    """What of an answer must come back."""
+    """The parts of a response that must be the same."""
     return answer.status_code, answer.content, answer.headers.get("Location"), answer.headers.get("ETag"), answer.headers["Content-Type"]
 
 
@@ -33,43 +33,43 @@ def keys_file(daemon):
 
 
 @pytest.mark.shapes
-def test_the_first_answer_again(daemon):
+def test_repeat_gets_the_first_response(daemon):
     ann, key = daemon.api("ann"), str(uuid.uuid4())
     first = create(ann, key, {"name": "one", "description": "ä \"x\"", **IDLE}, expect=201)
     assert first.headers["ETag"] == '"1"' and "Idempotency-Replayed" not in first.headers
     ann.call("PATCH", first.headers["Location"], {"description": "changed"}, expect=200)
     second = create(ann, key, {"name": "one", "description": "ä \"x\"", **IDLE})
     assert told(second) == told(first) and second.headers["Idempotency-Replayed"] == "true"
-    # blanks, the order of keys and the query make no other request of it
+    # white space, the order of members and the query do not make it another request
     third = create(ann, key, '{ "auto_start" : false, "description": "\\u00e4 \\"x\\"",\n "name": "one" }', "?wait=running")
     assert told(third) == told(first)
     assert names(ann) == ["one"]
-    # also when the server is gone since: it is the answer that is given again
+    # also when the server has been deleted since: the stored response is returned
     ann.delete(first.headers["Location"], expect=204)
     assert told(create(ann, key, {"name": "one", "description": "ä \"x\"", **IDLE})) == told(first)
     assert names(ann) == []
 
 
 @pytest.mark.shapes
-def test_another_body_caller_or_row(daemon):
+def test_key_belongs_to_body_caller_and_operation(daemon):
     ann, bob, key = daemon.api("ann"), daemon.api("bob"), "k"
     create(ann, key, {"name": "one", **IDLE}, expect=201)
     other = create(ann, key, {"name": "two", **IDLE}, expect=409)
     assert other.json()["error"]["code"] == "LUCID_ERR_0011" and "Retry-After" not in other.headers
     assert create(bob, key, {"name": "two", **IDLE}, expect=201).json()["user_id"] == "bob"
     assert names(daemon.admin) == ["one", "two"]
-    # it means nothing where nothing is created
+    # the key has no effect where nothing is created
     assert ann.get(SERVERS, headers={"Idempotency-Key": key})["servers"][0]["name"] == "one"
 
 
 @pytest.mark.parametrize("key", ["", "x" * 129, "a\tb", "ü"])
-def test_keys_that_are_none(daemon, key):
+def test_invalid_keys_are_refused(daemon, key):
     r = daemon.api("ann").call("POST", SERVERS, {"name": "one", **IDLE}, headers={"Idempotency-Key": key.encode()})
     assert r.status_code == 400 and r.json()["error"]["code"] == "LUCID_ERR_0013", r.text
     assert names(daemon.admin) == []
 
 
-def test_keys_that_are_some(daemon):
+def test_valid_keys_are_accepted(daemon):
     ann = daemon.api("ann")
     for n, key in enumerate(("x" * 128, "~", "a b:c/d", '"quoted"')):
         first = create(ann, key, {"name": f"s{n}", **IDLE}, expect=201)
@@ -80,7 +80,7 @@ def test_keys_that_are_some(daemon):
 
 
 @pytest.mark.shapes
-def test_a_refusal_gives_the_key_back(daemon):
+def test_refused_creation_releases_the_key(daemon):
     ann, key = daemon.api("ann"), "once"
     create(ann, key, {"name": "one", "port": 80, **IDLE}, expect=422)
     create(ann, key, {"name": "one", **IDLE}, expect=201)
@@ -89,8 +89,8 @@ def test_a_refusal_gives_the_key_back(daemon):
 
 
 @pytest.mark.shapes
-def test_at_one_time(daemon):
-    """Many at once: one runs, the others are told to come again or get its answer."""
+def test_concurrent_repeats_create_one_server(daemon):
+    """Many at the same time: one runs, the others are told to retry, or get its response."""
     answers, go = [], threading.Barrier(12)
 
     def ask():
@@ -122,8 +122,8 @@ def test_survives_a_restart(daemon):
 
 
 @pytest.mark.shapes
-def test_killed_in_between(daemon):
-    """kill -9 while a creation runs: whoever asks again gets the first answer, or is told that nobody knows; one server."""
+def test_kill_during_a_creation(daemon):
+    """kill -9 during a creation: a retry gets the first response, or is told that the outcome is unknown; there is one server."""
     for n in range(4):
         body, got = {"name": f"s{n}"}, []
         pid = daemon.pid_of(lucid.ROLES[0])
@@ -131,7 +131,7 @@ def test_killed_in_between(daemon):
         def ask():
             try:
                 got.append(create(daemon.api("ann"), f"k{n}", body, "?wait=running"))
-            except Exception as e:  # pylint: disable=broad-except  # its connection dies with the server
+            except Exception as e:  # its connection ends with the server
                 got.append(e)
         t = threading.Thread(target=ask)
         t.start()
@@ -152,34 +152,34 @@ def test_killed_in_between(daemon):
 
 
 @pytest.mark.one_shape("the embedded store's file")
-def test_a_claim_without_an_answer(daemon):
-    """What a crash between claim and record leaves, once its time is over."""
+def test_claim_without_a_response_is_refused(daemon):
+    """A claim that a crash left without a response, after its time limit."""
     ann = daemon.api("ann")
     create(ann, "k", {"name": "one", **IDLE}, expect=201)
     daemon.stop()
     edit(daemon, state="claimed", until=1)
     daemon.start()
     r = create(daemon.api("ann"), "k", {"name": "one", **IDLE}, expect=409)
-    assert "nobody knows" in r.json()["error"]["message"] and "Retry-After" not in r.headers
+    assert "outcome is unknown" in r.json()["error"]["message"] and "Retry-After" not in r.headers
     assert names(daemon.admin) == ["one"]
 
 
 @pytest.mark.one_shape("the embedded store's file")
-def test_a_claim_of_the_process_before(daemon):
-    """It had the store alone and ran the operation itself, so all that will ever come of it is there: that is said at once."""
+def test_claim_of_the_previous_process_is_refused_at_once(daemon):
+    """The previous process used the store alone and ran the operation itself, so no more can come of it: that is reported at once."""
     ann = daemon.api("ann")
     create(ann, "k", {"name": "one", **IDLE}, expect=201)
     daemon.stop()
     edit(daemon, state="claimed")
     daemon.start()
     r = create(daemon.api("ann"), "k", {"name": "one", **IDLE}, expect=409)
-    assert "nobody knows" in r.json()["error"]["message"] and "Retry-After" not in r.headers
-    # of a process that is not known its time is waited for
+    assert "outcome is unknown" in r.json()["error"]["message"] and "Retry-After" not in r.headers
+    # for a claim of an unknown process, its time limit is awaited
     daemon.stop()
     edit(daemon, process=None)
     daemon.start()
     r = create(daemon.api("ann"), "k", {"name": "one", **IDLE}, expect=409)
-    assert "still under way" in r.json()["error"]["message"] and r.headers["Retry-After"] == "1"
+    assert "still in progress" in r.json()["error"]["message"] and r.headers["Retry-After"] == "1"
     assert names(daemon.admin) == ["one"]
 
 
@@ -194,7 +194,7 @@ def test_expiry(make_daemon):
         assert db.execute("select count(*) from idempotency_keys").fetchone()[0] == 20
     edit(daemon, expires_at=1)
     daemon.start()
-    # those that are met before the sweep stand for new requests
+    # expired keys that the sweep has not removed yet count as new
     for n in range(10):
         create(daemon.api("ann"), f"k{n}", {"name": f"another {n}", **IDLE}, expect=201)
 
@@ -213,6 +213,6 @@ def edit(daemon, **fields):
                 db.execute("update idempotency_keys set f_expires_at=? where id=?", (fields["expires_at"], row[0]))
 
 
-def test_secrets_stay_out(daemon):
+def test_secrets_are_not_stored(daemon):
     create(daemon.api("ann"), "k", {"name": "one", "description": "only a digest of what was asked", **IDLE}, expect=201)
     assert "digest of what" not in daemon.log() and lucid.SECRET not in daemon.log()

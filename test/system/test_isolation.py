@@ -1,4 +1,4 @@
-"""Nobody sees another's desktop, and one server's hog is not its neighbours' trouble."""
+"""Isolation: no user sees another's desktop, and the load of one server does not affect its neighbours."""
 import colorsys
 import os
 import subprocess
@@ -22,7 +22,7 @@ def live_pid(path, name):
 
 @pytest.fixture
 def host_xrdp(tmp_path):
-    """The host's own xrdp and sesman on their usual ports, started where they do not run."""
+    """The host's own xrdp and sesman on their usual ports, started if they do not run."""
     started = []
     os.makedirs("/run/xrdp/sockdir", exist_ok=True)
     for name, port in (("xrdp-sesman", 3350), ("xrdp", 3389)):
@@ -40,7 +40,7 @@ def host_xrdp(tmp_path):
     assert all(alive), "the host's xrdp died beside ours"
 
 
-def test_colours_are_apart():
+def test_colours_can_be_told_apart():
     rgb = [tuple(int(c[i:i + 2], 16) for i in (1, 3, 5)) for c in SIXTEEN]
     for i, a in enumerate(rgb):
         for b in rgb[:i]:
@@ -60,7 +60,7 @@ def test_sixteen_at_once(make_daemon, users, login, host_xrdp):
     for client, colour in zip(clients, SIXTEEN):
         client.wait_colour(colour, timeout=120)
 
-    # each has one desktop, of its own account, on its own server, on a display that nobody else has
+    # each has one desktop, of its own account, on its own server, with a unique display number
     displays = {}
     for n, server in enumerate(servers):
         desktops = admin.desktops(server["server_id"])
@@ -72,9 +72,9 @@ def test_sixteen_at_once(make_daemon, users, login, host_xrdp):
             c for c in admin.connections(s["server_id"]) if c["username"] and c["display"]] if len(
                 [c for c in admin.connections(s["server_id"]) if c["username"] and c["display"]]) == 4 else None)
         assert all(displays[c["display"]] == c["username"] for c in connected)
-    # the displays of two servers lie apart
+    # the display ranges of two servers do not overlap
     assert len(displays) == 16
-    # and now the other way round: who changes colour changes it for itself alone
+    # and in reverse: a change of colour affects only the own desktop
     people[5].paint("#ffffff")
     clients[5].wait_colour("#ffffff")
     for i, (client, colour) in enumerate(zip(clients, SIXTEEN)):
@@ -116,7 +116,7 @@ def text_of(user, name):
     return (proc.read(os.path.join(user.home, name)) or "").strip()
 
 
-def test_a_hog_is_held(daemon, users, login):
+def test_limits_hold_a_server(daemon, users, login):
     hog, neighbour = users(2, daemon)
     hog.paint("#aa2222")
     neighbour.paint("#2222aa")
@@ -136,7 +136,7 @@ def test_a_hog_is_held(daemon, users, login):
     busy = [int(until("the busy loops", lambda n=n: text_of(hog, f".job.cpu{n}"))) for n in (1, 2)]
     forks = int(until("the forks to be refused", lambda: text_of(hog, ".job.forks"), 30))
     assert 10 < forks < limits["tasks"], forks
-    # what all of the server's processes use, over a while: half a core and not more, whatever else runs here
+    # processor use of all processes of the server, over a while: half a core and not more, whatever else runs here
     ours = proc.marked(server_ids=[held["server_id"]])
     before, t0 = sum(map(proc.cpu_ticks, ours)), time.monotonic()
     time.sleep(4)
@@ -144,14 +144,14 @@ def test_a_hog_is_held(daemon, users, login):
     assert used < 0.70, f"{used:.2f} of a core"
     assert all(proc.alive(p) for p in busy)
 
-    # the one that wants 600 MiB of 300 never gets them
+    # the process that needs 600 MiB of 300 never gets them
     def memory_spent():
         return text_of(hog, ".job.memory") or not proc.marked(user_ids={hog.uid})
-    until("the fat one's end", memory_spent, 60)
+    until("the end of the process that exceeds its memory limit", memory_spent, 60)
     assert not text_of(hog, ".job.fat") and int(text_of(hog, ".job.mib") or 0) < 300
 
     print(f"held to {used:.2f} of a core, {forks} forks, {text_of(hog, '.job.mib')} MiB")
-    # the neighbour has not felt a thing
+    # the neighbour is not affected
     neighbour.paint("#22aa22")
     beside.wait_colour("#22aa22")
     assert admin.instance(free["server_id"])["pids"] == mains[free["server_id"]]

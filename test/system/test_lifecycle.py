@@ -1,5 +1,5 @@
-"""Going down and coming up: signals, init duties, restart policies, and a host that was booted anew. (What kill -9 does is in
-test_crash.py; that SIGTERM leaves desktops alone, there too.)"""
+"""Stop and start: signals, init duties, restart policies, and a rebooted host. (For kill -9, and that SIGTERM keeps desktops, see
+test_crash.py.)"""
 import json
 import os
 import signal
@@ -27,8 +27,8 @@ def running(d, sid):
 
 # --- signals
 
-def test_the_first_servers_come_together(make_daemon):
-    """What all have in common is made once, however many want it first."""
+def test_first_servers_start_at_the_same_time(make_daemon):
+    """What all servers share is created once, however many need it first."""
     for _ in range(3):
         d = make_daemon()
         made = []
@@ -40,12 +40,12 @@ def test_the_first_servers_come_together(make_daemon):
         assert [s["status"] for s in made] == ["running"] * 4, [s["status_reason"] for s in made]
 
 
-def test_second_signal_leaves_at_once(daemon):
-    """The first waits for what is under way; the second does not."""
+def test_second_signal_exits_at_once(daemon):
+    """The first signal waits for requests in flight; the second does not."""
     server = daemon.admin.create_server("stays")
     pids = pids_of(daemon, server["server_id"])
     reader = daemon.server_pid()
-    os.kill(reader, signal.SIGSTOP)  # it will not finish by itself
+    os.kill(reader, signal.SIGSTOP)  # it cannot finish
     daemon.process.send_signal(signal.SIGTERM)
     time.sleep(0.5)
     assert daemon.process.poll() is None
@@ -57,17 +57,20 @@ def test_second_signal_leaves_at_once(daemon):
     assert pids_of(daemon, server["server_id"]) == pids
 
 
-def test_a_call_under_way_is_answered(make_daemon):
-    """SIGTERM while ?wait waits: it has its answer, new ones are refused, and the end is 0."""
+def test_call_in_flight_is_answered(make_daemon, users, login):
+    """SIGTERM during ?wait: the request is answered, and the exit code is 0."""
     d = make_daemon()
+    account, = users(1, d)
+    account.paint(BLUE)
     server = d.admin.create_server("waits")
     sid = server["server_id"]
-    sesman = pids_of(d, sid)["sesman"]
-    os.kill(sesman, signal.SIGSTOP)  # takes its time to go: TERM is not heard
+    login(d, server, account).wait_colour(BLUE)
+    for pid in proc.marked(user_ids={account.uid}):
+        proc.kill_one(pid, signal.SIGSTOP)  # it ends late, because it cannot handle TERM
     answers = []
 
     def stop():
-        answers.append(d.admin.call("POST", f"{SERVERS}/{sid}/stop?wait=true", timeout=30))
+        answers.append(d.admin.call("POST", f"{SERVERS}/{sid}/stop?wait=true&force=true", timeout=30))
     waiting = threading.Thread(target=stop)
     waiting.start()
     until("it to be stopping", lambda: d.admin.server(sid)["status"] == "stopping", 5, 0.01)
@@ -75,10 +78,9 @@ def test_a_call_under_way_is_answered(make_daemon):
     waiting.join(30)
     assert answers and answers[0].status_code in (200, 503), answers and answers[0].text
     assert d.process.wait(30) == 0
-    proc.kill_one(sesman, signal.SIGCONT)
     d.start()
-    if answers[0].status_code == 503:  # it may not have come to it: then the server is as it was
-        d.admin.post(f"{SERVERS}/{sid}/stop?wait=true")
+    if answers[0].status_code == 503:  # it may not have started: then the server is unchanged
+        d.admin.post(f"{SERVERS}/{sid}/stop?wait=true&force=true")
     until("stopped", lambda: d.admin.server(sid)["status"] == "stopped", 20)
     assert not proc.marked(server_ids=[sid])
 
@@ -90,7 +92,7 @@ def test_stop_servers(make_daemon):
     d.stop(expect=0)
     assert not proc.marked(server_ids=[server["server_id"]]) and not proc.listening(server["port"])
     d.start()
-    # it is a server that comes with its host
+    # a server that starts with its host
     running(d, server["server_id"])
 
 
@@ -118,7 +120,7 @@ def test_as_pid_1(make_daemon, users, login):
     sid = server["server_id"]
     client = login(d, server, user)
     client.wait_colour(BLUE)
-    # whose parents are gone become its children, and are waited for
+    # orphans become its children and are reaped
     user.job(ORPHANS)
     until("the orphans", lambda: os.path.exists(os.path.join(user.home, ".job.orphans")), 10)
     proc.kill_one(next(p for p in proc.children(init) if proc.exe(p) == BIN and proc.uids(p)[0] != 0))
@@ -127,7 +129,7 @@ def test_as_pid_1(make_daemon, users, login):
     client.wait_colour(RED)
     assert d.admin.server(sid)["status"] == "running"
     until("no zombie", lambda: not zombies(init), 10)
-    # as init of a container it goes with all there is; 0 is what it leaves with
+    # as init of a container it ends everything; its exit code is 0
     os.kill(init, signal.SIGTERM)
     assert d.process.wait(30) == 0, d.log()[-2000:]
     assert not proc.marked(user_ids={user.uid}) and not proc.marked(server_ids=[sid])
@@ -139,7 +141,7 @@ def test_as_pid_1(make_daemon, users, login):
 
 # --- restart policies
 
-def test_xrdp_is_always_started_again(daemon, users, login):
+def test_xrdp_is_always_restarted(daemon, users, login):
     user, = users(1, daemon)
     user.paint(BLUE)
     server = daemon.admin.create_server("never", restart_policy="never")
@@ -161,8 +163,8 @@ def test_xrdp_is_always_started_again(daemon, users, login):
 @pytest.mark.shapes
 @pytest.mark.parametrize("policy, sig, again", [("never", signal.SIGKILL, False), ("on-failure", signal.SIGKILL, True),
                                                ("on-failure", signal.SIGTERM, False), ("always", signal.SIGTERM, True)])
-def test_policy(daemon, policy, sig, again):
-    """sesman that is told to go leaves with 0, which is no failure."""
+def test_restart_policy(daemon, policy, sig, again):
+    """A sesman that is told to end exits with 0, which is no failure."""
     sid = daemon.admin.create_server(policy, restart_policy=policy)["server_id"]
     old = pids_of(daemon, sid)
     proc.kill_one(old["sesman"], sig)
@@ -176,23 +178,23 @@ def test_policy(daemon, policy, sig, again):
         assert failed["status_reason"] == "sesman_exited"
         time.sleep(0.5)
         assert daemon.admin.instance(sid)["pids"]["sesman"] is None
-        # starting it is how it comes back
+        # starting the server brings it back
         daemon.admin.post(f"{SERVERS}/{sid}/start?wait=true")
         assert daemon.admin.server(sid)["status"] == "running" and all(pids_of(daemon, sid).values())
 
 
 def test_back_off_and_limit(daemon):
-    """xrdp that dies again and again waits longer each time; a healthy life forgets it. Killed at once, five times at most."""
+    """An xrdp that dies repeatedly is restarted after growing delays; a healthy run resets them. Killed at once, at most five times."""
     sid = daemon.admin.create_server("dies", restart_policy="always")["server_id"]
     times, last = [], pids_of(daemon, sid)["sesman"]
     for _ in range(2):
-        proc.kill_one(last)
         t0 = time.monotonic()
+        proc.kill_one(last)
         last = until("the next sesman", lambda old=last: (lambda p: p if p not in (None, old) else None)(pids_of(daemon, sid)["sesman"]), 20)
         times.append(time.monotonic() - t0)
     assert times[0] > 1.5 and times[1] > 3, times  # 2 s, 4 s: never sooner
     assert daemon.admin.instance(sid)["restarts"] == 2
-    # the count outlives the supervisor; here what is left of the tries is written as if they had been had
+    # the count survives the supervisor; the test writes a count of used attempts into the record
     path = f"{daemon.settings['DATA_DIR']}/xrdp/servers/{sid}/instance.json"
     daemon.stop()
     change(path, lambda r: r["sesman"].update(failures=5))
@@ -213,9 +215,9 @@ def change(path, how):
 
 # --- a new boot
 
-def test_after_a_boot(daemon):
-    """Records of an earlier boot name processes that are no more, whoever has their numbers now. What is to come with its host
-    comes; the rest is stopped."""
+def test_records_of_an_earlier_boot(daemon):
+    """Records of an earlier boot name processes that no longer exist, even if others have their pids now. Servers that start with the host are
+    started; the others are stopped."""
     admin = daemon.admin
     comes = admin.create_server("comes")
     stays = admin.create_server("stays", auto_start=False)
@@ -228,7 +230,7 @@ def test_after_a_boot(daemon):
         for pid in proc.marked(server_ids=[sid]):
             proc.kill_one(pid)
         until("the end of it", lambda s=sid: not proc.marked(server_ids=[s]))
-        for group in sorted(proc.cgroups_with([sid]), key=len, reverse=True):  # no boot leaves those either
+        for group in sorted(proc.cgroups_with([sid]), key=len, reverse=True):  # cgroups do not survive a boot either
             for folder, _, _ in sorted(os.walk(group), key=lambda w: -len(w[0])):
                 os.rmdir(folder)
     daemon.start()

@@ -1,4 +1,4 @@
-"""Redis between processes: limits that they share, events that cross, and what is left of both while Redis is away."""
+"""Redis between processes: shared rate limits, events, and what works while Redis is unreachable."""
 import contextlib
 import json
 import os
@@ -10,23 +10,22 @@ import pytest
 
 import lucid
 import proc
-from lucid import BIN, ROLES, SERVERS
+from lucid import AGENT, BIN, MANAGER, SERVERS, SESSIONS
 from proc import until
 from test_apart import KEYS, point
 from test_events import Stream
 
 pytestmark = pytest.mark.one_shape("processes that it makes itself")
 
-MANAGER, AGENT, SESSIONS, _ = ROLES
 BURST = 20
 LIMITS = {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_PER_MINUTE": "1", "RATE_LIMIT_BURST_SIZE": str(BURST)}
 PATHS = {MANAGER: SERVERS + "?limit=1", SESSIONS: "/api/v1/sessions"}
-OTHER = "00000000000000f1"  # a process that the test plays
+OTHER = "00000000000000f1"  # a process that the test imitates
 MEASURE = "asan" not in lucid.BIN
 
 
 def redis_check(d):
-    """The readiness check, and whether the whole is degraded; one that is newer than a shared result."""
+    """The readiness check, and whether the whole is degraded; newer than a cached result."""
     time.sleep(0.05)
     page = d.api(None, d.roles[0]).get("/health/ready", expect=(200, 503))
     return {**page["checks"]["redis"], "degraded": page["degraded"]}
@@ -52,7 +51,7 @@ def metrics(d):
 
 @pytest.fixture
 def two(make_daemon):
-    """two(REDIS_URL=…): a server-manager and a session-controller, each a process of its own that knows nothing of the other."""
+    """two(REDIS_URL=…): a server-manager and a session-controller in separate processes, which do not know each other."""
     def make(**settings):
         made = [make_daemon(start=False, roles=[role], **{**KEYS, **settings}) for role in (MANAGER, SESSIONS)]
         made[0].ids = made[1].ids
@@ -63,7 +62,7 @@ def two(make_daemon):
 
 
 def asks(d, who, n):
-    """How many of n requests were let through; what else they are answered is no matter here."""
+    """How many of n requests were allowed; other errors do not matter here."""
     caller = d.api(who, d.roles[0])
     return sum(caller.call("GET", PATHS[d.roles[0]]).status_code != 429 for _ in range(n))
 
@@ -75,7 +74,7 @@ def test_limits_are_shared(two, make_redis):
     a, b = two(REDIS_URL=r.url(3), **LIMITS)
     for d in (a, b):
         healthy(d)
-    # one caller, at both in turn: together as many as one bucket holds, and every answer says what all have left
+    # one caller, at both in turn: together as many as one bucket holds, and every response has the shared remainder
     left = []
     for i in range(BURST // 2):
         for d in (a, b):
@@ -86,9 +85,9 @@ def test_limits_are_shared(two, make_redis):
     for d in (a, b):
         refused = d.api("ann", d.roles[0]).call("GET", PATHS[d.roles[0]], expect=429)
         assert refused.json()["error"]["code"] == "LUCID_ERR_0004" and 1 <= int(refused.headers["Retry-After"]) <= 60
-    # others have buckets of their own, also those whose name is another's address
+    # other callers have their own buckets, also a user whose name is the address of another caller
     assert asks(a, "bob", 3) == 3 and asks(b, "127.0.0.1", 3) == 3
-    # names are not told to Redis, and what is full again goes by itself
+    # Redis does not get the names, and full buckets expire
     keys = [k for k in r_keys(r, 3) if k.startswith("lucid:rate:")]
     assert len(keys) == 3 and not any("ann" in k or "bob" in k for k in keys)
     assert all(0 < int(in_db(r, 3, "PTTL", k)) <= BURST * 60 * 1000 for k in keys)
@@ -98,7 +97,7 @@ def test_limits_are_shared(two, make_redis):
 
 
 def in_db(r, db, *args):
-    """A command in a database of its own."""
+    """A command in the given database."""
     return r.command("EVAL", "redis.call('SELECT', ARGV[1]); return redis.call(unpack(ARGV, 2))", 0, db, *args)
 
 
@@ -106,7 +105,7 @@ def r_keys(r, db):
     return sorted(in_db(r, db, "KEYS", "*"))
 
 
-def test_guesses_are_shared(two, make_redis):
+def test_limits_on_bad_tokens_are_shared(two, make_redis):
     a, b = two(REDIS_URL=make_redis().url(), **{**LIMITS, "RATE_LIMIT_BURST_SIZE": "1000"})
     for d in (a, b):
         healthy(d)
@@ -114,8 +113,8 @@ def test_guesses_are_shared(two, make_redis):
     assert set(codes) == {401, 429} and 30 <= codes.count(401) <= 32
 
 
-def test_limits_alone(two, make_redis):
-    """RATE_LIMIT_STORAGE_URL without REDIS_URL: limits and nothing else; a Unix socket is a place, too."""
+def test_redis_for_limits_only(two, make_redis):
+    """RATE_LIMIT_STORAGE_URL without REDIS_URL: only limits are shared; a Unix socket works too."""
     r = make_redis()
     a, b = two(RATE_LIMIT_STORAGE_URL=r.unix_url + "?db=1", **LIMITS)
     for d in (a, b):
@@ -127,8 +126,8 @@ def test_limits_alone(two, make_redis):
     assert asks(a, "bob", BURST + 5) == BURST == asks(b, "bob", BURST + 5)
 
 
-def test_limits_elsewhere(two, make_redis):
-    """Both settings, two places, one of them a name: limits in one, events in the other."""
+def test_limits_in_another_redis(two, make_redis):
+    """Both settings, two servers, one of them by name: limits in one, events in the other."""
     events, limits = make_redis(), make_redis()
     by_name = events.url().replace("127.0.0.1", "localhost")
     a, _ = two(REDIS_URL=by_name, RATE_LIMIT_STORAGE_URL=limits.url(), REDIS_MAX_CONNECTIONS="3", **LIMITS)
@@ -143,7 +142,7 @@ def test_limits_elsewhere(two, make_redis):
 
 # --- events
 
-def test_events_cross(two, make_redis):
+def test_events_travel_through_redis(two, make_redis):
     r = make_redis()
     a, b = two(REDIS_URL=r.url())
     for d in (a, b):
@@ -156,30 +155,30 @@ def test_events_cross(two, make_redis):
     with_admin.wait_topic("server.created", server_id=other["server_id"])
     with_ann.wait_topic("server.created", server_id=server["server_id"])
     assert not [e for e in with_ann.events if e["user_id"] != "ann"]
-    # each one once, at home as well
+    # each event once, also in the process that published it
     at_home = Stream(a).head()
     third = a.api("ann").create_server("third", wait=False, auto_start=False)
     for s in (with_admin, at_home):
         s.wait_topic("server.created", server_id=third["server_id"])
         assert [e["server_id"] for e in s.events if e["topic"] == "server.created"].count(third["server_id"]) == 1
-    # who is here is told, by name, and leaves with a word
+    # each process lists the others by name, and announces that it leaves
     for d in (a, b):
         role, = (b if d is a else a).roles
-        until("the other to be heard", lambda: role in redis_check(d)["message"])
+        until("the other role in readiness", lambda: role in redis_check(d)["message"])
     roles = [k for k in r.keys() if k.startswith("lucid:role:")]
     assert sorted(k.split(":")[2] for k in roles) == sorted([MANAGER, SESSIONS])
     assert all(0 < r.command("TTL", k) <= 15 for k in roles)
     b.stop()
     assert [k.split(":")[2] for k in r.keys() if k.startswith("lucid:role:")] == [MANAGER]
-    until("it to be gone", lambda: redis_check(a)["message"] == "no other process is heard")
+    until("it to be gone", lambda: redis_check(a)["message"] == "no other process is connected")
 
 
 def message(seq, topic="server.status", **more):
     return json.dumps({"origin": OTHER, "seq": seq, "topic": topic, "object_id": "thing", "user_id": "", "time_ms": 1700000000000, "data": {}, **more})
 
 
-def test_what_comes_in(two, make_redis):
-    """Events of a process that the test plays: once each, and what is none is dropped and counted."""
+def test_events_from_redis_are_checked(two, make_redis):
+    """Events of a process that the test imitates: each is delivered once; anything else is dropped and counted."""
     r = make_redis()
     a, _ = two(REDIS_URL=r.url(5))
     healthy(a)
@@ -203,15 +202,15 @@ def test_what_comes_in(two, make_redis):
     assert end["object_id"] == "thing" and end["timestamp"] == "2023-11-14T22:13:20.000Z"
     assert [t for t in stream.topics() if t.startswith("played.")] == ["played.7", "played.8", "played.end"]
     assert metrics(a)['rdp_redis_events_total{kind="malformed"}'] - before == len(strange) + 2
-    # a beat names it; what it has of a name is for people's eyes, so that nothing in it can end a line
+    # a beat names it; control characters in the name must not break a line
     say(json.dumps({"origin": OTHER, "seq": 9, "node": "n\n\x1b[2Jode", "roles": ["r" * 500, 7]}), "lucid:beats:5")
-    until("it to be heard", lambda: "strange name" in redis_check(a)["message"])
+    until("the imitated process in readiness", lambda: "invalid name" in redis_check(a)["message"])
     say(json.dumps({"origin": OTHER, "here": False}), "lucid:beats:5")
-    until("it to have left", lambda: "strange name" not in redis_check(a)["message"])
+    until("the imitated process to be forgotten", lambda: "invalid name" not in redis_check(a)["message"])
 
 
-def test_what_was_missed_is_looked_at(make_daemon, make_redis):
-    """While Redis is away an instance fails on the agent's host; the manager sees it as soon as Redis is back, not with its next look."""
+def test_missed_changes_are_polled_after_an_outage(make_daemon, make_redis):
+    """While Redis is unreachable, an instance fails on the agent's host; the manager sees it when Redis returns, not only with the next poll."""
     r = make_redis()
     settings = {**KEYS, "REDIS_URL": r.url(), "HEALTH_CHECK_INTERVAL": "3600"}
     manager, agent = (make_daemon(start=False, roles=[role], **settings) for role in (MANAGER, AGENT))
@@ -224,20 +223,20 @@ def test_what_was_missed_is_looked_at(make_daemon, make_redis):
     admin = manager.admin
     first, second = (admin.create_server(name, restart_policy="never") for name in ("first", "second"))
     manager.ids.update((first["server_id"], second["server_id"]))
-    # by an event that crosses
+    # by an event through Redis
     proc.kill_one(admin.instance(first["server_id"])["pids"]["sesman"])
     until("failed", lambda: admin.server(first["server_id"])["status"] == "failed", 10)
     r.kill()
-    unhealthy(manager, "without it")
+    unhealthy(manager, "travel over REST")
     proc.kill_one(admin.instance(second["server_id"])["pids"]["sesman"])
     until("the agent to have seen it", lambda: agent.api("admin", AGENT).instance(second["server_id"])["status"] == "failed", 10)
     r.start()
     until("failed", lambda: admin.server(second["server_id"])["status"] == "failed", 10)
 
 
-# --- Redis away
+# --- Redis unreachable
 
-def test_away_and_back(two, make_redis):
+def test_redis_dies_and_returns(two, make_redis):
     r = make_redis()
     a, b = two(REDIS_URL=r.url(), **LIMITS)
     for d in (a, b):
@@ -246,7 +245,7 @@ def test_away_and_back(two, make_redis):
     r.kill()
     for d in (a, b):
         unhealthy(d, "counted per process")
-    # each counts for itself, and everything else works
+    # each process counts limits itself, and everything else works
     assert asks(a, "bob", BURST + 5) == BURST == asks(b, "bob", BURST + 5)
     admin = a.admin
     sid = admin.create_server("without redis", wait=False, auto_start=False)["server_id"]
@@ -261,8 +260,8 @@ def test_away_and_back(two, make_redis):
     assert metrics(a)['rdp_redis_reconnects_total{link="commands"}'] >= 1
 
 
-def test_frozen(two, make_redis):
-    """A Redis that keeps its connections and answers nothing: nobody waits for it for long, and it is given up."""
+def test_redis_freezes(two, make_redis):
+    """A Redis that keeps its connections but answers nothing: requests do not wait long, and the connection is given up."""
     r = make_redis()
     a, b = two(REDIS_URL=r.url(), **LIMITS)
     for d in (a, b):
@@ -274,7 +273,7 @@ def test_frozen(two, make_redis):
             unhealthy(d)
         assert asks(a, "bob", BURST + 5) == BURST
         counted = metrics(a)
-        # after the first that was late nobody waits again
+        # after the first timeout no request waits again
         assert 1 <= counted['rdp_rate_limit_shared_total{outcome="late"}'] + counted['rdp_rate_limit_shared_total{outcome="failed"}'] <= 3
         assert "has not answered" in a.log()
     finally:
@@ -284,8 +283,8 @@ def test_frozen(two, make_redis):
     assert asks(a, "cid", BURST) + asks(b, "cid", BURST) == BURST
 
 
-def test_flushed(two, make_redis):
-    """Scripts and keys forgotten: the script is sent again, buckets begin anew, roles come back."""
+def test_redis_loses_its_data(two, make_redis):
+    """Scripts and keys are lost: the script is sent again, buckets start full, and the roles appear again."""
     r = make_redis()
     a, b = two(REDIS_URL=r.url(), **LIMITS)
     for d in (a, b):
@@ -301,12 +300,12 @@ def test_flushed(two, make_redis):
     assert counted['rdp_rate_limit_shared_total{outcome="failed"}'] == 0 and counted['rdp_redis_reconnects_total{link="commands"}'] == 0
 
 
-def test_answers_that_are_no_word(two, make_redis):
-    """A Redis that refuses the script says so, limits are counted here, and readiness tells."""
+def test_redis_refuses_the_script(two, make_redis):
+    """A Redis that refuses the script reports why; limits are counted here, and readiness reports it."""
     r = make_redis()
     a, _ = two(REDIS_URL=r.url(), **LIMITS)
     healthy(a)
-    r.command("CONFIG", "SET", "maxmemory", "1")  # writes are refused from here on
+    r.command("CONFIG", "SET", "maxmemory", "1")  # from here on writes are refused
     assert asks(a, "ann", BURST + 5) == BURST
     unhealthy(a, "limits are counted per process", "OOM")
     r.command("CONFIG", "SET", "maxmemory", "0")
@@ -334,7 +333,7 @@ def test_a_hundred_faults(two, make_redis):
     def freeze():
         r.freeze()
         asks(a, "ann", 2)
-        until("it to be given up", lambda: metrics(a)['rdp_redis_up{link="commands"}'] == 0, 10)
+        until("the connection to be given up", lambda: metrics(a)['rdp_redis_up{link="commands"}'] == 0, 10)
         r.thaw()
 
     faults = [lambda: r.command("CLIENT", "KILL", "TYPE", "normal"), lambda: r.command("CLIENT", "KILL", "TYPE", "pubsub"), r.flush_scripts,
@@ -346,7 +345,7 @@ def test_a_hundred_faults(two, make_redis):
             faults[i % len(faults)]()
             assert asks(a, "ann", 2) == 2
             until("both connections", up, 10)
-    run(20)  # what is made once is made
+    run(20)  # start-up cost
     fds, kb = descriptors(pid), resident_kb(pid)
     lost = metrics(a)
     run(100)
@@ -360,12 +359,12 @@ def test_a_hundred_faults(two, make_redis):
 
 # --- settings
 
-def test_what_redis_refuses_is_said(make_daemon, make_redis):
-    """A password or database that is wrong: the program runs, readiness and the log say why, and no secret shows."""
+def test_refusals_of_redis_are_reported(make_daemon, make_redis):
+    """A wrong password or database: the program runs, readiness and the log report why, and no secret is shown."""
     r = make_redis(password="the right one")
     for url, words in ((r.url(password="the-wrong-one"), ("password", "WRONGPASS")), (r.url(99), ("database", "out of range")),
-                       (r.url(password=""), ("wants a password",)), ("redis://no-such-host.invalid", ("does not resolve",)),
-                       ("unix:/nonexistent/redis.sock", ("cannot be reached",))):
+                       (r.url(password=""), ("requires a password",)), ("redis://no-such-host.invalid", ("does not resolve",)),
+                       ("unix:/nonexistent/redis.sock", ("is unreachable",))):
         d = make_daemon(roles=[MANAGER], REDIS_URL=url, **KEYS)
         said = unhealthy(d, *words)
         until("a line of the log", lambda: all(w in d.log() for w in words))
@@ -378,21 +377,21 @@ def test_what_redis_refuses_is_said(make_daemon, make_redis):
 @pytest.mark.parametrize("settings, words", [
     ({"REDIS_URL": "rediss://:hidden@db"}, ("REDIS_URL", "no TLS")),
     ({"RATE_LIMIT_STORAGE_URL": "rediss://:hidden@db"}, ("RATE_LIMIT_STORAGE_URL", "no TLS")),
-    ({"REDIS_URL": "redis://:hidden@db/abc"}, ("REDIS_URL", "the database is a number")),
+    ({"REDIS_URL": "redis://:hidden@db/abc"}, ("REDIS_URL", "the database must be a number")),
     ({"REDIS_URL": "http://:hidden@db"}, ("REDIS_URL", "redis:// or unix:")),
-    ({"REDIS_URL": "redis://hidden@db"}, ("REDIS_URL", "a user alone")),
+    ({"REDIS_URL": "redis://hidden@db"}, ("REDIS_URL", "a user without a password")),
     ({"REDIS_URL": "redis://:hidden@db", "REDIS_MAX_CONNECTIONS": "1"}, ("REDIS_MAX_CONNECTIONS", "need 2")),
     ({"REDIS_URL": "redis://:hidden@db", "RATE_LIMIT_STORAGE_URL": "redis://:hidden@db/1", "REDIS_MAX_CONNECTIONS": "2"}, ("REDIS_MAX_CONNECTIONS", "need 3")),
 ])
-def test_settings_that_are_refused(make_daemon, settings, words):
+def test_invalid_redis_settings_are_refused(make_daemon, settings, words):
     d = make_daemon(start=False, **settings)
     r = d.run("check-config")
     text = r.stdout + r.stderr
     assert r.returncode != 0 and all(w in text for w in words) and "hidden" not in text, text
 
 
-def test_localhost_in_a_container(make_daemon):
-    """Where the container has a network of its own, localhost is the container."""
+def test_redis_on_localhost_in_a_container_is_refused(make_daemon):
+    """In a container with its own network, localhost is the container."""
     d = make_daemon(start=False)
     alone = ["unshare", "-mn", "sh", "-c", 'mount -t sysfs none /sys && ip link add c0 type veth && exec "$@"', "sh"]
     for url, code in (("redis://:hidden@localhost", 78), ("redis://127.0.0.9:1/2", 78), ("redis://[::1]", 78), ("redis://db", 0), ("unix:/run/r", 0)):
@@ -403,15 +402,15 @@ def test_localhost_in_a_container(make_daemon):
         assert ("inside a container is the container" in text) == (code != 0) and "hidden" not in text
 
 
-def test_nothing_of_it_without_a_setting(make_daemon):
-    """No connection, no counter, no turn of the loop more than with any other setting left out."""
+def test_no_redis_without_a_setting(make_daemon):
+    """No connection, no counter, and no more turns of the loop than without any other setting."""
     d = make_daemon(roles=[MANAGER], **KEYS)
     check = redis_check(d)
     assert check["status"] == "disabled" and not check["degraded"]
     assert not [name for name in metrics(d) if "redis" in name or "shared" in name]
     pid, sockets = d.process.pid, []
     for fd in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(FileNotFoundError):  # it was one of a request that has ended
+        with contextlib.suppress(FileNotFoundError):  # it belonged to a request that has ended
             link = os.readlink(f"/proc/{pid}/fd/{fd}")
             sockets += [link[8:-1]] if link.startswith("socket:") else []
     rows = [line.split() for line in (proc.read("/proc/net/tcp") or "").splitlines()[1:]]

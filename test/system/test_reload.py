@@ -1,4 +1,4 @@
-"""SIGHUP: what may change live changes, on whole; what is wrong changes nothing; what needs a restart is told."""
+"""SIGHUP: live settings change, all or none; invalid settings change nothing; changes that need a restart are reported."""
 import json
 import os
 import random
@@ -22,7 +22,7 @@ NEW_SECRET = "another secret for tests alone, of more than 32 bytes"
 
 
 class Settings:
-    """A configuration file of the test's own; what stands in it comes from nowhere else."""
+    """A configuration file of the test; its settings come from no other source."""
 
     def __init__(self, make_daemon, first, **more):
         self.d = make_daemon(start=False, **{name: None for name in first}, **more)
@@ -34,10 +34,10 @@ class Settings:
     def write(self, values):
         with open(self.path, "w", encoding="utf-8") as f:
             f.writelines(f"{name}={value}\n" for name, value in values.items())
-        os.chmod(self.path, 0o600)  # root's alone, where there is a supervisor
+        os.chmod(self.path, 0o600)  # only root can read it, if there is a supervisor
 
-    def reload(self, values, word="taken up:"):
-        """Write, SIGHUP, and wait for the line that says how it went."""
+    def reload(self, values, word="settings applied:"):
+        """Writes the file, sends SIGHUP, and waits for the line with the result."""
         self.write(values)
         before = self.d.log().count(word)
         self.d.process.send_signal(signal.SIGHUP)
@@ -48,7 +48,7 @@ def burst(api, n):
     return [api.call("GET", SERVERS).status_code for _ in range(n)]
 
 
-def test_live_settings_change_and_a_new_server_has_them(make_daemon):
+def test_live_settings_also_apply_to_the_next_server(make_daemon):
     first = {"RATE_LIMIT_ENABLED": "false", "LOG_LEVEL": "INFO", "METRICS_PUBLIC": "true", "ALLOWED_HOSTS": "*", "MAX_SERVERS_PER_USER": "50"}
     s = Settings(make_daemon, first)
     d, anna = s.d, s.d.api("anna")
@@ -76,7 +76,7 @@ def test_live_settings_change_and_a_new_server_has_them(make_daemon):
     until("a new server", lambda: d.server_pid() not in (None, pid))
     until("readiness", d.ready)
     as_told()
-    # back again, for the harness's own clean-up
+    # back again, so that the harness can clean up
     s.reload(first)
     assert set(burst(anna, 12)) == {200}
 
@@ -88,7 +88,7 @@ def test_secrets_rotate(make_daemon, alone):
     secret = "a secret for tests alone, of more than 32 bytes"
     more = {"roles": ("rdp-server-manager",)} if alone else {}
     s = Settings(make_daemon, {"JWT_SECRET": secret}, **more)
-    if alone:  # it has given up root before it rereads
+    if alone:  # without a supervisor it has dropped root before the reload
         os.chown(s.path, *os.stat(f"{s.d.dir}/data/store")[4:6])
     url = s.d.url()
 
@@ -105,8 +105,8 @@ def test_secrets_rotate(make_daemon, alone):
 
 
 def memory_of(pid):
-    """All that a process can write to, but for the main stack: there the kernel puts the registers when a signal comes, with what was
-    copied last still in some of them."""
+    """All writable memory of a process except the main stack: there the kernel saves registers on a signal, which may contain what was copied
+    last."""
     with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
         for line in maps:
             span, rights = line.split()[:2]
@@ -116,15 +116,15 @@ def memory_of(pid):
                 try:
                     yield mem.read(end - first)
                 except OSError:
-                    pass  # what is only reserved
+                    pass  # reserved memory that is not mapped
 
 
 @pytest.mark.skipif("san" in lucid.BIN, reason="a sanitizer keeps what was freed")
 @pytest.mark.parametrize("alone", [False, True])
-def test_nothing_stays_of_a_secret_that_was_replaced(make_daemon, alone):
-    """Not in the settings, not in what carried it from one process to the other, not in what was freed. The last set is in use, and shows
-    that the search finds what is there."""
-    def made(n):  # an allocator writes over the beginning of what was freed: what is looked for stands behind it
+def test_replaced_secrets_are_wiped_from_memory(make_daemon, alone):
+    """Neither in the settings, nor in the messages between the processes, nor in freed memory. The last secret is in use, and its presence shows
+    that the search works."""
+    def made(n):  # an allocator overwrites the start of freed memory, so the text to search for follows it
         return "x" * 32 + random.randbytes(16).hex() * (n // 32)
     sets = [(made(32), made(3200)) for _ in range(4)]
     s = Settings(make_daemon, {"JWT_SECRET": sets[0][0], "JWT_SECRETS_OLD": sets[0][1]}, **({"roles": ("rdp-server-manager",)} if alone else {}))
@@ -136,7 +136,7 @@ def test_nothing_stays_of_a_secret_that_was_replaced(make_daemon, alone):
 
     def found(text):
         return sum(part.count(text[-32:].encode()) for pid in pids for part in memory_of(pid))
-    until("the end of what came last", lambda: not any(found(text) for pair in sets[:-1] for text in pair), 5)
+    until("the last messages to be wiped", lambda: not any(found(text) for pair in sets[:-1] for text in pair), 5)
     for text in sets[-1]:
         assert found(text) >= len(pids)
     s.reload({"JWT_SECRET": lucid.SECRET})
@@ -147,10 +147,10 @@ def test_nothing_stays_of_a_secret_that_was_replaced(make_daemon, alone):
     ({"NO_SUCH_THING": "1"}, ("NO_SUCH_THING",)),
     ({"JWT_SECRET": "short"}, ("JWT_SECRET",)),
 ])
-def test_what_is_wrong_changes_nothing(make_daemon, bad, words):
+def test_invalid_settings_change_nothing(make_daemon, bad, words):
     first = {"METRICS_PUBLIC": "true", "JWT_SECRET": "a secret for tests alone, of more than 32 bytes"}
     s = Settings(make_daemon, first)
-    s.reload({**first, "METRICS_PUBLIC": "false", **bad}, "the settings of before stay")
+    s.reload({**first, "METRICS_PUBLIC": "false", **bad}, "the previous settings stay in force")
     for word in words:
         assert len([line for line in s.d.log().splitlines() if '"level":"ERROR"' in line and word in line]) == 1
     assert s.d.api(None).call("GET", "/metrics").status_code == 200
@@ -177,22 +177,26 @@ def test_origins_and_proxies(make_daemon):
     assert allowed(other) and s.d.log().count(client) == before
 
 
-def test_the_time_of_a_request(make_daemon):
+def test_request_timeout_changes(make_daemon):
     s = Settings(make_daemon, {"REQUEST_TIMEOUT": "3600"})
 
     def half():
+        """A request whose head has been received, and whose body has only begun."""
         sock = socket.create_connection(("127.0.0.1", s.d.ports["rdp-server-manager"]), timeout=30)
-        sock.sendall(b"POST /api/v1/rdp/servers HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{")
+        sock.sendall(b"POST /api/v1/rdp/servers HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10\r\n"
+                     b"Expect: 100-continue\r\n\r\n")
+        assert sock.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(b"{")
         return sock
     with half() as before:
         s.reload({"REQUEST_TIMEOUT": "1"})
         with half() as after:
             assert after.recv(4096).startswith(b"HTTP/1.1 408 ")
-        before.sendall(b'"name":1}')  # what had begun goes by what it began with
+        before.sendall(b'"name":1}')  # a request in progress keeps the old limit
         assert before.recv(4096).startswith(b"HTTP/1.1 401 ")
 
 
-def test_who_hears_of_a_desktop(make_daemon, users, login):
+def test_user_map_changes_who_receives_desktop_events(make_daemon, users, login):
     account, = users(1)
     s = Settings(make_daemon, {"RDP_USER_MAP": f"anna@example.org={account.name}"})
     s.d.accounts = [account]
@@ -207,10 +211,10 @@ def test_who_hears_of_a_desktop(make_daemon, users, login):
         stream.close()
 
 
-def test_what_needs_a_restart_is_told(make_daemon):
+def test_changes_that_need_a_restart_are_reported(make_daemon):
     s = Settings(make_daemon, {"MAX_BODY_BYTES": "4096", "IDLE_TIMEOUT": "75"})
-    s.reload({"MAX_BODY_BYTES": "1048576", "IDLE_TIMEOUT": "30"}, "nothing has changed that could be taken up")
-    line, = [x for x in s.d.log().splitlines() if "only by a restart" in x]
+    s.reload({"MAX_BODY_BYTES": "1048576", "IDLE_TIMEOUT": "30"}, "no setting changed that can be applied without a restart")
+    line, = [x for x in s.d.log().splitlines() if "applied only at the next start" in x]
     assert "MAX_BODY_BYTES" in line and "IDLE_TIMEOUT" in line and "WARN" in line
     assert s.d.admin.call("POST", SERVERS, b"x" * 8000).status_code == 413
 
@@ -221,7 +225,7 @@ def certificate(folder, name):
     return open(f"{folder}/cert.pem", encoding="ascii").read().strip()
 
 
-def test_a_renewed_certificate_is_shown(make_daemon, tmp_path):
+def test_renewed_certificate_is_used(make_daemon, tmp_path):
     first = certificate(tmp_path, "first")
     d = make_daemon(start=False, roles=("rdp-resource-monitor", "xrdp-integration"), TLS_CERT_FILE=f"{tmp_path}/cert.pem", TLS_KEY_FILE=f"{tmp_path}/key.pem")
     d.spawn()
@@ -233,24 +237,24 @@ def test_a_renewed_certificate_is_shown(make_daemon, tmp_path):
         except OSError:
             return None
     until("the first certificate", lambda: shown() == first)
-    # one that does not fit its key is refused
+    # a certificate that does not fit its key is refused
     good_key = open(f"{tmp_path}/key.pem", encoding="ascii").read()
     second = certificate(tmp_path, "second")
     new_key = open(f"{tmp_path}/key.pem", encoding="ascii").read()
     open(f"{tmp_path}/key.pem", "w", encoding="ascii").write(good_key)
     d.process.send_signal(signal.SIGHUP)
-    until("the refusal", lambda: "the settings of before stay" in d.log())
+    until("the refusal", lambda: "the previous settings stay in force" in d.log())
     assert shown() == first
     open(f"{tmp_path}/key.pem", "w", encoding="ascii").write(new_key)
     d.process.send_signal(signal.SIGHUP)
     until("the second certificate", lambda: shown() == second)
     pid = d.server_pid()
     d.kill(pid)
-    until("the same of a new server", lambda: d.server_pid() not in (None, pid) and shown() == second)
+    until("a new server with the same certificate", lambda: d.server_pid() not in (None, pid) and shown() == second)
     assert "PRIVATE KEY" not in d.log()
 
 
-def test_the_service_manager_is_told(make_daemon, tmp_path):
+def test_service_manager_is_notified(make_daemon, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(f"{tmp_path}/notify")
         os.chmod(tmp_path, 0o755)
@@ -266,8 +270,8 @@ def test_the_service_manager_is_told(make_daemon, tmp_path):
         hear("RELOADING=1")
         assert "role" in hear("READY=1")
         pid = s.d.process.pid
-        # many at once: the last counts, and nothing is lost
+        # many signals at once: the last settings are applied, and none are lost
         for _ in range(20):
             s.d.process.send_signal(signal.SIGHUP)
-        s.reload({"LOG_LEVEL": "WARNING"}, "taken up: LOG_LEVEL")
+        s.reload({"LOG_LEVEL": "WARNING"}, "settings applied: LOG_LEVEL")
         assert proc.alive(pid) and s.d.ready()

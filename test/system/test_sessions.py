@@ -1,18 +1,17 @@
-"""What lives, and what it uses, put together out of what every agent says: in one process, and in three."""
+"""Sessions and their usage, merged from the responses of all agents: in one process, and in three."""
 import pytest
 
-from lucid import ROLES, SERVERS
+from lucid import AGENT, MANAGER, MONITOR, SERVERS, SESSIONS
 from proc import until
 from test_apart import apart  # noqa: F401  (a fixture)
 
-MANAGER, AGENT, SESSIONS, MONITOR = ROLES
 LIST, USAGE = "/api/v1/sessions", "/api/v1/resources/usage"
 BLUE = "#3366cc"
 
 
 @pytest.fixture(params=["as it is", pytest.param("three", marks=pytest.mark.one_shape("processes that it makes itself"))])
 def shape(request, make_daemon, apart):  # noqa: F811
-    """The manager, who is asked for sessions, who for figures, and the agent."""
+    """The manager, the role that lists sessions, the role that has the metrics, and the agent."""
     if request.param == "as it is":
         d = make_daemon()
         return d, d, d, d
@@ -69,15 +68,15 @@ def test_sessions_and_figures(shape, users, login):
 
 
 @pytest.mark.one_shape("processes that it makes itself")
-def test_agent_gone(apart):  # noqa: F811
-    """A host that does not answer is named; what is left is the answer."""
+def test_unreachable_agent_is_named(apart):  # noqa: F811
+    """The response names a host that does not answer, and has the rows of the others."""
     manager, agent, rest = apart([MANAGER], [AGENT], [SESSIONS, MONITOR])
     server = manager.admin.create_server("cut off")
     agent.stop()
     for where, role, what in ((LIST, SESSIONS, "sessions"), (USAGE, MONITOR, "servers")):
         answer = rest.api("admin", role).get(where)
         assert answer["unreachable"] == ["testnode"] and answer[what] == []
-    # and the server-manager gone: figures are still there, without names; whose they are cannot be told to a user
+    # without the server-manager too: metrics are available without names, but users get none, because ownership is unknown
     agent.start()
     until("it to run", lambda: manager.admin.server(server["server_id"])["status"] == "running", 20)
     manager.ids.add(server["server_id"])

@@ -1,5 +1,5 @@
-"""Answers in pieces: a server's whole log, from the supervisor that opens it, through the agent and the manager, to whoever asked at
-whatever port. It comes whole or is seen to be cut off, nobody on its way holds more than a little of it, and who leaves is noticed."""
+"""Streamed responses: a server's whole log, from the supervisor that opens it, through agent and manager, to a client at any port. It arrives
+whole or visibly truncated, no process holds more than a little of it, and a client that disconnects is noticed."""
 import contextlib
 import hashlib
 import http.client
@@ -16,12 +16,12 @@ from lucid import ROLES, SERVERS, XRDP
 from proc import until
 
 LARGE = 192 << 20
-GROWTH_KIB = 8192  # of a process, while LARGE goes through it: sockets' buffers and a few pieces
+GROWTH_KIB = 8192  # of a process, while LARGE passes through it: socket buffers and a few pieces
 
 
 @pytest.fixture
 def large(daemon):
-    """A server whose xrdp has written a lot; stopped, as the logs of those that run are rotated long before."""
+    """A server whose xrdp has logged a lot; stopped, because logs of running ones are rotated earlier."""
     server = daemon.admin.create_server("talks")
     daemon.admin.post(f"{SERVERS}/{server['server_id']}/stop?wait=true")
     path = os.path.join(daemon.settings["LOG_DIR"], "xrdp/servers", server["server_id"], "xrdp.log")
@@ -48,7 +48,7 @@ def download(api, where, path, **more):
 
 
 def take(parts, n):
-    """About n bytes more; how many."""
+    """Reads about n more bytes; returns how many."""
     got = 0
     while got < n:
         got += len(next(parts))
@@ -60,10 +60,10 @@ def pids_of(d):
 
 
 class Watched:
-    """The most that each process held while this lasted, over what it held before."""
+    """The maximum memory of each process meanwhile, above that at the start."""
 
     def __init__(self, d):
-        self.before = {pid: figures.pss_kib(pid) for pid in pids_of(d)}
+        self.before = {pid: figures.memory_kib(pid) for pid in pids_of(d)}
         self.most = dict(self.before)
         self.done = threading.Event()
         self.thread = threading.Thread(target=self._look)
@@ -71,7 +71,7 @@ class Watched:
     def _look(self):
         while not self.done.wait(0.05):
             for pid in self.most:
-                self.most[pid] = max(self.most[pid], figures.pss_kib(pid) or 0)
+                self.most[pid] = max(self.most[pid], figures.memory_kib(pid) or 0)
 
     def __enter__(self):
         self.thread.start()
@@ -87,10 +87,10 @@ class Watched:
 
 
 @pytest.mark.shapes
-def test_the_whole_of_it_through_every_port(large):
+def test_whole_log_through_every_port(large):
     d, sid, path = large
     ways = [(role, f"{SERVERS}/{sid}/log-file") for role in ROLES] + [(ROLES[1], f"{XRDP}/instances/{sid}/log-file?source=xrdp")]
-    download(d.admin, ways[0][1], "").close()  # what a first one makes grow is there now
+    download(d.admin, ways[0][1], "").close()  # start-up cost
     with Watched(d) as w:
         for role, where in ways:
             n, h = 0, hashlib.sha256()
@@ -104,7 +104,7 @@ def test_the_whole_of_it_through_every_port(large):
 
 
 @pytest.mark.shapes
-def test_a_slow_reader_and_one_that_leaves(large):
+def test_slow_and_disconnecting_readers(large):
     d, sid, path = large
     log = os.path.realpath(path)
 
@@ -120,9 +120,9 @@ def test_a_slow_reader_and_one_that_leaves(large):
         parts = [r.iter_content(1 << 20) for r in readers]
         for p in parts:
             take(p, 1 << 20)
-        time.sleep(1.5)  # nobody reads
+        time.sleep(1.5)  # stop reading
         assert open_files() == 4
-        # the others are served as ever
+        # others are served as before
         assert d.api("admin", ROLES[2]).server(sid)["status"] == "stopped"
         take(parts[0], 8 << 20)
         for r in readers:
@@ -132,8 +132,8 @@ def test_a_slow_reader_and_one_that_leaves(large):
 
 
 @pytest.mark.shapes
-def test_what_was_cut_off_is_seen(large):
-    """The process that reads the file dies in the middle: what came is no whole answer, and says so."""
+def test_truncated_response_is_visible(large):
+    """The process that reads the file dies in the middle: the response is visibly truncated, with the reason."""
     d, sid, _ = large
     r = download(d.api("admin", ROLES[2]), f"{SERVERS}/{sid}/log-file", "")
     parts = r.iter_content(1 << 20)
@@ -144,13 +144,13 @@ def test_what_was_cut_off_is_seen(large):
         for part in parts:
             got += len(part)
     assert got < LARGE
-    until("all of them again", lambda: d.server_pid() != old and d.ready(), 15)
+    until("all roles to be ready again", lambda: d.server_pid() != old and d.ready(), 15)
     with download(d.api("admin", ROLES[2]), f"{SERVERS}/{sid}/log-file", "") as r:
         assert sum(len(part) for part in r.iter_content(1 << 20)) >= LARGE
 
 
-def test_a_file_that_changes_meanwhile(large):
-    """It is as long as it was; one that was cut shorter, as rotation does, is no whole one."""
+def test_file_that_changes_meanwhile(large):
+    """It has as many bytes as at the start; if the file is truncated, as by rotation, the response is too."""
     d, sid, path = large
     with download(d.admin, f"{SERVERS}/{sid}/log-file", "") as r:
         parts = r.iter_content(1 << 20)
@@ -168,7 +168,7 @@ def test_a_file_that_changes_meanwhile(large):
 
 
 @pytest.mark.shapes
-def test_who_may_and_what_is_there(daemon, users):
+def test_access_and_missing_logs(daemon, users):
     a, b = users(2, daemon)
     mine, theirs = daemon.api(a.name), daemon.api(b.name)
     server = mine.create_server("mine")
@@ -184,7 +184,7 @@ def test_who_may_and_what_is_there(daemon, users):
     never = mine.create_server("never ran", wait=False, auto_start=False)
     r = mine.call("GET", f"{SERVERS}/{never['server_id']}/log-file", expect=404).json()["error"]
     assert r["code"] == "LUCID_ERR_2103" and "never ran" in r["message"]
-    # a file that is none is not followed to where it points
+    # a symbolic link in place of the file is not followed
     path = os.path.join(daemon.settings["LOG_DIR"], "xrdp/servers", server["server_id"], "sesman.log")
     os.rename(path, path + ".kept")
     os.symlink("/etc/shadow", path)
@@ -192,8 +192,8 @@ def test_who_may_and_what_is_there(daemon, users):
     os.rename(path + ".kept", path)
 
 
-def test_clients_of_every_age(daemon):
-    """HTTP/1.0 hears it until the connection ends, HTTP/1.1 in chunks, and asks on."""
+def test_http_1_0_and_1_1_clients(daemon):
+    """An HTTP/1.0 response ends with the connection, an HTTP/1.1 one is chunked, and the connection can be used again."""
     server = daemon.admin.create_server("old")
     where = f"{SERVERS}/{server['server_id']}/log-file"
     host = ("127.0.0.1", daemon.ports[ROLES[0]])

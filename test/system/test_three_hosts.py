@@ -1,4 +1,4 @@
-"""README, "More than one machine", as it stands there: three hosts, the files of conf/split, MongoDB and Redis on a fourth."""
+"""README, "More than one machine", followed literally: three hosts, the files of conf/split, MongoDB and Redis on a fourth."""
 import os
 import re
 import subprocess
@@ -7,20 +7,19 @@ import pytest
 
 import hosts
 import mongo
-from lucid import ROLES, ROOT, SECRET, SERVERS, XRDP, token_for
+from lucid import AGENT, MANAGER, MONITOR, ROOT, ROWS, SECRET, SERVERS, SESSIONS, XRDP, token_for
 from proc import until
 from relay import Relay
 from test_conf import at, place
 
 pytestmark = pytest.mark.one_shape("processes that it makes itself")
 
-MANAGER, AGENT, SESSIONS, MONITOR = ROLES
-PORTS = dict(zip(ROLES, (8090, 8091, 8092, 8093)))
+PORTS = {row["name"]: int(row["port"]) for row in ROWS}
 BLUE = "#3366cc"
 
 
 class FromFiles(hosts.HostDaemon):
-    """A role as the files have it: nothing is set but the names of hosts, and what every desktop of the tests runs."""
+    """A role with the settings of the files: the test sets only the names of hosts, and the desktop command of the tests."""
 
     def __init__(self, host, role, folder, names):
         super().__init__(host, roles=[role], range_size=1)
@@ -30,13 +29,13 @@ class FromFiles(hosts.HostDaemon):
         self.args = ["--env-file", f"{folder}/conf/split/shared.env", "--env-file", f"{folder}/conf/split/{role}.env"]
 
     def leaks(self):
-        """Its ports are another host's, not this machine's."""
+        """Nothing to check: its ports are on another host."""
         return [fault for fault in super().leaks() if not fault.startswith("port ")]
 
 
 @pytest.fixture
 def store(make_redis):
-    """What is on the host of the stores; they end after all that use them."""
+    """The stores and their host; they end after everything that uses them."""
     with mongo.MongoServer() as server:
         yield server, make_redis()
 
@@ -62,7 +61,7 @@ def three(store):
             for d in made:
                 until(f"readiness; log: {d.log()[-3000:]}", d.ready, 20)
             yield first, second, third, made
-            made[2].remove_servers()  # while agents and stores are there; none are left for later
+            made[2].remove_servers()  # while agents and stores run; none are left for later
             made[2].remove_servers = lambda: None
 
 
@@ -82,10 +81,11 @@ def test_three_hosts(three, pool):
     user.paint(BLUE)
     nodes = until("both agents", lambda: (lambda n: n if len(n) == 2 else None)(admin.get("/api/v1/rdp/nodes")["nodes"]), 15)
     assert sorted(n["node"] for n in nodes) == ["second", "third"], nodes
-    # the commands as they are written, on a host that has no role but an agent
+    # the commands of the page, on a host that runs an agent only
     commands = section().split("# 4.")[1].split("```")[0].split("\n", 1)[1].replace("manager.internal", first.address)
     commands = commands.replace("second.internal", second.address)
     setting, ask, create, login, end = re.split(r"\n(?=curl|xfreerdp)", commands.strip())
+    setting = re.sub(r"^TOKEN=.*\n", "", setting, flags=re.M)  # the test creates the token
 
     def run(command, **words):
         words = {"TOKEN": token_for("admin", "admin"), **words}
@@ -108,13 +108,13 @@ def test_three_hosts(three, pool):
     assert [s["node"] for s in away.get("/api/v1/sessions")["sessions"]] == ["second"]
     assert '"ended"' in run(end.replace("DISPLAY", str(desktop["display"])), ID=sid)
     until("its end", lambda: not away.desktops(sid))
-    # each host has what it was given, whichever is asked
+    # each host has the servers that were placed on it, whichever role is asked
     assert [i["server_id"] for i in made[0].admin.get(XRDP + "/instances")["instances"]] == [sid]
     assert away.get(SERVERS + "?node=third")["servers"] == []
 
 
-def test_the_secrets_of_the_walk_through(tmp_path):
-    """Step 1, as it is written."""
+def test_secrets_of_the_walk_through(tmp_path):
+    """Step 1, literally."""
     script = at(str(tmp_path), section().split("# 1.")[1].split("# 2.")[0].split("\n", 1)[1])
     subprocess.run(["sh", "-ec", script], check=True, timeout=20)
     made = {p.name: p for p in (tmp_path / "etc/secrets").iterdir()}

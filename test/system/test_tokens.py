@@ -1,4 +1,4 @@
-"""Tokens signed elsewhere, guessing, and where secrets must not show."""
+"""Tokens of an external issuer, guessing of tokens, and places where secrets must not appear."""
 import base64
 import json
 import os
@@ -15,7 +15,7 @@ import pytest
 import requests
 from proc import until
 
-KINDS = {  # how openssl makes the key, and how it signs
+KINDS = {  # how openssl generates the key, and how it signs
     "RS256": (["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], ["dgst", "-sha256", "-sign"]),
     "ES256": (["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], ["dgst", "-sha256", "-sign"]),
     "EdDSA": (["-algorithm", "ED25519"], ["pkeyutl", "-sign", "-rawin", "-inkey"]),
@@ -27,7 +27,7 @@ def openssl(*args, **more):
 
 
 class Issuer:
-    """Somebody else who signs tokens: the program has his public key alone."""
+    """An external issuer of tokens: the program has only its public key."""
 
     def __init__(self, folder, kind, name="issuer"):
         self.kind, self.folder, self.private = kind, str(folder), os.path.join(folder, f"{name}.pem")
@@ -64,7 +64,7 @@ def public_file(folder, *issuers):
 
 @pytest.fixture
 def folder():
-    # of its own, as who reads the key is not root
+    # in a directory of its own, because the key is not read as root
     path = subprocess.run(["mktemp", "-d", "/tmp/lrdp-keys-XXXXXX"], check=True, capture_output=True, text=True).stdout.strip()
     yield path
     subprocess.run(["rm", "-rf", path], check=True)
@@ -87,15 +87,28 @@ def test_tokens_of_an_issuer(make_daemon, folder, kind):
     assert get(d, stranger.token("anna", **parties)) == 401
     assert get(d, issuer.token("anna", iss="https://idp", aud=["mail"])) == 401
     assert get(d, issuer.token("anna", **{**parties, "exp": 1})) == 401
-    # HS256 with the secret is for the program itself; with the public key it is nothing
+    # HS256 with the secret is for the program's own tokens; HS256 with the public key is invalid
     assert get(d, lucid.token_for("anna", iss="https://idp", aud="desk")) == 401
+    # a misspelt setting or option gets a suggestion
+    with open(f"{d.dir}/misspelt.env", "w", encoding="ascii") as f:
+        f.write("JWT_SECERT=x\n")
+    r = d.run("token", "--user", "root", "--env-file", f"{d.dir}/misspelt.env")
+    assert r.returncode == 0 and "did you mean JWT_SECRET?" in r.stderr and "JWT" not in r.stdout, r.stderr
+    for word, says in (("--uesr", "did you mean --user?"), ("help", "did you mean --help?"), ("--env_file=x", "did you mean --env-file?"), ("now", "see lucid-rdp token --help")):
+        r = d.run("token", word, "root")
+        assert r.returncode == 2 and says in r.stderr, r.stderr
+    r = d.run("token", "--role", "--set", "JWT_SECRET=secret words")
+    assert r.returncode == 2 and "JWT_SECRET" in r.stderr and "secret words" not in r.stderr, r.stderr
+    for words in (("--role", "admin"), ("--role=service",)):
+        r = d.run("token", "--user", "root", *words)
+        assert r.returncode == 2 and "did you mean --roles?" in r.stderr, r.stderr
     own = d.run("token", "--user", "root", "--roles", "admin")
     assert own.returncode == 0 and get(d, own.stdout.strip()) == 200
     d.end(check=False)
 
 
 @pytest.mark.one_shape("the files and the memory of a process")
-def test_keys_are_exchanged_in_their_file(make_daemon, folder):
+def test_changed_key_file_is_reloaded(make_daemon, folder):
     first, second = Issuer(folder, "ES256"), Issuer(folder, "ES256", "second")
     d = make_daemon(JWT_ALGORITHM="ES256", JWT_PUBLIC_KEY_FILE=public_file(folder, first))
 
@@ -107,27 +120,27 @@ def test_keys_are_exchanged_in_their_file(make_daemon, folder):
     def taken():
         return get(d, first.token("anna")), get(d, second.token("anna"))
     assert taken() == (200, 401)
-    hang_up("nothing has changed that could be taken up")
+    hang_up("no setting changed that can be applied without a restart")
     public_file(folder, first, second)
-    hang_up("taken up: the keys in JWT_PUBLIC_KEY_FILE")
+    hang_up("settings applied: the keys in JWT_PUBLIC_KEY_FILE")
     assert taken() == (200, 200)
     with open(os.path.join(folder, "public.pem"), "w", encoding="ascii") as f:
         f.write("no key")
-    hang_up("the settings of before stay")
+    hang_up("the previous settings stay in force")
     assert taken() == (200, 200)
     public_file(folder, second)
-    hang_up("taken up: the keys in JWT_PUBLIC_KEY_FILE")
+    hang_up("settings applied: the keys in JWT_PUBLIC_KEY_FILE")
     assert taken() == (401, 200)
     pid = d.server_pid()
     d.kill(pid)
     until("a new server", lambda: d.server_pid() not in (None, pid) and d.ready())
-    hang_up("nothing has changed that could be taken up")
+    hang_up("no setting changed that can be applied without a restart")
     assert taken() == (401, 200)
     d.end(check=False)
 
 
-def test_roles_vouch_with_the_secret(make_daemon, folder):
-    """Apart, and with tokens of an issuer: what one role asks another is signed with the secret, and both keep who asked."""
+def test_roles_authenticate_with_the_secret(make_daemon, folder):
+    """In separate processes with tokens of an issuer: calls between roles are signed with the secret, and both roles keep the user."""
     issuer = Issuer(folder, "ES256")
     keys = {"JWT_ALGORITHM": "ES256", "JWT_PUBLIC_KEY_FILE": public_file(folder, issuer), "MASTER_KEY": SECRETS["MASTER_KEY"]}
     asked, asking = (make_daemon(start=False, roles=[role], **keys) for role in (lucid.ROLES[1], lucid.ROLES[0]))
@@ -151,7 +164,7 @@ def test_roles_vouch_with_the_secret(make_daemon, folder):
         d.end(check=False)
 
 
-def test_guessing_is_slowed_down(make_daemon):
+def test_token_guesses_are_rate_limited(make_daemon):
     d = make_daemon(RATE_LIMIT_ENABLED="true", RATE_LIMIT_PER_MINUTE="60000", RATE_LIMIT_BURST_SIZE="60000")
     anna = d.api("anna")
     good = anna.token
@@ -161,14 +174,14 @@ def test_guessing_is_slowed_down(make_daemon):
     last = answers[-1]
     assert int(last.headers["Retry-After"]) >= 1 and last.json()["error"]["code"] == "LUCID_ERR_0004"
     assert "WWW-Authenticate" not in last.headers
-    # good tokens from there still pass, and so does who has none at all
+    # valid tokens from that address are still accepted, and so are requests without a token
     assert anna.call("GET", lucid.SERVERS).status_code == 200
     assert d.api(None).call("GET", lucid.SERVERS).status_code == 401
     assert d.api(None).call("GET", "/health").status_code == 200
 
 
-def test_who_has_a_network_guesses_no_faster(make_daemon):
-    """Addresses of one /64 share what one of them may; told here by a proxy that is trusted."""
+def test_addresses_of_one_network_share_the_limit(make_daemon):
+    """Addresses of one /64 share a limit; here a trusted proxy passes them."""
     d = make_daemon(RATE_LIMIT_ENABLED="true", RATE_LIMIT_PER_MINUTE="60000", RATE_LIMIT_BURST_SIZE="60000", TRUSTED_PROXIES="127.0.0.1")
     bad = lucid.Api(d.url(), "a.b.c")
 
@@ -209,7 +222,7 @@ def test_secrets_do_not_show(make_daemon):
             assert secret not in text, name
         assert token.rsplit(".", 1)[1] not in text, name
     for pid in (d.supervisor, d.server_pid()):
-        assert "JWT_SECRET=" in places[f"environ of {pid}"]  # the name stays, what it said does not
+        assert "JWT_SECRET=" in places[f"environ of {pid}"]  # the name stays in the environment, the value does not
     d.settings["JWT_SECRET"] = lucid.SECRET
     d.end(check=False)
 
@@ -224,8 +237,8 @@ def crash(pid):
 @pytest.mark.one_shape("the files and the memory of a process")
 @pytest.mark.skipif("asan" in lucid.BIN, reason="a sanitizer takes the signal itself, and writes no core")
 def test_no_core_is_written(make_daemon, folder):
-    """However the host is set up: what cannot be dumped has no core to look through. Nor does another process of the same user
-    see its memory."""
+    """Whatever the host's settings: a process that is not dumpable has no core. Other processes of the same user cannot read its
+    memory either."""
     d = make_daemon()
     server = d.server_pid()
     assert os.stat(f"/proc/{server}/mem").st_uid == 0 and (proc.uids(server) or [0])[0] != 0
@@ -234,7 +247,7 @@ def test_no_core_is_written(make_daemon, folder):
                           capture_output=True, text=True, check=False)
     assert "PermissionError" in look.stderr
     d.stop()
-    # the supervisor, with the limit that a core needs; beside it a process that would have one
+    # the supervisor, with the limit that a core needs; for comparison, a process that would dump one
     before = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     with open("/proc/sys/kernel/core_pattern", encoding="ascii") as f:
@@ -250,3 +263,40 @@ def test_no_core_is_written(make_daemon, folder):
     d.process.returncode = -signal.SIGSEGV
     until("the end of the server", lambda: not os.path.exists(f"/proc/{server}"))
     assert not [f for f in os.listdir(d.dir) if f.startswith("core")]
+
+
+ROUTES = [("GET", lucid.SERVERS), ("POST", lucid.SERVERS), ("DELETE", lucid.SERVERS + "/{id}"), ("PATCH", lucid.SERVERS + "/{id}"), ("POST", lucid.SERVERS + "/{id}/stop"),
+          ("GET", lucid.SERVERS + "/{id}/rdp-file"), ("GET", "/api/v1/rdp/nodes"), ("PUT", "/api/v1/rdp/nodes/x"), ("GET", "/api/v1/rdp/ports"), ("GET", "/api/v1/audit"),
+          ("GET", lucid.XRDP + "/config"), ("PUT", lucid.XRDP + "/config"), ("POST", lucid.XRDP + "/service/stop"), ("GET", lucid.XRDP + "/logs"),
+          ("POST", lucid.XRDP + "/certificates/self-signed"), ("GET", "/api/v1/sessions"), ("GET", "/api/v1/resources/usage")]
+
+
+@pytest.mark.shapes
+def test_service_token_is_limited_to_operations_of_roles(daemon):
+    server = daemon.admin.create_server("kept", wait=False, auto_start=False)
+    role = lucid.Api(daemon.url(), lucid.token_for("lucid-rdp", "service"))
+    for method, path in ROUTES:
+        role.call(method, path.format(id=server["server_id"]), {} if method in ("POST", "PUT", "PATCH") else None, expect=403)
+    assert role.get(f"{lucid.SERVERS}/{server['server_id']}")["name"] == "kept"
+    for path in ("/instances", "/stats", "/desktops"):
+        role.call("GET", lucid.XRDP + path, expect=200)
+    # called for a user, it has the rights of that user, and does not see the objects of others
+    for who, status in (("sub=root;roles=admin", 200), ("sub=anna;roles=user", 404), ("sub=anna;roles=service", 403)):
+        text = who + ";sessions=yes;from=192.0.2.7"
+        role.call("GET", f"{lucid.SERVERS}/{server['server_id']}/rdp-file", headers=lucid.acting(role.token, text), expect=status)
+        # whoever has only the token cannot call for anybody
+        for seal in ({}, {"X-Lucid-Seal": "x" * 43}, {"X-Lucid-Seal": lucid.acting("another", text)["X-Lucid-Seal"]}):
+            role.call("GET", f"{lucid.SERVERS}/{server['server_id']}/rdp-file", headers={"X-Lucid-For": text, **seal}, expect=403)
+    assert daemon.admin.server(server["server_id"])["name"] == "kept"
+
+
+@pytest.mark.shapes
+@pytest.mark.parametrize("claims", [{"roles": []}, {"roles": ["auditor"]}, {"roles": ["User", "ADMIN", "user "]}, {}, {"admin": False}, {"roles": ["adm\u0456n"]}])
+def test_token_without_a_known_role_is_refused(daemon, claims):
+    nobody = lucid.Api(daemon.url(), lucid.sign({"sub": "anna", "exp": int(time.time()) + 600, **claims}))
+    for method, path in [*ROUTES, ("GET", lucid.XRDP + "/instances"), ("GET", "/events")]:
+        r = nobody.call(method, path.format(id=uuid.uuid4()), {} if method in ("POST", "PUT", "PATCH") else None, expect=403)
+        assert r.json()["error"]["code"] == "LUCID_ERR_0003" and "insufficient_scope" in r.headers["WWW-Authenticate"]
+    nobody.call("GET", "/health", expect=200)
+    nobody.token = lucid.sign({"sub": "anna", "exp": int(time.time()) + 600, "roles": ["auditor", "user"]})
+    nobody.call("GET", lucid.SERVERS, expect=200)

@@ -1,5 +1,5 @@
-"""Where less is allowed: an ordinary user's daemon, and root without the right to make namespaces. Servers then share the
-host's sesman, and the API says so."""
+"""With fewer privileges: a daemon of an ordinary user, and root without the right to create namespaces. Servers then share the host's
+sesman, and the API reports that."""
 import grp
 import os
 import shutil
@@ -25,7 +25,7 @@ def has_no_privilege(pid, uid):
 
 @pytest.fixture
 def ordinary(make_daemon, users):
-    """A daemon that an account started, with directories of its own."""
+    """A daemon that an ordinary account started, with its own directories."""
     def make(start=True, groups="--clear-groups", **settings):
         user, = users(1)
         d = make_daemon(start=False, **settings)
@@ -38,9 +38,9 @@ def ordinary(make_daemon, users):
 
 @pytest.fixture
 def sesman(tmp_path):
-    """The host's own, started where none answers."""
+    """The host's own sesman, started if none answers."""
     started = None
-    # what Debian's unit does before it starts xrdp: the sockets of desktops are for the group xrdp
+    # as Debian's unit does before it starts xrdp: the sockets of desktops are for the group xrdp
     subprocess.run(["sh", "/usr/share/xrdp/socksetup"], check=True)
     try:
         if not proc.listening(3350):
@@ -57,7 +57,7 @@ def sesman(tmp_path):
 
 @pytest.fixture
 def desktop_of_host(sesman):
-    """What the host's own sesman starts for an account: what the tests paint with."""
+    """Makes the host's own sesman start the desktop of the tests for an account."""
     made = []
 
     def make(d, user):
@@ -87,7 +87,7 @@ def test_an_ordinary_user(ordinary):
     assert "group xrdp" in d.log()
     for role in ROLES:
         assert d.api(None, role).get("/health/ready")["ready"] is True
-    # the store is its own, and nobody else's to read
+    # only the user can read its store
     store = os.stat(f"{d.settings['DATA_DIR']}/store")
     assert store.st_uid == user.uid and not stat.S_IMODE(store.st_mode) & 0o077
     kept = admin.create_server("kept", wait=False, auto_start=False)
@@ -96,10 +96,10 @@ def test_an_ordinary_user(ordinary):
     assert server["status"] == "running" and server["isolation"] == "shared", server
     instance = admin.instance(sid)
     assert instance["isolation"] == "shared" and instance["pids"]["sesman"] is None
-    assert not any(instance["limits_enforced"].values())  # nothing is promised that is not held
+    assert not any(instance["limits_enforced"].values())  # no limit is reported as enforced
     assert has_no_privilege(instance["pids"]["xrdp"], user.uid) and proc.listening(server["port"])
     assert str(server["port"]) in admin.get(f"{SERVERS}/{sid}/config")["xrdp_ini"]
-    # it is supervised as any other, and found again by the next start
+    # it is supervised like any other, and the next start finds it again
     proc.kill_one(instance["pids"]["xrdp"])
     new = until("a new xrdp", lambda: (lambda p: p if p not in (None, instance["pids"]["xrdp"]) else None)(admin.instance(sid)["pids"]["xrdp"]), 10)
     until("it to listen", lambda: proc.listening(server["port"]))
@@ -112,8 +112,8 @@ def test_an_ordinary_user(ordinary):
     until("it to be gone", lambda: not proc.alive(new) and not proc.listening(server["port"]), 5)
 
 
-def test_what_it_may_not(ordinary, make_daemon):
-    """A port or directory that is not its own: a sentence, not a crash."""
+def test_missing_access_is_reported(ordinary, make_daemon):
+    """A port or directory without access is reported in a sentence, without a crash."""
     d, user = ordinary(start=False)
     for name, value in (("DATA_DIR", "/root/x"), ("LOG_DIR", "/etc/x"), ("RUNTIME_DIR", "/proc/x")):
         r = run_as(d, user, **{name: value})
@@ -144,7 +144,7 @@ def test_root_without_namespaces(make_daemon, users, login, desktop_of_host):
     client.wait_colour(BLUE)
     connection = until("the connection", lambda: [c for c in admin.connections(sid) if c["display"] and c["username"]])[0]
     assert connection["username"] == user.name
-    # of all desktops on the host a server has those alone that its connections show
+    # of all desktops on the host, a server has only those that its connections show
     assert [(x["username"], x["display"]) for x in admin.desktops(sid)] == [(user.name, connection["display"])]
     empty = admin.create_server("nobody is on it")
     assert admin.desktops(empty["server_id"]) == []
@@ -153,11 +153,11 @@ def test_root_without_namespaces(make_daemon, users, login, desktop_of_host):
     client.wait_colour(BLUE)
     admin.delete(f"{SERVERS}/{sid}?force=true", expect=204)
     assert not proc.listening(server["port"])
-    until("nothing of it", lambda: not proc.marked(server_ids=[sid]), 5)
+    until("no processes and files to be left", lambda: not proc.marked(server_ids=[sid]), 5)
 
 
 def test_an_ordinary_user_in_the_group(ordinary, pool, login, desktop_of_host):
-    """The sockets of desktops are for the group xrdp: who is in it can serve other accounts."""
+    """The sockets of desktops are for the group xrdp: a member can serve other accounts."""
     d, runner = ordinary(groups=f"--groups={grp.getgrnam('xrdp').gr_gid}")
     assert "group xrdp" not in d.log()
     _, person = pool.get(2)
@@ -167,3 +167,15 @@ def test_an_ordinary_user_in_the_group(ordinary, pool, login, desktop_of_host):
     server = d.admin.create_server("for others")
     login(d, server, person).wait_colour(BLUE)
     assert has_no_privilege(d.admin.instance(server["server_id"])["pids"]["xrdp"], runner.uid)
+
+
+def test_server_starts_without_cap_sys_ptrace(make_daemon):
+    """Without CAP_SYS_PTRACE, which container engines do not grant: open files of other accounts' processes are hidden."""
+    d = make_daemon(start=False)
+    d.wrap = ["capsh", "--drop=cap_sys_ptrace", "--", "-c", 'exec "$@"', "sh"]
+    d.start()
+    assert int(proc.status(d.supervisor)["CapEff"], 16) & (1 << 19) == 0
+    server = d.admin.create_server("in a container")
+    assert server["status"] == "running"
+    d.admin.post(f"{SERVERS}/{server['server_id']}/restart?wait=true")
+    assert d.admin.server(server["server_id"])["status"] == "running"

@@ -1,4 +1,4 @@
-/* Several processes' share in the cluster, on one embedded store: for test_leases.c, test_nodes.c, test_presence.c. */
+/* The cluster's share of several processes, on one embedded store: for test_leases.c and test_nodes.c. */
 #ifndef CLUSTER_RIG_H
 #define CLUSTER_RIG_H
 
@@ -18,6 +18,7 @@
 #include "lucid/metrics.h"
 #include "lucid/str.h"
 #include "store/open.h"
+#include "test/lib/loop_rig.h"
 
 #define BEAT_MS 40
 
@@ -27,29 +28,13 @@ struct cluster_rig {
 	char dir[64], path[96];
 };
 
-static void rig_stop_loop(void *arg)
-{
-	loop_stop(arg);
-}
-
 static void rig_run_ms(struct cluster_rig *t, int ms)
 {
-	struct loop_timer *timer = loop_timer_new(t->loop, rig_stop_loop, t->loop);
-	loop_timer_set(timer, ms);
-	loop_run(t->loop);
-	loop_timer_free(timer);
+	loop_rig_run_ms(t->loop, ms);
 }
 
-/* Until it is so; bounded by ten seconds. */
-#define RIG_UNTIL(t, what)                                                                                             \
-	do {                                                                                                           \
-		bool so_ = what;                                                                                       \
-		for (int turns_ = 0; turns_ < 5000 && !so_; turns_++) {                                                \
-			rig_run_ms(t, 2);                                                                              \
-			so_ = what;                                                                                    \
-		}                                                                                                      \
-		assert_true(so_);                                                                                      \
-	} while (0)
+/* Runs until the condition is true; at most ten seconds. */
+#define RIG_UNTIL(t, what) LOOP_RIG_UNTIL((t)->loop, what, 10000, 2)
 
 static void rig_up(struct cluster_rig *t)
 {
@@ -61,7 +46,7 @@ static void rig_up(struct cluster_rig *t)
 	t->store = store_open_embedded(t->loop, &o, NULL, NULL);
 }
 
-/* What the rooms made is freed between these two, in the program's order. */
+/* The rooms are freed between these two, in the order of the program. */
 static void rig_close_store(struct cluster_rig *t)
 {
 	store_close(t->store);
@@ -113,7 +98,7 @@ static void rig_on_got(enum store_result result, const struct store_doc *d, int 
 	g->doc = result == STORE_OK ? doc_parse(d->text->data, d->text->len, NULL, 0) : NULL;
 }
 
-/* The caller's; NULL: it is not there. */
+/* The caller frees; NULL: it does not exist. */
 UNUSED static json_t *rig_get(struct cluster_rig *t, enum store_collection col, const char *id)
 {
 	struct rig_got g = { 0 };
@@ -122,7 +107,7 @@ UNUSED static json_t *rig_get(struct cluster_rig *t, enum store_collection col, 
 	return g.doc;
 }
 
-/* --- faults: the file that LUCID_FAULTS names is known from the very start */
+/* --- faults: the file that LUCID_FAULTS names must be known from the start */
 
 UNUSED static void rig_faults_begin(char **argv)
 {
@@ -146,7 +131,7 @@ UNUSED static void rig_fault(struct cluster_rig *t, const char *line)
 	} else {
 		unlink(path);
 	}
-	rig_run_ms(t, 25); /* it is looked at every 20 ms */
+	rig_run_ms(t, 25); /* it is read again within 20 ms */
 }
 
 #endif

@@ -1,4 +1,4 @@
-/* A server manager on a real bus and a real embedded store, with an agent that does as told. For test_servers_*.c. */
+/* A server manager on a real bus and a real embedded store, with an agent that the test controls. For test_servers_*.c and test_managers.c. */
 #ifndef SERVERS_RIG_H
 #define SERVERS_RIG_H
 
@@ -12,19 +12,30 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "app/options.h"
+#include "app/settings/options.h"
 #include "bus/transport.h"
-#include "cluster/leases.h"
+#include "lease/leases.h"
 #include "cluster/presence.h"
 #include "lucid/clock.h"
 #include "lucid/role.h"
 #include "lucid/str.h"
+#include "object/set.h"
 #include "roles/contract/contract.h"
-#include "roles/rdp-server-manager/claims.h"
-#include "roles/rdp-server-manager/servers.h"
+#include "roles/rdp-server-manager/node/leader.h"
+#include "roles/rdp-server-manager/node/place.h"
+#include "roles/rdp-server-manager/node/reconcile.h"
+#include "roles/rdp-server-manager/port/claims.h"
+#include "roles/rdp-server-manager/server/kind.h"
+#include "roles/rdp-server-manager/server/server.h"
+#include "roles/rdp-server-manager/server/start.h"
 #include "store/open.h"
+#include "test/lib/loop_rig.h"
 
 extern const struct role role_rdp_server_manager;
+
+/* A bound: an operation that takes longer hangs, and a process that is silent longer is dead. A busy machine, especially with a busy disk, pauses
+ * for seconds; tests of what happens when something dies set a shorter time. */
+#define RIG_PATIENCE_MS 60000
 
 static const struct caller admin = { .sub = "root", .roles = CALLER_ADMIN };
 static const struct caller alice = { .sub = "alice", .roles = CALLER_USER };
@@ -37,26 +48,33 @@ struct rig {
 	struct config *config;
 	struct leases *leases;
 	struct nodes *nodes;
-	struct presence *presence; /* the agent's */
-	bool shared; /* the store is, with other hosts */
+	struct presence *presence; /* of the agent */
+	struct presence *others[4]; /* of other hosts' agents; freed with it, when nothing of them is in flight any more */
+	bool shared; /* the store is shared with other hosts */
 	struct transport *way; /* to their agents */
-	struct rig *with;	/* the one whose loop, store and agent this one shares */
-	struct rig *joined;	/* the other way round; stopped before */
+	struct rig *with;	/* the rig whose loop, store and agent this one shares */
+	struct rig *joined;	/* the reverse: stopped first */
 	void *role;
 	char dir[64], path[96];
 	size_t queue_limit;
+	unsigned node_lost_ms; /* 0: RIG_PATIENCE_MS */
 	/* the agent */
 	json_t *instances;  /* id → instance */
 	json_t *desktops;   /* id → array */
-	int away;	    /* error it answers with, 0: it is there */
-	int refuse_start;   /* error for starts alone */
-	const char *reason; /* starts fail with it */
-	int stranger;	    /* this port is in use */
+	int away;	    /* error that the agent answers with; 0: none */
+	int refuse_start;   /* error for starts only */
+	const char *reason; /* reason with which starts fail */
+	int stranger;	    /* this port is in use by another process */
 	bool hold;	    /* starts wait in `held` */
 	struct call *held;
+	const char *default_fault; /* why a server without a profile cannot start, as the agent reports it */
+	unsigned profiles_asked;
+	const char *refused; /* accounts that may not log in, as the agent reports them */
+	bool hold_stops;   /* stops wait in `held_stop` */
+	struct call *held_stop;
 	unsigned starts, replaces, stops, removes;
 	json_t *last_spec;
-	/* events heard */
+	/* received events */
 	char events[4096];
 	struct subscription *sub;
 };
@@ -140,6 +158,10 @@ static void agent_get(struct call *c, void *arg)
 static void agent_stop(struct call *c, void *arg)
 {
 	struct rig *t = arg;
+	if (t->hold_stops) {
+		t->held_stop = c;
+		return;
+	}
 	const char *id = call_param(c, "server_id");
 	json_t *live = json_object_get(t->desktops, id);
 	t->stops++;
@@ -192,9 +214,26 @@ static void agent_ports(struct call *c, void *arg)
 	call_ok(c, json_pack("{s:o}", "blocked", blocked));
 }
 
+/* Every account may log in, except those of `refused`. */
+static void agent_account(struct call *c, void *arg)
+{
+	struct rig *t = arg;
+	const char *name = doc_str(call_body(c), "name", "");
+	const char *found = t->refused ? strstr(t->refused, name) : NULL;
+	if (t->away)
+		call_fail(c, t->away, NULL);
+	else
+		call_ok(c, json_pack("{s:s, s:b}", "name", name, "can_log_in", found == NULL));
+}
+
 static void agent_profiles(struct call *c, void *arg)
 {
-	call_ok(c, json_pack("{s:[{s:s, s:b}]}", "desktops", "name", "openbox", "installed", 1));
+	struct rig *t = arg;
+	t->profiles_asked++;
+	if (t->away)
+		call_fail(c, t->away, NULL);
+	else
+		call_ok(c, json_pack("{s:[{s:s, s:b}], s:s?}", "desktops", "name", "openbox", "installed", 1, "default_fault", t->default_fault));
 }
 
 static const struct {
@@ -205,7 +244,7 @@ static const struct {
 	{ "xrdp.instances.get", agent_get },	       { "xrdp.instances.stop", agent_stop },
 	{ "xrdp.instances.desktops", agent_desktops }, { "xrdp.instances.config", agent_config },
 	{ "xrdp.instances.logs", agent_logs },	       { "xrdp.ports.check", agent_ports },
-	{ "xrdp.desktops", agent_profiles },
+	{ "xrdp.desktops", agent_profiles },	       { "xrdp.accounts.check", agent_account },
 };
 
 static void heard(const struct event *e, void *arg)
@@ -216,34 +255,29 @@ static void heard(const struct event *e, void *arg)
 	snprintf(t->events + n, sizeof t->events - n, "%s%s%s ", e->topic, *status ? "=" : "", status);
 }
 
-static void stop_loop(void *arg)
-{
-	loop_stop(((struct rig *)arg)->loop);
-}
-
 static void rig_run_ms(struct rig *t, int ms)
 {
-	struct loop_timer *timer = loop_timer_new(t->loop, stop_loop, t);
-	loop_timer_set(timer, ms);
-	loop_run(t->loop);
-	loop_timer_free(timer);
+	loop_rig_run_ms(t->loop, ms);
 }
+
+/* Runs the loop until the condition is true. */
+#define RIG_UNTIL(t, what) LOOP_RIG_UNTIL((t)->loop, what, RIG_PATIENCE_MS, 3)
 
 static struct manager *rig_manager(struct rig *t)
 {
 	return t->role;
 }
 
-/* Let things come to rest: nothing under way here or on the bus, bounded by five seconds. */
+/* Runs until nothing is in flight here or on the bus. */
 static void rig_rest(struct rig *t)
 {
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < RIG_PATIENCE_MS / 5; i++) {
 		rig_run_ms(t, 5);
 		struct manager *m = rig_manager(t);
-		if (m->loaded && !m->under_way && !m->sweeping && !m->looking && !bus_calls_open(t->bus) && nodes_find(t->nodes, "node-1"))
+		if (m->objects->loaded && !m->objects->under_way && !bus_calls_open(t->bus) && nodes_find(t->nodes, "node-1"))
 			return;
 	}
-	fail_msg("it does not come to rest");
+	fail_msg("timed out waiting until nothing is in flight");
 }
 
 static struct transport *way(void *arg, const char *node, const char *url)
@@ -260,10 +294,10 @@ static void rig_cluster(struct rig *t)
 	char id_path[112];
 	snprintf(id_path, sizeof id_path, "%s/agent-id", t->dir);
 	t->leases = leases_new(&(struct leases_env){ .loop = t->loop, .store = t->store, .holder = t->with ? "node-1/2" : "node-1/1",
-						.shared = t->shared, .beat_ms = t->shared ? 40 : 0 });
+						.shared = t->shared, .beat_ms = t->shared ? 40 : 0, .lost_ms = RIG_PATIENCE_MS });
 	t->nodes = nodes_new(&(struct nodes_env){ .loop = t->loop, .bus = t->bus, .store = t->store, .node = "node-1",
-						   .shared = t->shared, .agent_here = !t->with, .list_ms = 20, .lost_ms = 2000,
-						    .ways = { way, no_end, t } });
+						   .shared = t->shared, .agent_here = !t->with, .list_ms = 20,
+						   .lost_ms = t->node_lost_ms ? t->node_lost_ms : RIG_PATIENCE_MS, .ways = { way, no_end, t } });
 	t->presence = t->with ? NULL : presence_new(&(struct presence_env){ .loop = t->loop, .bus = t->bus, .store = t->store, .nodes = t->nodes,
 							   .config = t->config, .node = "node-1", .host = "rdp.example.org",
 							   .url = "", .id_path = id_path, .shared = t->shared, .beat_ms = 100 });
@@ -276,7 +310,7 @@ static void rig_cluster(struct rig *t)
 static void rig_start(struct rig *t)
 {
 	struct rig *with = t->with;
-	struct store_options o = { .path = t->path, .queue_limit = t->queue_limit ? t->queue_limit : 4096, .timeout_ms = 5000 };
+	struct store_options o = { .path = t->path, .queue_limit = t->queue_limit ? t->queue_limit : 4096, .timeout_ms = RIG_PATIENCE_MS };
 	t->loop = with ? with->loop : loop_new();
 	t->bus = bus_new(t->loop);
 	bus_set_node(t->bus, "node-1");
@@ -301,14 +335,16 @@ static void rig_stop(struct rig *t)
 {
 	bool done = false;
 	role_rdp_server_manager.drain(t->role, drained, &done);
-	for (int i = 0; i < 1000 && !done; i++)
+	for (int i = 0; i < RIG_PATIENCE_MS / 5 && !done; i++)
 		rig_run_ms(t, 5);
 	assert_true(done);
-	role_rdp_server_manager.free(t->role); /* in the program's order: nothing of it may be under way any more */
+	role_rdp_server_manager.free(t->role); /* in the order of the program: nothing of it may be in flight any more */
 	if (t->with)
-		return; /* the rest when the store is closed */
+		return; /* the rest is freed when the store is closed */
 	store_close(t->store);
 	presence_free(t->presence);
+	for (size_t i = 0; i < ARRAY_LEN(t->others); i++)
+		presence_free(TAKE_PTR(t->others[i]));
 	for (struct rig *r = t; r; r = r == t ? t->joined : NULL) {
 		nodes_free(r->nodes);
 		leases_free(r->leases);
@@ -321,12 +357,12 @@ static void rig_stop(struct rig *t)
 	loop_free(t->loop);
 }
 
-/* settings: NULL-ended "NAME=value" beside those that every test wants. */
+/* settings: NULL-ended "NAME=value", in addition to those that every test needs. */
 static void rig_open(struct rig *t, const char *const *settings)
 {
 	static char *no_env[] = { NULL };
 	static bool alone;
-	/* in a network of its own a real bind finds nobody, whoever runs on this host */
+	/* in a network namespace, a real bind does not meet other processes of this host */
 	if (!alone)
 		alone = unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0;
 	const char *set[16] = { "PORT_RANGE_START=20000", "PORT_RANGE_END=20009", "NODE_PUBLIC_HOST=rdp.example.org",
@@ -337,7 +373,7 @@ static void rig_open(struct rig *t, const char *const *settings)
 	const char *none[] = { NULL };
 	struct config_input in = { .env = no_env, .set = set, .env_files = none };
 	struct strbuf faults = { 0 }, warnings = { 0 };
-	t->config = config_load(options, options_n, &in, &faults, &warnings);
+	t->config = config_load(options(), options_n(), &in, &faults, &warnings);
 	if (!t->config)
 		fail_msg("configuration: %s", faults.s);
 	strbuf_done(&faults);
@@ -396,7 +432,7 @@ static void answered(const struct reply *r, void *arg)
 	str_copy(a->type, sizeof a->type, r->type ? r->type : "");
 }
 
-/* Begin a call; query and body are JSON texts with ' for ", or NULL. */
+/* Begin a call; query and body are JSON texts with ' in place of ", or NULL. */
 static void rig_ask(struct rig *t, struct answer *a, const struct caller *who, const char *op, const char *id, int64_t if_match,
 		    const char *query, const char *body)
 {
@@ -423,7 +459,7 @@ static void rig_ask(struct rig *t, struct answer *a, const struct caller *who, c
 
 static void rig_await(struct rig *t, struct answer *a)
 {
-	for (int i = 0; i < 5000 && !a->over; i++)
+	for (int i = 0; i < RIG_PATIENCE_MS / 2 && !a->over; i++)
 		rig_run_ms(t, 2);
 	assert_true(a->over);
 }
@@ -445,7 +481,7 @@ UNUSED static bool names_field(const struct answer *a, const char *field)
 	return false;
 }
 
-/* A server of alice's, made now; id into dst. */
+/* Create a server of alice; id into dst. */
 UNUSED static void rig_make(struct rig *t, char dst[ID_UUID_SIZE], const char *query, const char *body)
 {
 	struct answer a = { 0 };
@@ -481,7 +517,7 @@ UNUSED static enum store_result rig_write(struct rig *t, enum store_verb verb, e
 	struct wrote w = { 0 };
 	struct store_op op = { verb, col, id, 0, doc };
 	store_write(t->store, &op, 1, rig_wrote, &w);
-	for (int i = 0; i < 2000 && !w.over; i++)
+	for (int i = 0; i < RIG_PATIENCE_MS / 2 && !w.over; i++)
 		rig_run_ms(t, 2);
 	json_decref(doc);
 	assert_true(w.over);
@@ -497,9 +533,18 @@ UNUSED static int64_t rig_count(struct rig *t, enum store_collection col)
 	int64_t total = -2;
 	struct store_query q = { .want_total = true };
 	store_list(t->store, col, &q, rig_counted, &total);
-	for (int i = 0; i < 2000 && total == -2; i++)
+	for (int i = 0; i < RIG_PATIENCE_MS / 2 && total == -2; i++)
 		rig_run_ms(t, 2);
 	return total;
+}
+
+/* Wait until the collection has this many documents, because claims are deleted after the answer. */
+UNUSED static void rig_await_count(struct rig *t, enum store_collection col, int64_t want)
+{
+	int64_t seen = -1;
+	for (int i = 0; i < RIG_PATIENCE_MS / 5 && (seen = rig_count(t, col)) != want; i++)
+		rig_run_ms(t, 5);
+	assert_int_equal(seen, want);
 }
 
 #endif

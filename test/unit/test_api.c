@@ -1,4 +1,4 @@
-/* api: the real HTTP server, bus and rows, with handlers that say what they were asked, spoken to over a raw socket. */
+/* api: the real HTTP server, bus and rows, with handlers that record their calls, tested over a raw socket. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,13 +12,13 @@
 #include <unistd.h>
 
 #include "api/api.h"
-#include "app/options.h"
+#include "app/settings/options.h"
 #include "auth/token.h"
 #include "bus/transport.h"
 #include "lucid/clock.h"
 #include "lucid/metrics.h"
 #include "roles/contract/contract.h"
-#include "sys/config.h"
+#include "sys/config/config.h"
 #include "sys/log.h"
 
 #define KNOWN "11111111-2222-4333-8444-555555555555"
@@ -109,12 +109,12 @@ static void on_quota(struct call *c, UNUSED void *ctx)
 	call_fail(c, ERR_QUOTA, NULL);
 }
 
-/* --- a client: one request, one connection, in a thread of its own while the loop runs here */
+/* --- a client: one request on one connection, in a thread of its own, while the loop runs here */
 
 struct answer {
 	int status;
 	char *text, *body;
-	json_t *doc; /* when the body is JSON */
+	json_t *doc; /* if the body is JSON */
 };
 
 struct client {
@@ -171,7 +171,7 @@ static struct answer send_raw(int listener, const char *raw)
 }
 
 static struct answer ask(int listener, const char *fmt, ...) PRINTF(2, 3);
-/* `fmt` is "METHOD path", header lines each after "\n", and a body after "\n\n". */
+/* `fmt` is "METHOD path", then header lines, each after "\n", then a body after "\n\n". */
 static struct answer ask(int listener, const char *fmt, ...)
 {
 	va_list ap;
@@ -202,7 +202,7 @@ static struct answer ask(int listener, const char *fmt, ...)
 	return a;
 }
 
-/* Value of a header into a buffer that the next call uses again; "" when it is not there. */
+/* The value of a header, in a buffer that the next call overwrites; "" if it is missing. */
 static const char *head(const struct answer *a, const char *name)
 {
 	static char value[512];
@@ -222,7 +222,7 @@ static const char *code(const struct answer *a)
 	return doc_str(json_object_get(a->doc, "error"), "code", "");
 }
 
-/* One request whose answer is an error page of this status and code. */
+/* A request whose response is an error with this status and code. */
 #define REFUSED(want_status, want_code, ...)                                                                           \
 	do {                                                                                                           \
 		struct answer refused_ = ask(__VA_ARGS__);                                                             \
@@ -230,6 +230,16 @@ static const char *code(const struct answer *a)
 			fail_msg("wanted %d %s, got: %s", want_status, want_code, refused_.text);                      \
 		answer_done(&refused_);                                                                                \
 	} while (0)
+
+/* The headers with which a role calls for a user; overwritten by the next call. */
+static const char *sealed(const char *acting)
+{
+	static char headers[512];
+	char seal[TOKEN_SEAL_SIZE];
+	token_seal(t.keys, t.service, acting, seal);
+	snprintf(headers, sizeof headers, "X-Lucid-For: %s\nX-Lucid-Seal: %s", acting, seal);
+	return headers;
+}
 
 /* --- set-up */
 
@@ -256,7 +266,7 @@ static struct config *load(const char *const *set)
 {
 	struct strbuf faults = { 0 }, warnings = { 0 };
 	char *const env[] = { NULL };
-	struct config *c = config_load(options, options_n, &(struct config_input){ .env = env, .set = set, .no_dotenv = true },
+	struct config *c = config_load(options(), options_n(), &(struct config_input){ .env = env, .set = set, .no_dotenv = true },
 				       &faults, &warnings);
 	if (!c)
 		fail_msg("configuration: %s", faults.s);
@@ -283,7 +293,7 @@ static int set_up(UNUSED void **state)
 	t.stop = loop_timer_new(t.loop, drained, NULL);
 	t.config = load(usual);
 	t.keys = token_keys_new(&(struct token_options){ .secret = SECRET, .lifetime_s = 3600 });
-	t.user = token_mint(t.keys, "ann", NULL, true, 0);
+	t.user = token_mint(t.keys, "ann", (const char *const[]){ "user", NULL }, true, 0);
 	t.admin = token_mint(t.keys, "root", (const char *const[]){ "admin", NULL }, true, 0);
 	t.service = token_mint(t.keys, "role", (const char *const[]){ "service", NULL }, true, 0);
 	serve("rdp.servers.get", on_get);
@@ -389,11 +399,11 @@ static void test_methods(UNUSED void **state)
 
 static void test_routes(UNUSED void **state)
 {
-	struct answer a = ask(0, "GET /servers/" KNOWN "/\nAuthorization: Bearer %s", t.user); /* short form, own port */
+	struct answer a = ask(0, "GET /servers/" KNOWN "/\nAuthorization: Bearer %s", t.user); /* short form, on its own port */
 	assert_int_equal(a.status, 200);
 	answer_done(&a);
 	REFUSED(404, "LUCID_ERR_0006", 1, "GET /servers/" KNOWN "\nAuthorization: Bearer %s", t.user);
-	a = ask(1, "GET /api/v1/rdp/servers/%%31%s\nAuthorization: bearer  %s", &KNOWN[1], t.user); /* another role's port */
+	a = ask(1, "GET /api/v1/rdp/servers/%%31%s\nAuthorization: bearer  %s", &KNOWN[1], t.user); /* on another role's port */
 	assert_int_equal(a.status, 200);
 	assert_string_equal(doc_str(a.doc, "name", ""), "one");
 	answer_done(&a);
@@ -404,7 +414,7 @@ static void test_routes(UNUSED void **state)
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		REFUSED(400, "LUCID_ERR_0013", 0, "GET %s\nAuthorization: Bearer %s", bad[i], t.user);
 	REFUSED(422, "LUCID_ERR_0005", 0, "GET /servers/not-an-id\nAuthorization: Bearer %s", t.user);
-	a = ask(0, "GET /api/v1/xrdp/instances\nAuthorization: Bearer %s", t.admin); /* a role that is nowhere */
+	a = ask(0, "GET /api/v1/xrdp/instances\nAuthorization: Bearer %s", t.admin); /* a role that runs nowhere */
 	assert_int_equal(a.status, 503);
 	assert_string_equal(code(&a), "LUCID_ERR_0010");
 	assert_true(atoi(head(&a, "Retry-After")) > 0);
@@ -436,9 +446,43 @@ static void test_tokens(UNUSED void **state)
 	a = ask(0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s", t.admin);
 	assert_int_equal(a.status, 200);
 	answer_done(&a);
-	a = ask(0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s", t.service);
+}
+
+/* A service token alone is sufficient for calls that roles make themselves, and for no others; with another role in it, that role counts. */
+static void test_service_tokens_may_call_what_roles_need(UNUSED void **state)
+{
+	static const char *const both_roles[] = { "service", "user", NULL }, *const all_roles[] = { "service", "admin", NULL };
+	static const char *const none[] = { NULL }, *const strange[] = { "auditor", "Admin", NULL };
+	_cleanup_(xfreep) char *both = token_mint(t.keys, "ann", both_roles, true, 0), *all = token_mint(t.keys, "root", all_roles, true, 0);
+	_cleanup_(xfreep) char *nobody = token_mint(t.keys, "ann", none, true, 0), *stranger = token_mint(t.keys, "ann", strange, true, 0);
+	static const char *const refused[] = { "GET /servers", "GET /api/v1/rdp/nodes", "DELETE /servers/" KNOWN, "GET /servers/" KNOWN "/rdp-file",
+					       "GET /servers/" KNOWN "/logs", "POST /servers/" KNOWN "/start", "GET /api/v1/xrdp/config",
+					       "POST /api/v1/xrdp/service/stop", "GET /api/v1/xrdp/info" };
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+		REFUSED(403, "LUCID_ERR_0003", 0, "%s\nAuthorization: Bearer %s", refused[i], t.service);
+	struct answer a = ask(0, "GET /servers/" KNOWN "\nAuthorization: Bearer %s", t.service);
 	assert_int_equal(a.status, 200);
 	answer_done(&a);
+	const struct {
+		const char *token;
+		int list, nodes, one;
+	} rows[] = { { both, 200, 403, 200 }, { all, 200, 200, 200 }, { nobody, 403, 403, 403 }, { stranger, 403, 403, 403 } };
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct {
+			const char *what;
+			int status;
+		} asks[] = { { "GET /servers", rows[i].list }, { "GET /api/v1/rdp/nodes", rows[i].nodes }, { "GET /servers/" KNOWN, rows[i].one } };
+		for (size_t j = 0; j < ARRAY_LEN(asks); j++) {
+			a = ask(0, "%s\nAuthorization: Bearer %s", asks[j].what, rows[i].token);
+			assert_int_equal(a.status, asks[j].status);
+			answer_done(&a);
+		}
+	}
+	/* only the token of a role may name the user for whom it calls */
+	REFUSED(403, "LUCID_ERR_0003", 0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s\nX-Lucid-For: sub=root;roles=admin;sessions=yes;from=", both);
+	/* the call has the rights of that user, also of an unknown one */
+	REFUSED(403, "LUCID_ERR_0003", 0, "GET /servers\nAuthorization: Bearer %s\n%s", t.service, sealed("sub=x;roles=service;sessions=yes;from=192.0.2.7"));
+	REFUSED(403, "LUCID_ERR_0003", 0, "GET /servers\nAuthorization: Bearer %s\n%s", t.service, sealed("sub=x;roles=;sessions=yes;from=192.0.2.7"));
 }
 
 static void test_bodies(UNUSED void **state)
@@ -569,7 +613,7 @@ static void test_errors(UNUSED void **state)
 	assert_int_equal(a.status, 429);
 	assert_string_equal(head(&a, "Retry-After"), "30");
 	answer_done(&a);
-	a = send_raw(0, "GET /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"); /* refused by the gate, in one shape */
+	a = send_raw(0, "GET /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"); /* refused by the gate, in the same form */
 	assert_int_equal(a.status, 411);
 	assert_string_equal(code(&a), "LUCID_ERR_0013");
 	answer_done(&a);
@@ -593,6 +637,16 @@ static void test_ids(UNUSED void **state)
 	answer_done(&a);
 }
 
+/* Fills the address's bucket, which then holds three. */
+static void refill(void)
+{
+	reload((const char *const[]){ "RATE_LIMIT_PER_MINUTE=60000", "RATE_LIMIT_BURST_SIZE=3", NULL });
+	struct answer a = ask(0, "GET /"); /* the bucket has the new limit now, by which it fills in 3 ms */
+	answer_done(&a);
+	usleep(20000);
+	reload((const char *const[]){ "RATE_LIMIT_PER_MINUTE=1", "RATE_LIMIT_BURST_SIZE=3", NULL });
+}
+
 static void test_rates(UNUSED void **state)
 {
 	reload((const char *const[]){ "RATE_LIMIT_PER_MINUTE=1", "RATE_LIMIT_BURST_SIZE=3", NULL });
@@ -610,15 +664,38 @@ static void test_rates(UNUSED void **state)
 	assert_in_range(atoi(head(&a, "Retry-After")), 1, 60);
 	assert_string_equal(head(&a, "RateLimit-Remaining"), "0");
 	answer_done(&a);
-	/* others are not held back by it, nor are health, metrics and the roles' own calls */
+	/* other callers are not limited by it, nor are health, metrics and calls between roles */
 	for (int i = 0; i < 5; i++) {
-		a = ask(0, "GET /servers\nAuthorization: Bearer %s", t.service);
+		a = ask(0, "GET /servers/" KNOWN "\nAuthorization: Bearer %s", t.service);
 		assert_int_equal(a.status, 200);
 		answer_done(&a);
 		a = ask(0, "GET /health");
 		assert_int_equal(a.status, 200);
 		answer_done(&a);
 	}
+	/* requests without a token are counted by address, including refusals and preflights */
+	static const char *const open_to_all[] = { "GET /", "GET /openapi.json", "GET /docs", "GET /none", "POST /health/none", "GET /a%zz", "POST /openapi.json",
+						   "OPTIONS /servers\nOrigin: https://a\nAccess-Control-Request-Method: POST", "OPTIONS /openapi.json",
+						   "PATCH /servers", "GET /events" };
+	for (size_t i = 0; i < ARRAY_LEN(open_to_all); i++) {
+		refill();
+		for (int n = 0; n < 3; n++) {
+			a = ask(0, "%s", open_to_all[i]);
+			assert_int_not_equal(a.status, 429);
+			answer_done(&a);
+		}
+		REFUSED(429, "LUCID_ERR_0004", 0, "%s", open_to_all[i]);
+		a = ask(0, "GET /health/ready");
+		assert_int_equal(a.status, 200);
+		answer_done(&a);
+		a = ask(0, "OPTIONS /metrics");
+		assert_int_equal(a.status, 204);
+		answer_done(&a);
+	}
+	a = ask(0, "GET /\nAuthorization: Bearer %s", t.admin);
+	assert_int_equal(a.status, 200);
+	answer_done(&a);
+	refill();
 	/* bad tokens are counted by address */
 	for (int i = 0; i < 3; i++)
 		REFUSED(401, "LUCID_ERR_0002", 0, "GET /servers\nAuthorization: Bearer x.%d.y", i);
@@ -629,14 +706,16 @@ static void test_rates(UNUSED void **state)
 	reload(usual);
 }
 
-#define FOR_ANN "X-Lucid-For: sub=ann;roles=user;sessions=yes;from=192.0.2.77"
+#define ANN "sub=ann;roles=user;sessions=yes;from=192.0.2.77"
+#define ROOT "sub=root;roles=admin;sessions=yes;from="
+#define FOR_ANN "X-Lucid-For: " ANN
 
-/* A role's own token with for whom it asks: that one's rights and name, once held back where it came in, and the true client. */
+/* A role calls for a user with its own token and a seal: the user's rights and name, no second rate limit, and the client's true address. */
 static void test_acting(UNUSED void **state)
 {
 	reload((const char *const[]){ "RATE_LIMIT_PER_MINUTE=1", "RATE_LIMIT_BURST_SIZE=1", NULL });
 	for (int i = 0; i < 3; i++) {
-		struct answer a = ask(0, "POST /servers\nAuthorization: Bearer %s\n" FOR_ANN "\nContent-Type: application/json\n\n{\"name\":\"x\"}", t.service);
+		struct answer a = ask(0, "POST /servers\nAuthorization: Bearer %s\n%s\nContent-Type: application/json\n\n{\"name\":\"x\"}", t.service, sealed(ANN));
 		assert_int_equal(a.status, 201);
 		assert_string_equal(doc_str(a.doc, "user_id", ""), "ann");
 		assert_string_equal(doc_str(a.doc, "address", ""), "192.0.2.77");
@@ -644,14 +723,23 @@ static void test_acting(UNUSED void **state)
 		answer_done(&a);
 	}
 	reload(usual);
-	REFUSED(403, "LUCID_ERR_0003", 0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s\n" FOR_ANN, t.service);
+	REFUSED(403, "LUCID_ERR_0003", 0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s\n%s", t.service, sealed(ANN));
 	REFUSED(400, "LUCID_ERR_0013", 0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s\nX-Lucid-For: root", t.service);
 	REFUSED(400, "LUCID_ERR_0013", 0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s\n" FOR_ANN "\n" FOR_ANN, t.service);
 	REFUSED(401, "LUCID_ERR_0002", 0, "GET /servers\n" FOR_ANN);
-	struct answer a = ask(0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s", t.service);
+	REFUSED(403, "LUCID_ERR_0003", 0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s", t.service);
+	struct answer a = ask(0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s\n%s", t.service, sealed(ROOT));
 	assert_int_equal(a.status, 200);
 	answer_done(&a);
-	/* nobody else is believed, an admin neither */
+	/* the token alone does not make an admin of whoever holds it: a seal is for one token and one user */
+	char seal[TOKEN_SEAL_SIZE], other[TOKEN_SEAL_SIZE];
+	token_seal(t.keys, t.service, ANN, seal);
+	token_seal(t.keys, t.admin, ROOT, other);
+	const char *const seals[] = { "", "x", seal, other };
+	for (size_t i = 0; i < ARRAY_LEN(seals); i++)
+		REFUSED(403, "LUCID_ERR_0003", 0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s\nX-Lucid-For: " ROOT "\nX-Lucid-Seal: %s", t.service, seals[i]);
+	REFUSED(403, "LUCID_ERR_0003", 0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s\nX-Lucid-For: " ROOT, t.service);
+	/* other callers are not believed, not even an admin */
 	REFUSED(403, "LUCID_ERR_0003", 0, "GET /api/v1/rdp/nodes\nAuthorization: Bearer %s\nX-Lucid-For: sub=root;roles=admin;sessions=yes;from=", t.user);
 	a = ask(0, "POST /servers\nAuthorization: Bearer %s\n" FOR_ANN "\nContent-Type: application/json\n\n{\"name\":\"x\"}", t.admin);
 	assert_string_equal(doc_str(a.doc, "user_id", ""), "root");
@@ -679,7 +767,7 @@ static void test_metrics(UNUSED void **state)
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		if (!strstr(a.body, lines[i]))
 			fail_msg("not on the page: %s", lines[i]);
-	assert_null(strstr(a.body, KNOWN)); /* templates, never paths */
+	assert_null(strstr(a.body, KNOWN)); /* route templates, never paths */
 	answer_done(&a);
 	a = ask(0, "GET /metrics\nAccept: application/openmetrics-text; version=1.0.0");
 	assert_string_equal(head(&a, "Content-Type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -730,43 +818,201 @@ static const char *address_seen(const char *heads)
 
 static void test_proxies(UNUSED void **state)
 {
-	assert_string_equal(address_seen("X-Forwarded-For: 192.0.2.9"), "127.0.0.1"); /* nobody is trusted by default */
+	assert_string_equal(address_seen("X-Forwarded-For: 192.0.2.9"), "127.0.0.1"); /* no proxy is trusted by default */
 	reload((const char *const[]){ "RATE_LIMIT_ENABLED=false", "TRUSTED_PROXIES=127.0.0.0/8,10.0.0.0/8,fd00::/8", NULL });
 	static const struct {
 		const char *heads, *want;
 	} rows[] = {
 		{ "X: y", "127.0.0.1" },
 		{ "X-Forwarded-For: 192.0.2.9", "192.0.2.9" },
-		{ "X-Forwarded-For: 198.51.100.1, 192.0.2.9", "192.0.2.9" }, /* what a client claims itself is not believed */
+		{ "X-Forwarded-For: 198.51.100.1, 192.0.2.9", "192.0.2.9" }, /* what the client itself claims is not believed */
 		{ "X-Forwarded-For: 192.0.2.9 , 10.1.2.3,fd00::7", "192.0.2.9" },
 		{ "X-Forwarded-For: 2001:db8::1", "2001:db8::1" },
 		{ "X-Forwarded-For: nonsense", "127.0.0.1" },
 		{ "X-Forwarded-For: nonsense, 10.1.2.3", "10.1.2.3" },
-		{ "X-Forwarded-For: 192.0.2.9,", "127.0.0.1" },
+		{ "X-Forwarded-For: 192.0.2.9, ,", "192.0.2.9" }, /* RFC 9110: empty items are skipped */
+		{ "X-Forwarded-For:", "127.0.0.1" },
 		{ "X-Forwarded-For: 10.9.9.9", "10.9.9.9" },
-		{ "X-Forwarded-For: 192.0.2.9\nX-Forwarded-For: 192.0.2.8", "127.0.0.1" },
+		/* several lines form one list */
+		{ "X-Forwarded-For: 192.0.2.9\nX-Forwarded-For: 192.0.2.8", "192.0.2.8" },
+		{ "X-Forwarded-For: 192.0.2.9\nX-Forwarded-For: 10.1.2.3", "192.0.2.9" },
+		{ "X-Forwarded-For: 198.51.100.1, 192.0.2.9\nX: y\nX-Forwarded-For: 10.1.2.3, fd00::7", "192.0.2.9" },
+		/* ports, brackets, quotes, IPv4-mapped addresses, zones, one form of each address */
+		{ "X-Forwarded-For: 192.0.2.9:4711", "192.0.2.9" },
+		{ "X-Forwarded-For: [2001:db8::1]:4711, 10.1.2.3:80", "2001:db8::1" },
+		{ "X-Forwarded-For: [2001:DB8:0:0::1]", "2001:db8::1" },
+		{ "X-Forwarded-For: \"[2001:db8::1]:80\"", "2001:db8::1" },
+		{ "X-Forwarded-For: ::ffff:192.0.2.9", "192.0.2.9" },
+		{ "X-Forwarded-For: 192.0.2.9, [::ffff:10.1.2.3]:80", "192.0.2.9" },
+		{ "X-Forwarded-For: fe80::1%eth0", "fe80::1" },
+		/* an invalid address ends the list */
+		{ "X-Forwarded-For: 192.0.2.9, unknown", "127.0.0.1" },
+		{ "X-Forwarded-For: 192.0.2.9:http", "127.0.0.1" },
+		{ "X-Forwarded-For: 192.0.2.9:99999", "127.0.0.1" },
+		{ "X-Forwarded-For: [192.0.2.9", "127.0.0.1" },
+		{ "X-Forwarded-For: [2001:db8::1]x", "127.0.0.1" },
+		{ "X-Forwarded-For: 192.0.2.9 192.0.2.8", "127.0.0.1" },
+		{ "X-Forwarded-For: 192.0.2.256", "127.0.0.1" },
+		/* RFC 7239 */
+		{ "Forwarded: for=192.0.2.9", "192.0.2.9" },
+		{ "Forwarded: for=198.51.100.1, for=192.0.2.9;proto=https;by=203.0.113.43", "192.0.2.9" },
+		{ "Forwarded: For=\"[2001:db8::1]:4711\";Proto=\"https\" , for=10.1.2.3", "2001:db8::1" },
+		{ "Forwarded: for=\"192.0.2.9:_hidden\"", "192.0.2.9" },
+		{ "Forwarded: for=192.0.2.9:80", "192.0.2.9" },
+		{ "Forwarded: for=192.0.2.9\nForwarded: for=10.1.2.3", "192.0.2.9" },
+		{ "Forwarded: proto=https;host=\"a, b; for=192.0.2.8\";for=192.0.2.9", "192.0.2.9" },
+		{ "Forwarded: for=192.0.2.9;", "192.0.2.9" }, /* a pair may be empty */
+		{ "Forwarded: ;for=192.0.2.9;;proto=https; , for=10.1.2.3 ; ", "192.0.2.9" },
+		{ "Forwarded: for=192.0.2.9;secret=\"a\\\"b\\\\\"", "192.0.2.9" },
+		{ "Forwarded: for=192.0.2.9, for=\"10.1.2.3\\\"\"", "127.0.0.1" },
+		{ "Forwarded: for=192.0.2.9;x=\"\\", "127.0.0.1" },
+		{ "Forwarded: for=192.0.2.9, ;", "127.0.0.1" },
+		{ "Forwarded: for=192.0.2.9, for=unknown", "127.0.0.1" },
+		{ "Forwarded: for=192.0.2.9, for=_secret", "127.0.0.1" },
+		{ "Forwarded: for=192.0.2.9, proto=https", "127.0.0.1" },
+		{ "Forwarded: for=192.0.2.9;for=192.0.2.8", "127.0.0.1" },
+		{ "Forwarded: for=\"192.0.2.9", "127.0.0.1" },
+		{ "Forwarded: x=\", for=192.0.2.9", "127.0.0.1" }, /* a client's unterminated quote must not hide a later hop */
+		{ "Forwarded: x=\"\nForwarded: for=192.0.2.9", "192.0.2.9" },
+		{ "Forwarded: for = 192.0.2.9", "127.0.0.1" },
+		/* both: a proxy writes one, and may pass on the other one as the client invented it */
+		{ "X-Forwarded-For: 192.0.2.9\nForwarded: for=192.0.2.9", "192.0.2.9" },
+		{ "X-Forwarded-For: 192.0.2.9, 10.1.2.3\nForwarded: for=10.1.2.3", "192.0.2.9" },
+		{ "X-Forwarded-For: 192.0.2.9\nForwarded: for=192.0.2.8", "127.0.0.1" },
+		{ "X-Forwarded-For: 192.0.2.9\nForwarded: for=10.1.2.3", "192.0.2.9" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		assert_string_equal(address_seen(rows[i].heads), rows[i].want);
 	reload(usual);
 }
 
+/* The URLs of the program in responses: Location of created objects, servers of /openapi.json. */
+static void expect_url(const char *heads, const char *location, const char *server)
+{
+	struct answer a = ask(0, "POST /servers\nAuthorization: Bearer %s\nContent-Type: application/json\n%s\n\n{\"name\":\"x\"}", t.user, heads);
+	assert_int_equal(a.status, 201);
+	assert_string_equal(head(&a, "Location"), location);
+	answer_done(&a);
+	a = ask(0, "GET /openapi.json\n%s", heads);
+	assert_string_equal(doc_str(json_array_get(json_object_get(a.doc, "servers"), 0), "url", ""), server);
+	answer_done(&a);
+}
+
+#define MADE "/api/v1/rdp/servers/" KNOWN
+
+static void test_public_url(UNUSED void **state)
+{
+	expect_url("X-Forwarded-Prefix: /desk\nX-Forwarded-Host: evil.example", MADE, "/"); /* no proxy is trusted by default */
+	reload((const char *const[]){ "RATE_LIMIT_ENABLED=false", "TRUSTED_PROXIES=127.0.0.1,10.0.0.0/8", NULL });
+	static const struct {
+		const char *heads, *prefix, *server;
+	} rows[] = {
+		{ "X: y", "", "/" },
+		{ "X-Forwarded-Prefix: /desk", "/desk", "/desk" },
+		{ "X-Forwarded-Prefix: /desk/", "/desk", "/desk" },
+		{ "X-Forwarded-Prefix: /", "", "/" },
+		{ "X-Forwarded-Prefix: /a/b%20c", "/a/b%20c", "/a/b%20c" },
+		{ "X-Forwarded-Host: rdp.example\nX-Forwarded-Proto: https\nX-Forwarded-Prefix: /desk", "/desk", "https://rdp.example/desk" },
+		{ "X-Forwarded-Host: rdp.example:8443\nX-Forwarded-Proto: https", "", "https://rdp.example:8443" },
+		{ "Forwarded: for=192.0.2.9;host=rdp.example;proto=https", "", "https://rdp.example" },
+		{ "Forwarded: for=192.0.2.9;host=\"rdp.example:8443\";proto=https, for=10.0.0.1;host=inner;proto=http", "", "https://rdp.example:8443" },
+		/* of a list, the item of the outermost trusted proxy counts, not the client's */
+		{ "X-Forwarded-Prefix: /evil, /desk", "/desk", "/desk" },
+		{ "X-Forwarded-For: 192.0.2.9, 10.0.0.1\nX-Forwarded-Prefix: /evil, /desk, /inner", "/desk", "/desk" },
+		{ "X-Forwarded-For: 192.0.2.9, 10.0.0.1\nX-Forwarded-Prefix: /desk", "/desk", "/desk" },
+		/* invalid paths, and paths that would be another one */
+		{ "X-Forwarded-Prefix: //evil.example", "", "/" },
+		{ "X-Forwarded-Prefix: evil", "", "/" },
+		{ "X-Forwarded-Prefix: https://evil.example/", "", "/" },
+		{ "X-Forwarded-Prefix: /a/../b", "", "/" },
+		{ "X-Forwarded-Prefix: /./b", "", "/" },
+		{ "X-Forwarded-Prefix: /a//b", "", "/" },
+		{ "X-Forwarded-Prefix: /%2e%2E/b", "", "/" },
+		{ "X-Forwarded-Prefix: /a%2fb", "", "/" },
+		{ "X-Forwarded-Prefix: /a%zz", "", "/" },
+		{ "X-Forwarded-Prefix: /a?b", "", "/" },
+		{ "X-Forwarded-Prefix: /a\\b", "", "/" },
+		{ "X-Forwarded-Prefix: /<b>", "", "/" },
+		{ "X-Forwarded-Host: evil example", "", "/" },
+		{ "X-Forwarded-Host: a@b", "", "/" },
+		{ "X-Forwarded-Host: rdp.example\nX-Forwarded-Proto: javascript", "", "http://rdp.example" },
+	};
+	char location[200];
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		snprintf(location, sizeof location, "%s" MADE, rows[i].prefix);
+		expect_url(rows[i].heads, location, rows[i].server);
+	}
+	/* a proxy may keep its path in front of the program's */
+	REFUSED(401, "LUCID_ERR_0002", 0, "GET /desk/api/v1/rdp/servers\nX-Forwarded-Prefix: /desk");
+	REFUSED(404, "LUCID_ERR_0006", 0, "GET /desk/api/v1/rdp/servers");
+	/* another role forwards the response, and adds its own prefix */
+	struct answer a = ask(0, "POST /servers\nAuthorization: Bearer %s\n%s\nX-Forwarded-Prefix: /desk\nContent-Type: application/json\n\n{\"name\":\"x\"}", t.service, sealed(ANN));
+	assert_string_equal(head(&a, "Location"), MADE);
+	answer_done(&a);
+	/* PUBLIC_URL has precedence over forwarded headers */
+	reload((const char *const[]){ "RATE_LIMIT_ENABLED=false", "TRUSTED_PROXIES=127.0.0.1", "PUBLIC_URL=https://rdp.example:8443/desk/top/", "DEBUG=true", NULL });
+	expect_url("X-Forwarded-Prefix: /other\nX-Forwarded-Host: other.example", "/desk/top" MADE, "https://rdp.example:8443/desk/top");
+	a = ask(0, "GET /desk/top/health");
+	assert_int_equal(a.status, 200);
+	answer_done(&a);
+	a = ask(0, "GET /desk/top");
+	assert_int_equal(a.status, 200);
+	answer_done(&a);
+	REFUSED(404, "LUCID_ERR_0006", 0, "GET /desk/topology/health");
+	a = ask(0, "GET /docs");
+	assert_non_null(strstr(a.body, "href=\"/desk/top/docs/style.css\""));
+	assert_non_null(strstr(a.body, "href=\"/desk/top/openapi.json\""));
+	answer_done(&a);
+	/* and a forwarded host must be in ALLOWED_HOSTS */
+	reload((const char *const[]){ "RATE_LIMIT_ENABLED=false", "TRUSTED_PROXIES=127.0.0.1", "ALLOWED_HOSTS=localhost,rdp.example", NULL });
+	a = ask(0, "GET /health\nX-Forwarded-Host: rdp.example");
+	assert_int_equal(a.status, 200);
+	answer_done(&a);
+	REFUSED(400, "LUCID_ERR_0013", 0, "GET /health\nX-Forwarded-Host: evil.example");
+	REFUSED(400, "LUCID_ERR_0013", 0, "GET /health\nX-Forwarded-Host: rdp.example:x");
+	REFUSED(400, "LUCID_ERR_0013", 0, "GET /health\nForwarded: for=192.0.2.9;host=evil.example");
+	reload(usual);
+}
+
+static int status_of_raw(const char *raw)
+{
+	struct answer a = send_raw(0, raw);
+	int status = a.status;
+	answer_done(&a);
+	return status;
+}
+
 static void test_hosts(UNUSED void **state)
 {
-	reload((const char *const[]){ "ALLOWED_HOSTS=rdp.example,*.lab.example,[::1]", NULL });
+	reload((const char *const[]){ "RATE_LIMIT_ENABLED=false", "ALLOWED_HOSTS=rdp.example,*.Lab.example,[::1]", NULL });
 	static const struct {
 		const char *host;
 		int status;
-	} rows[] = { { "rdp.example", 200 }, { "RDP.Example:8090", 200 }, { "a.lab.example", 200 }, { "[::1]:8090", 200 },
-		     { "evil.example", 400 }, { "rdp.example.evil", 400 } };
+	} rows[] = { { "rdp.example", 200 }, { "RDP.Example:8090", 200 }, { "rdp.example.", 200 }, { "rdp.example:", 200 }, { "a.lab.example", 200 },
+		     { "[::1]:8090", 200 }, { "[0:0::1]", 200 }, { "evil.example", 400 }, { "rdp.example.evil", 400 }, { "", 400 }, { ":8090", 400 },
+		     { "rdp.example:8090.evil", 400 }, { "rdp.example:80:80", 400 }, { "rdp.example:x", 400 }, { "rdp.example:99999", 400 },
+		     { "[::1].evil", 400 }, { "[::1]evil", 400 }, { "rdp.example@evil", 400 }, { "rdp.example evil", 400 } };
+	char raw[2000];
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		char raw[200];
 		snprintf(raw, sizeof raw, "GET /health HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", rows[i].host);
-		struct answer a = send_raw(0, raw);
-		assert_int_equal(a.status, rows[i].status);
-		answer_done(&a);
+		assert_int_equal(status_of_raw(raw), rows[i].status);
 	}
+	/* the host of the target counts, not the Host header; HTTP/1.0 need not have one, and is then for no listed name */
+	assert_int_equal(status_of_raw("GET http://rdp.example/health HTTP/1.1\r\nHost: evil\r\nConnection: close\r\n\r\n"), 200);
+	assert_int_equal(status_of_raw("GET http://evil/health HTTP/1.1\r\nHost: rdp.example\r\nConnection: close\r\n\r\n"), 400);
+	assert_int_equal(status_of_raw("GET /health HTTP/1.0\r\n\r\n"), 400);
+	assert_int_equal(status_of_raw("GET /health HTTP/1.0\r\nHost: rdp.example\r\n\r\n"), 200);
+	assert_int_equal(status_of_raw("GET http://rdp.example/health HTTP/1.0\r\n\r\n"), 200);
+	/* another role may call this process by any name; other callers may not */
+	static const char probe[] = "GET /health HTTP/1.1\r\nHost: 10.0.0.7:8090\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n";
+	snprintf(raw, sizeof raw, probe, t.service);
+	assert_int_equal(status_of_raw(raw), 200);
+	snprintf(raw, sizeof raw, probe, t.admin);
+	assert_int_equal(status_of_raw(raw), 400);
+	snprintf(raw, sizeof raw, probe, "a.b.c");
+	assert_int_equal(status_of_raw(raw), 400);
 	reload(usual);
+	assert_int_equal(status_of_raw("GET /health HTTP/1.0\r\n\r\n"), 200);
 }
 
 static void test_openapi(UNUSED void **state)
@@ -782,14 +1028,18 @@ static void test_openapi(UNUSED void **state)
 		for (size_t j = 0; j < ARRAY_LEN(verbs); j++)
 			if (!strcasecmp(verbs[j], op->verb))
 				found = json_object_get(json_object_get(paths, op->path), verbs[j]);
-		assert_string_equal(doc_str(found, "operationId", ""), op->name);
+		char id[80];
+		str_copy(id, sizeof id, op->name);
+		for (char *p = id; *p; p++)
+			*p = *p == '.' ? '_' : *p;
+		assert_string_equal(doc_str(found, "operationId", ""), id);
 		const json_t *responses = json_object_get(found, "responses");
 		assert_non_null(json_object_get(responses, "401"));
 		assert_non_null(json_object_get(responses, "503"));
 		assert_true(!(op->flags & OP_IF_MATCH) == !json_object_get(responses, "412"));
 	}
-	assert_null(json_object_get(paths, "/api/v1/xrdp/instances")); /* that role is not here */
-	/* whatever is referred to is there */
+	assert_null(json_object_get(paths, "/api/v1/xrdp/instances")); /* that role does not run here */
+	/* every reference has a target */
 	for (const char *p = strstr(a.body, "\"#/components/"); p; p = strstr(p + 1, "\"#/components/")) {
 		char name[128];
 		snprintf(name, sizeof name, "%.*s", (int)strcspn(p + 3, "\""), p + 3);
@@ -799,12 +1049,12 @@ static void test_openapi(UNUSED void **state)
 			fail_msg("refers to nothing: %s", name);
 	}
 	answer_done(&a);
-	a = ask(0, "GET /openapi.json"); /* once more, from what was kept */
+	a = ask(0, "GET /openapi.json"); /* again, from the cache */
 	assert_int_equal(a.status, 200);
 	answer_done(&a);
 }
 
-/* --- readiness; the last, because a check stays */
+/* --- readiness; last, because a check cannot be removed */
 
 static struct {
 	enum api_health state;
@@ -820,7 +1070,7 @@ static void check_store(UNUSED void *arg, api_check_done done, void *token)
 {
 	store_check.asked++;
 	if (late)
-		loop_timer_set(late, 10); /* the round has begun */
+		loop_timer_set(late, 10); /* after the round has begun */
 	done(token, store_check.state, "as the test says");
 }
 
@@ -876,13 +1126,13 @@ static void test_ready_hangs(UNUSED void **state)
 {
 	xrdp_check.hang = true;
 	clock_shift_ms(1001);
-	struct answer a = ask(0, "GET /health/ready"); /* answered after the bound */
+	struct answer a = ask(0, "GET /health/ready"); /* answered after the time limit */
 	assert_int_equal(a.status, 200);
 	const json_t *row = doc_get(a.doc, "checks.xrdp");
 	assert_string_equal(doc_str(row, "status", ""), "unhealthy");
 	assert_string_equal(doc_str(doc_get(a.doc, "checks.store"), "status", ""), "healthy");
 	answer_done(&a);
-	/* it is not asked again while its answer is owed; that answer counts in the round that runs when it comes */
+	/* it is not called again while its answer is missing; that answer counts in the round that runs when it arrives */
 	unsigned asked = xrdp_check.asked;
 	late = loop_timer_new(t.loop, answer_check, NULL);
 	clock_shift_ms(1001);
@@ -895,8 +1145,8 @@ static void test_ready_hangs(UNUSED void **state)
 	assert_int_equal(xrdp_check.asked, asked + 1);
 }
 
-/* Who outstays the drain is answered, and nothing of it is left: the sanitizers see to that. */
-static void test_outstayed(UNUSED void **state)
+/* A request that outlasts the drain is answered, and nothing of it is leaked: sanitizers check that. */
+static void test_request_that_outlasts_the_drain(UNUSED void **state)
 {
 	static const char held[] = "GET /api/v1/rdp/servers/" KNOWN "/status HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ";
 	struct strbuf raw = { 0 };
@@ -913,7 +1163,7 @@ static void test_outstayed(UNUSED void **state)
 	api_drain(t.api, 10, drained, NULL);
 	loop_run(t.loop);
 	api_free(TAKE_PTR(t.api));
-	call_ok(TAKE_PTR(t.held), NULL); /* the late answer is nobody's */
+	call_ok(TAKE_PTR(t.held), NULL); /* the late answer is dropped */
 	close(fd);
 	loop_timer_set(t.stop, 10);
 	loop_run(t.loop);
@@ -926,10 +1176,11 @@ int main(void)
 		cmocka_unit_test(test_tokens),	cmocka_unit_test(test_bodies),	cmocka_unit_test(test_query),
 		cmocka_unit_test(test_etags),	cmocka_unit_test(test_errors),	cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_rates),	cmocka_unit_test(test_acting),
+		cmocka_unit_test(test_service_tokens_may_call_what_roles_need),
 		cmocka_unit_test(test_metrics), cmocka_unit_test(test_hosts),
-		cmocka_unit_test(test_trace),	cmocka_unit_test(test_proxies),
+		cmocka_unit_test(test_trace),	cmocka_unit_test(test_proxies), cmocka_unit_test(test_public_url),
 		cmocka_unit_test(test_openapi), cmocka_unit_test(test_ready),	cmocka_unit_test(test_ready_hangs),
-		cmocka_unit_test(test_outstayed),
+		cmocka_unit_test(test_request_that_outlasts_the_drain),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

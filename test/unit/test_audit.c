@@ -1,4 +1,4 @@
-/* audit: the chain itself, and the log on a real store: recovery, a store that is away, bounds, folding and retention. */
+/* audit: the chain itself, and the log on a real store: recovery, an unreachable store, bounds, summaries and retention. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,13 +9,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/audit_core.h"
+#include "api/audit/audit.h"
+#include "api/audit/core.h"
+#include "api/audit/fold.h"
 #include "lucid/clock.h"
 #include "lucid/errs.h"
 #include "lucid/str.h"
 #include "store/open.h"
-#include "store/walk.h"
+#include "store/sqlite/walk.h"
 #include "sys/log.h"
+#include "test/lib/loop_rig.h"
 
 #define DAY_MS 86400000LL
 
@@ -25,11 +28,6 @@ static struct {
 	struct audit *audit;
 	char dir[32], path[64];
 } t;
-
-static void stop(void *arg)
-{
-	loop_stop(arg);
-}
 
 static void open_log(int64_t days)
 {
@@ -47,19 +45,15 @@ static void close_store(void)
 
 static void drain(void)
 {
-	audit_drain(t.audit, stop, t.loop);
+	audit_drain(t.audit, loop_rig_stop, t.loop);
 	loop_run(t.loop);
 }
 
 static void run_until_written(void)
 {
-	struct loop_timer *tick = loop_timer_new(t.loop, stop, t.loop);
-	for (int i = 0; i < 30000 && (t.audit->n || !t.audit->known); i++) {
-		loop_timer_set(tick, 1);
-		loop_run(t.loop);
-	}
+	for (int i = 0; i < 30000 && (t.audit->n || !t.audit->known); i++)
+		loop_rig_run_ms(t.loop, 1);
 	assert_int_equal(t.audit->n, 0);
-	loop_timer_free(tick);
 }
 
 static void note(const char *action, const char *object, int err)
@@ -68,7 +62,7 @@ static void note(const char *action, const char *object, int err)
 						  .request_id = "r-1", .err = err });
 }
 
-/* --- what is in the file */
+/* --- the content of the file */
 
 struct seen {
 	struct audit_check check;
@@ -106,7 +100,7 @@ static size_t count_action(const json_t *entries, const char *action)
 	return n;
 }
 
-/* --- the chain by itself */
+/* --- the chain alone */
 
 static void test_chain(UNUSED void **state)
 {
@@ -120,7 +114,7 @@ static void test_chain(UNUSED void **state)
 		assert_int_equal(doc_int(list[i], "seq", 0), i + 1);
 	}
 	struct audit_head first = h;
-	audit_chain_add(&h, list[5]); /* once more, as after a batch that was not written: as if it had never been */
+	audit_chain_add(&h, list[5]); /* again, as after a batch that failed: the chain must be the same */
 	assert_string_not_equal(first.hash, h.hash);
 	audit_head_from(&h, list[4]);
 	audit_chain_add(&h, list[5]);
@@ -134,7 +128,7 @@ static void test_chain(UNUSED void **state)
 	}
 	assert_int_equal(c.entries, 6);
 	assert_string_equal(c.last.hash, h.hash);
-	/* any member that differs is found, also one more */
+	/* any changed member is detected, also an additional one */
 	audit_id(id, 1);
 	static const char *const members[] = { "time", "action", "prev", "hash", "more" };
 	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
@@ -143,9 +137,9 @@ static void test_chain(UNUSED void **state)
 		_cleanup_(xfreep) char *text = doc_text(other);
 		audit_check_init(&c);
 		assert_false(audit_check_next(&c, id, text, strlen(text)));
-		assert_non_null(strstr(c.why, "was changed"));
+		assert_non_null(strstr(c.why, "was modified"));
 	}
-	/* one that holds by itself but follows another */
+	/* an entry that is valid itself but follows another one */
 	_cleanup_(doc_unrefp) json_t *forged = json_deep_copy(list[0]);
 	struct audit_head zero;
 	audit_head_init(&zero);
@@ -175,7 +169,7 @@ static void test_no_document(UNUSED void **state)
 
 /* --- the log on a store */
 
-static void test_goes_on_after_a_restart(UNUSED void **state)
+static void test_chain_continues_after_a_restart(UNUSED void **state)
 {
 	for (int round = 0; round < 3; round++) {
 		open_log(365);
@@ -193,16 +187,16 @@ static void test_goes_on_after_a_restart(UNUSED void **state)
 	}
 }
 
-/* What was with the store when the process ended is there or not, and the next one goes on from what is. */
+/* Entries that were with the store when the process ended are there or not; the next process continues from those that are. */
 static void test_unclean_end(UNUSED void **state)
 {
 	open_log(365);
 	run_until_written();
 	for (int i = 0; i < 500; i++)
 		note("rdp.servers.create", "x", 0);
-	struct loop_timer *soon = loop_timer_new(t.loop, stop, t.loop);
+	struct loop_timer *soon = loop_timer_new(t.loop, loop_rig_stop, t.loop);
 	loop_timer_set_us(soon, 100);
-	loop_run(t.loop); /* some are on their way */
+	loop_run(t.loop); /* some are in flight */
 	loop_timer_free(soon);
 	close_store();
 	open_log(365);
@@ -213,7 +207,7 @@ static void test_unclean_end(UNUSED void **state)
 	assert_int_equal(count_action(all, "audit.stop"), 1);
 }
 
-/* Another writer took the next numbers: its entries stay, ours come behind them. */
+/* Another writer used the next numbers: its entries stay, this log's follow. */
 static void on_put(enum store_result result, UNUSED size_t failed, UNUSED int err, void *arg)
 {
 	assert_int_equal(result, STORE_OK);
@@ -242,7 +236,7 @@ static void test_two_writers(UNUSED void **state)
 	assert_int_equal(json_array_size(all), 103);
 }
 
-/* While the store cannot be opened entries wait, up to the bound; what was too many is counted in an entry of its own. */
+/* While the store cannot be opened, entries wait, up to the bound; the number of dropped ones is logged in an entry of its own. */
 static void test_store_away(UNUSED void **state)
 {
 	char good[64];
@@ -252,11 +246,8 @@ static void test_store_away(UNUSED void **state)
 	for (int i = 0; i < AUDIT_QUEUE + 100; i++)
 		note("rdp.servers.create", "x", 0);
 	assert_int_equal(t.audit->n, AUDIT_QUEUE);
-	assert_int_equal(t.audit->lost, 101); /* audit.start had a place */
-	struct loop_timer *soon = loop_timer_new(t.loop, stop, t.loop);
-	loop_timer_set(soon, 50);
-	loop_run(t.loop);
-	loop_timer_free(soon);
+	assert_int_equal(t.audit->lost, 101); /* audit.start took one place */
+	loop_rig_run_ms(t.loop, 50);
 	assert_int_equal(t.audit->n, AUDIT_QUEUE);
 	char dir[64];
 	snprintf(dir, sizeof dir, "%s/later", t.dir);
@@ -274,7 +265,7 @@ static void test_store_away(UNUSED void **state)
 			assert_int_equal(doc_int(e, "count", 0), 101);
 }
 
-/* The store never comes: leaving does not wait for it. */
+/* The store never opens: the exit does not wait for it. */
 static void test_drain_without_a_store(UNUSED void **state)
 {
 	snprintf(t.path, sizeof t.path, "%s/never/s.db", t.dir);
@@ -291,7 +282,7 @@ static void test_fold(UNUSED void **state)
 	for (int i = 0; i < 1000; i++)
 		note("rdp.servers.get", "x", ERR_UNAUTHENTICATED);
 	for (int i = 0; i < 10; i++)
-		note("rdp.servers.delete", "x", ERR_SERVER_NOT_FOUND); /* costs a token, and is told each time */
+		note("rdp.servers.delete", "x", ERR_SERVER_NOT_FOUND); /* each has an entry of its own */
 	char from[32];
 	for (int i = 0; i < 2000; i++) { /* more addresses than kinds */
 		snprintf(from, sizeof from, "2001:db8::%x", i);
@@ -307,7 +298,7 @@ static void test_fold(UNUSED void **state)
 	json_array_foreach(all, i, e)
 		if (str_eq(doc_str(e, "code", ""), "LUCID_ERR_0002"))
 			total += doc_int(e, "count", 1);
-	assert_int_equal(total, 3000); /* none is forgotten */
+	assert_int_equal(total, 3000); /* all are counted */
 	assert_true(json_array_size(all) < 600);
 }
 
@@ -328,31 +319,24 @@ static void test_retention(UNUSED void **state)
 	drain();
 	close_store();
 	_cleanup_(doc_unrefp) json_t *all = read_whole();
-	assert_int_equal(count_action(all, "old"), 300); /* not yet */
+	assert_int_equal(count_action(all, "old"), 300); /* not removed yet */
 
 	clock_shift_ms(12 * DAY_MS);
 	for (int round = 0; round < 2; round++) {
 		open_log(30);
-		struct loop_timer *soon = loop_timer_new(t.loop, stop, t.loop);
-		for (int i = 0; i < 500 && (!t.audit->known || t.audit->head.seq < 407 || t.audit->n); i++) {
-			loop_timer_set(soon, 10);
-			loop_run(t.loop);
-		}
-		loop_timer_free(soon);
+		for (int i = 0; i < 500 && (!t.audit->known || t.audit->head.seq < 407 || t.audit->n); i++)
+			loop_rig_run_ms(t.loop, 10);
 		drain();
 		close_store();
-		_cleanup_(doc_unrefp) json_t *left = read_whole(); /* and the chain holds */
+		_cleanup_(doc_unrefp) json_t *left = read_whole(); /* and the chain is valid */
 		assert_int_equal(count_action(left, "old"), 0);
 		assert_int_equal(count_action(left, "young"), 100);
 		assert_int_equal(count_action(left, "audit.sweep"), 1);
 	}
-	/* everything goes, and the numbers go on all the same */
+	/* everything is removed, and the numbers continue */
 	clock_shift_ms(100 * DAY_MS);
 	open_log(1);
-	struct loop_timer *soon = loop_timer_new(t.loop, stop, t.loop);
-	loop_timer_set(soon, 500);
-	loop_run(t.loop);
-	loop_timer_free(soon);
+	loop_rig_run_ms(t.loop, 500);
 	close_store();
 	open_log(1);
 	drain();
@@ -383,7 +367,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_no_document),
-		cmocka_unit_test_setup_teardown(test_goes_on_after_a_restart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_chain_continues_after_a_restart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unclean_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_two_writers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_store_away, set_up, tear_down),

@@ -1,4 +1,4 @@
-/* bus events of other processes: each heard once, what is missing is said, and who is remembered is bounded. */
+/* Events from other processes: each is delivered once, gaps are reported, and the number of remembered origins is bounded. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,13 +8,14 @@
 
 #include "bus/transport.h"
 #include "lucid/str.h"
+#include "test/lib/loop_rig.h"
 
 #define A "00000000000000aa"
 #define B "00000000000000bb"
 
 static struct loop *loop;
 static struct bus *bus;
-static char heard[8192]; /* "topic:object;" of what subscribers got, in order */
+static char heard[8192]; /* "topic:object;" of the events that subscribers received, in order */
 static char carried[8192];
 static int told, told_last;
 
@@ -33,19 +34,12 @@ static void on_carry(struct transport *t, const struct event *e)
 }
 
 static struct transport carrier = { .name = "carrier", .publish = on_carry };
-static struct loop_timer *end;
 
-static void stop(void *arg)
-{
-	loop_stop(arg);
-}
-
-/* A few turns of the loop: what is queued is given out. */
+/* A few turns of the loop, in which queued events are delivered. */
 static const char *run(void)
 {
 	heard[0] = carried[0] = 0;
-	loop_timer_set(end, 5);
-	loop_run(loop);
+	loop_rig_run_ms(loop, 5);
 	return heard;
 }
 
@@ -61,7 +55,7 @@ static int setup(void **state)
 {
 	loop = loop_new();
 	bus = bus_new(loop);
-	end = loop_timer_new(loop, stop, loop);
+
 	bus_subscribe(bus, "*", on_event, heard);
 	bus_carry_events(bus, &carrier);
 	told = 0;
@@ -70,7 +64,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	loop_timer_free(end);
 	bus_free(bus);
 	loop_free(loop);
 	return 0;
@@ -78,21 +71,21 @@ static int teardown(void **state)
 
 static void test_once(void **state)
 {
-	assert_int_equal(foreign(A, 7), BUS_NEW); /* the first one heard may have any number */
+	assert_int_equal(foreign(A, 7), BUS_NEW); /* the first event of an origin may have any number */
 	assert_int_equal(foreign(A, 7), BUS_REPEATED);
 	assert_int_equal(foreign(A, 6), BUS_REPEATED);
 	assert_int_equal(foreign(A, 8), BUS_NEW);
-	assert_int_equal(foreign(B, 1), BUS_NEW); /* each origin counts for itself */
+	assert_int_equal(foreign(B, 1), BUS_NEW); /* each origin has its own numbers */
 	assert_int_equal(foreign(B, 1), BUS_REPEATED);
 	assert_string_equal(run(), "t:a7;t:a8;t:b1;");
-	assert_string_equal(carried, ""); /* and is never carried on */
+	assert_string_equal(carried, ""); /* and foreign events are never carried on */
 }
 
 static void test_gap(void **state)
 {
 	foreign(A, 1);
 	assert_int_equal(foreign(A, 4), BUS_AFTER_GAP);
-	assert_int_equal(foreign(A, 3), BUS_REPEATED); /* too late: it was said to be missing */
+	assert_int_equal(foreign(A, 3), BUS_REPEATED); /* too late: it was reported as missing */
 	assert_int_equal(foreign(A, 5), BUS_NEW);
 	assert_string_equal(run(), "t:a1;bus.gap:" A ";t:a4;t:a5;");
 	bus_gap(bus, "");
@@ -102,7 +95,7 @@ static void test_gap(void **state)
 
 static void test_reached(void **state)
 {
-	bus_reached(bus, A, 5); /* the first one heard: nothing was missed that we had begun to hear */
+	bus_reached(bus, A, 5); /* the first contact: nothing was missed before it */
 	bus_reached(bus, A, 5);
 	assert_string_equal(run(), "");
 	assert_int_equal(foreign(A, 5), BUS_REPEATED);
@@ -111,9 +104,9 @@ static void test_reached(void **state)
 	assert_string_equal(run(), "t:a6;");
 	bus_reached(bus, A, 9);
 	assert_string_equal(run(), "bus.gap:" A ";");
-	bus_reached(bus, B, 0); /* it has said nothing yet: its first one must be number 1 */
+	bus_reached(bus, B, 0); /* it has published nothing yet: its first event must be number 1 */
 	assert_int_equal(foreign(B, 2), BUS_AFTER_GAP);
-	bus_reached(bus, A, 3); /* an old word changes nothing */
+	bus_reached(bus, A, 3); /* a delayed message changes nothing */
 	assert_int_equal(foreign(A, 10), BUS_NEW);
 	assert_string_equal(run(), "bus.gap:" B ";t:b2;t:a10;");
 }
@@ -130,7 +123,7 @@ static void test_own_echo(void **state)
 	assert_string_equal(run(), "");
 }
 
-/* What does not fit into the queue takes its number with it, so that others see that something is missing. */
+/* An event that does not fit into the queue uses its number up, so that others detect the gap. */
 static void test_dropped_leave_a_gap(void **state)
 {
 	for (int i = 0; i < 4096; i++)
@@ -149,7 +142,7 @@ static void name_of(char ret[17], int i)
 	snprintf(ret, 17, "f%015x", i);
 }
 
-/* Who was silent longest is forgotten; heard again, it is as new. */
+/* The origin that was silent longest is forgotten; afterwards it counts as new. */
 static void test_origins_are_bounded(void **state)
 {
 	char name[17];
@@ -159,10 +152,10 @@ static void test_origins_are_bounded(void **state)
 		name_of(name, i);
 		foreign(name, 1);
 	}
-	assert_int_equal(foreign(B, 2), BUS_NEW); /* 256 are known, B is the latest now */
+	assert_int_equal(foreign(B, 2), BUS_NEW); /* 256 are known, B is now the latest */
 	run();
 	name_of(name, 255);
-	foreign(name, 1); /* the 257th: A goes */
+	foreign(name, 1); /* the 257th: A is forgotten */
 	assert_int_equal(foreign(B, 4), BUS_AFTER_GAP);
 	assert_int_equal(foreign(A, 9), BUS_NEW);
 	assert_non_null(strstr(run(), "bus.gap:" B ";"));

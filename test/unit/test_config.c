@@ -1,4 +1,4 @@
-/* The configuration engine: precedence, expansion, files, and every fault it can find. */
+/* The configuration engine: precedence, expansion, files, and all faults that it detects. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "lucid/str.h"
-#include "sys/config.h"
+#include "sys/config/config.h"
 
 static const char *const colours[] = { "RED", "GREEN", NULL };
 static const struct option rows[] = {
@@ -23,6 +23,9 @@ static const struct option rows[] = {
 	{ "COLOUR", NULL, OPT_ENUM, 0, 0, 0, NULL, colours, "RED", "A colour.", NULL },
 	{ "PIE_URL", NULL, OPT_TEXT, OPT_NOT_BUILT, 0, 0, NULL, NULL, "", "A pie.", "the bakery" },
 	{ "OLD", NULL, OPT_TEXT, OPT_IGNORED, 0, 0, NULL, NULL, "", "Means nothing.", NULL },
+	{ "PORT_A", NULL, OPT_INT, OPT_PORT | OPT_LISTENS, 1, 65535, NULL, NULL, "81", "A port.", NULL },
+	{ "PORT_B", NULL, OPT_INT, OPT_PORT, 1, 65535, NULL, NULL, "82", "The first of a range.", NULL },
+	{ "PORT_C", NULL, OPT_INT, OPT_PORT | OPT_LISTENS, 1, 65535, NULL, NULL, "83", "A port.", NULL },
 	{ "CERT_FILE", NULL, OPT_TEXT, 0, 0, 0, NULL, NULL, "", "A file's name.", NULL },
 };
 
@@ -119,7 +122,7 @@ static size_t lines(const struct strbuf *b)
 	return n;
 }
 
-/* Take the sources away one by one, from the highest; the next one shows. */
+/* Removes the sources one by one, from the highest; the next one then counts. */
 static void precedence(void **state)
 {
 	struct fixture *f = *state;
@@ -157,7 +160,7 @@ static void precedence(void **state)
 	assert_false(config_given(f->c, "NAME"));
 }
 
-/* An alias in a higher source goes before the name in a lower one, and NAME_FILE is as high as its source. */
+/* An alias in a higher source has precedence over the name in a lower one, and NAME_FILE has the precedence of its source. */
 static void aliases_and_files_keep_their_source(void **state)
 {
 	struct fixture *f = *state;
@@ -228,10 +231,10 @@ static void bad_values(void **state)
 		{ "ITEMS=[1]", "must be a string" },
 		{ "ITEMS=[\"a\"", "not a JSON array" },
 		{ "ITEMS=[\"a\", \"\"]", "an item is empty" },
-		{ "PIE_URL=x", "PIE_URL: \"x\" from --set: this program does not have the bakery yet; leave PIE_URL out" },
-		{ "NOBODY=1", "NOBODY: from --set: there is no such setting" },
-		{ "name=x", "names are case-sensitive: NAME" },
-		{ "just-text", "--set number 1: write it as NAME=value" },
+		{ "PIE_URL=x", "PIE_URL: \"x\" from --set: this program does not support the bakery yet; omit PIE_URL" },
+		{ "NOBODY=1", "NOBODY: from --set: unknown setting" },
+		{ "name=x", "unknown setting; did you mean NAME?" },
+		{ "just-text", "--set number 1: must be NAME=value" },
 		{ "=x", "--set number 1" },
 		{ "SECRET=abc", "SECRET: \"********\" from --set: text of 4 to 64 characters" },
 		{ "CERT_FILE_FILE=/nowhere/at/all", "cannot read the file: No such file" },
@@ -258,7 +261,7 @@ static void empty_values(void **state)
 	assert_false(config_given(f->c, "NONE"));
 	assert_true(config_given(f->c, "ORIGINS"));
 	assert_null(config_list(f->c, "ORIGINS")[0]);
-	/* what is empty as if not given may still have a computed default */
+	/* an empty value that counts as not set may still have a computed default */
 	assert_true(config_default(f->c, "NONE", "computed", &f->faults));
 	is(f, "NONE", "computed", "default");
 	assert_true(config_default(f->c, "ORIGINS", "*", &f->faults));
@@ -303,7 +306,7 @@ static void expansion(void **state)
 	}
 }
 
-/* ${X} stands for what is known of X at that point: the highest source that was read. */
+/* ${X} is the value of X at that point, from the highest source that was read. */
 static void expansion_precedence(void **state)
 {
 	struct fixture *f = *state;
@@ -314,7 +317,7 @@ static void expansion_precedence(void **state)
 	f->files[1] = "b";
 	f->in.env_files = f->files;
 	f->in.config_file = "conf";
-	assert_null(load(f)); /* X, Y… are not settings, and the configuration file may hold nothing else */
+	assert_null(load(f)); /* X, Y… are not settings, and the configuration file may contain nothing else */
 	put_file("conf", "NONE=conf\nNAME=${X}${Y}${Z}${NONE}\n");
 	load_ok(f);
 	is(f, "NONE", "baz", "b");
@@ -328,32 +331,32 @@ static void bad_files(void **state)
 {
 	struct fixture *f = *state;
 	f->in.no_dotenv = true;
-	conf_fault(f, "NAME=${X\n", "conf line 1: ${ is never closed");
+	conf_fault(f, "NAME=${X\n", "conf line 1: ${ is not closed");
 	conf_fault(f, "\nNAME=${X:?no}\n", "conf line 2: only ${NAME} and ${NAME:-default}");
 	conf_fault(f, "NAME=${X-no}\n", "only ${NAME}");
 	conf_fault(f, "NAME=${}\n", "only ${NAME}");
-	conf_fault(f, "NAME=\"abc\n", "the quote is never closed");
-	conf_fault(f, "NAME='abc' def\n", "after the closing quote");
+	conf_fault(f, "NAME=\"abc\n", "the quote is not closed");
+	conf_fault(f, "NAME='abc' def\n", "follows the closing quote");
 	conf_fault(f, "my-secret-without-a-name\n", "conf line 1: not a line of the form NAME=value");
 	assert_null(strstr(f->faults.s, "secret"));
-	conf_fault(f, "WHAT=1\n", "WHAT: from conf line 1: there is no such setting");
-	conf_fault(f, "NAME=a\nNAME=b\n", "lines 1 and 2 give different values");
-	conf_fault(f, "NAME=a\nOTHER=b\n", "NAME and OTHER are the same setting and differ");
-	conf_fault(f, "SECRET=abcd\nKEY=efgh\n", "SECRET and KEY are the same setting and differ");
+	conf_fault(f, "WHAT=1\n", "WHAT: from conf line 1: unknown setting");
+	conf_fault(f, "NAME=a\nNAME=b\n", "lines 1 and 2 set different values");
+	conf_fault(f, "NAME=a\nOTHER=b\n", "NAME and OTHER are the same setting with different values");
+	conf_fault(f, "SECRET=abcd\nKEY=efgh\n", "SECRET and KEY are the same setting with different values");
 	assert_null(strstr(f->faults.s, "abcd"));
-	conf_fault(f, "SECRET=abcd\nSECRET_FILE=x\n", "give SECRET or SECRET_FILE, not both");
-	conf_fault(f, "KEY_FILE=y\nSECRET=abcd\n", "give KEY_FILE or SECRET, not both");
+	conf_fault(f, "SECRET=abcd\nSECRET_FILE=x\n", "set SECRET or SECRET_FILE, not both");
+	conf_fault(f, "KEY_FILE=y\nSECRET=abcd\n", "set KEY_FILE or SECRET, not both");
 	conf_fault(f, "NAME=${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-x}}}}}}}}}}\n", "too deep");
 	put("conf", "NAME=a\0b\n", 9);
 	fault_has(f, "NUL byte");
 	f->in.config_file = "missing";
-	fault_has(f, "missing: cannot read it: No such file");
+	fault_has(f, "missing: cannot be read: No such file");
 	f->in.config_file = "/tmp";
-	fault_has(f, "/tmp: cannot read it: not a regular file");
+	fault_has(f, "/tmp: cannot be read: not a regular file");
 	f->in.config_file = NULL;
 	f->files[0] = "missing";
 	f->in.env_files = f->files;
-	fault_has(f, "missing: cannot read it");
+	fault_has(f, "missing: cannot be read");
 }
 
 static void huge_files(void **state)
@@ -367,7 +370,7 @@ static void huge_files(void **state)
 	fault_has(f, "longer than 1048576 bytes");
 	put("conf", big, n - 1);
 	load_ok(f);
-	/* a value that grows by expansion is bounded too */
+	/* expansion is bounded too */
 	struct strbuf b = { 0 };
 	strbuf_puts(&b, "NONE=0123456789\n");
 	for (size_t i = 0; i < 20; i++)
@@ -385,20 +388,36 @@ static void huge_files(void **state)
 	fault_has(f, "longer than 65536 bytes");
 }
 
-/* An env file is shared with other programs: what is not ours does not matter, what is ours does. */
+/* An env file is shared with other programs: faults in lines of other programs do not matter. */
 static void env_files_are_shared(void **state)
 {
 	struct fixture *f = *state;
 	put_file(".env", "\xef\xbb\xbfNAME=first\nFOREIGN=${X:?set it}\nOTHER_QUOTE='open\nodd-name=1\nJUST_A_NAME\nNAME=second\n");
 	load_ok(f);
 	is(f, "NAME", "second", ".env");
-	assert_non_null(strstr(f->warnings.s, "line 6 takes the place of line 1"));
+	assert_non_null(strstr(f->warnings.s, "line 6 overrides line 1"));
 	f->env[0] = (char[]){ "UNKNOWN=x" };
 	f->env[1] = (char[]){ "OLD=1.0" };
 	load_ok(f);
+	assert_null(strstr(f->warnings.s, "UNKNOWN"));
+	f->env[0] = (char[]){ "CUONT=3" };
+	put_file(".env", "URL_PIE=x\nHOME_PAGE=y\n");
+	load_ok(f);
+	assert_non_null(strstr(f->warnings.s, "CUONT: from environment: unknown setting, ignored; did you mean COUNT?"));
+	assert_non_null(strstr(f->warnings.s, "URL_PIE: from .env line 1: unknown setting, ignored; did you mean PIE_URL?"));
+	assert_null(strstr(f->warnings.s, "HOME_PAGE"));
+	put_file(".env", "NAME:x\nCOUNT\n=x\nPIE-URL=x\nCUONT\nc2VjcmV0\nNAME_FIEL=x\n");
+	load_ok(f);
+	assert_non_null(strstr(f->warnings.s, "NAME: from .env line 1: the name is not followed by '='; the line is ignored"));
+	assert_non_null(strstr(f->warnings.s, "COUNT: from .env line 2: the name is not followed by '='"));
+	assert_non_null(strstr(f->warnings.s, "PIE-URL: from .env line 4: unknown setting, ignored; did you mean PIE_URL?"));
+	assert_non_null(strstr(f->warnings.s, "CUONT: from .env line 5: unknown setting, ignored; did you mean COUNT?"));
+	assert_non_null(strstr(f->warnings.s, "NAME_FIEL: from .env line 7: unknown setting, ignored; did you mean NAME_FILE?"));
+	assert_null(strstr(f->warnings.s, "c2VjcmV0"));
+	f->env[0] = (char[]){ "UNKNOWN=x" };
 	put_file(".env", "NAME=a${WHO}\n");
 	load_ok(f);
-	assert_non_null(strstr(f->warnings.s, "nothing is known of WHO"));
+	assert_non_null(strstr(f->warnings.s, "WHO is not set"));
 	put_file(".env", "a line that is no line\n");
 	fault_has(f, ".env line 1: not a line");
 }
@@ -410,7 +429,7 @@ static void same_twice_is_fine(void **state)
 	f->in.config_file = "conf";
 	load_ok(f);
 	is(f, "NAME", "x", "conf");
-	assert_non_null(strstr(f->warnings.s, "says again"));
+	assert_non_null(strstr(f->warnings.s, "repeats line"));
 	f->set[0] = "COUNT=1";
 	f->set[1] = "COUNT=2";
 	load_ok(f);
@@ -431,6 +450,17 @@ static void all_faults_at_once(void **state)
 	assert_non_null(strstr(f->faults.s, "FLAG: \"perhaps\" from --set"));
 	assert_non_null(strstr(f->faults.s, "COLOUR: \"blue\" from environment"));
 	assert_null(strstr(f->faults.s, "\"x\""));
+}
+
+static void ports_that_are_listened_on(void **state)
+{
+	struct fixture *f = *state;
+	f->set[0] = "PORT_C=84";
+	load_ok(f);
+	_cleanup_(xfreep) int *ports = config_listen_ports(f->c);
+	assert_int_equal(ports[0], 81);
+	assert_int_equal(ports[1], 84);
+	assert_int_equal(ports[2], 0);
 }
 
 static void printing_hides_secrets(void **state)
@@ -465,7 +495,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(precedence), T(aliases_and_files_keep_their_source), T(types), T(bad_values), T(empty_values), T(expansion),
 		T(expansion_precedence), T(bad_files), T(huge_files), T(env_files_are_shared), T(same_twice_is_fine),
-		T(all_faults_at_once), T(printing_hides_secrets),
+		T(all_faults_at_once), T(ports_that_are_listened_on), T(printing_hides_secrets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The contract's tables hold together: what the router, REST and OpenAPI take for granted of a row. */
+/* The tables of the contract are consistent: the properties of a row on which router, REST and OpenAPI rely. */
 #include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -6,12 +6,13 @@
 #include <stdint.h>
 /* cmocka wants these first */
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "lucid/str.h"
 #include "roles/contract/contract.h"
 
 static const char *const verbs[] = { "GET", "POST", "PUT", "PATCH", "DELETE" };
-static const char *const formats[] = { "uuid", "name", "account", "group", "tag", "label", "labels", "node", "id", "time", "digits", "user" };
+static const char *const formats[] = { "uuid", "name", "account", "group", "tag", "label", "labels", "node", "id", "time", "digits", "user", "stored" };
 static const struct {
 	const char *role, *base;
 } bases[] = {
@@ -41,7 +42,7 @@ static void test_names(void **state)
 		rows++;
 		assert_non_null(op->name);
 		assert_non_null(op->role);
-		assert_ptr_equal(op_find(op->name), op); /* found by name, and so the name is the only one */
+		assert_ptr_equal(op_find(op->name), op); /* found by name, so the name is unique */
 		for (const char *p = op->name; *p; p++)
 			if (!islower(*p) && *p != '.' && *p != '_')
 				fail_msg("%s: names are lower-case words and dots", op->name);
@@ -51,7 +52,7 @@ static void test_names(void **state)
 	assert_null(op_find(""));
 }
 
-/* Two templates are one when they differ in parameter names alone. */
+/* Two templates are the same if they differ only in the names of parameters. */
 static void flatten(const char *path, char *dst, size_t size)
 {
 	size_t n = 0;
@@ -189,7 +190,32 @@ static void test_shapes(void **state)
 	}
 }
 
-/* What the agent answers is said, and nothing of it waits for ever. */
+/* The operations that a service token alone may call: product.md, "who calls whom". Each further row is a right for whoever steals such a token. */
+static void test_operations_of_service_tokens(UNUSED void **state)
+{
+	static const char *const rows[] = {
+		/* server-manager → agent */
+		"xrdp.instances.start", "xrdp.instances.stop", "xrdp.instances.get", "xrdp.instances.list", "xrdp.instances.config",
+		"xrdp.instances.logs", "xrdp.instances.log_file", "xrdp.instances.desktops", "xrdp.desktops", "xrdp.ports.check",
+		"xrdp.accounts.check",
+		/* session-controller → agent, resource-monitor → agent */
+		"xrdp.instances.connections", "xrdp.instances.connections.cut", "xrdp.instances.desktops.end", "xrdp.stats",
+		"xrdp.instances.stats",
+		/* both → server-manager */
+		"rdp.servers.get",
+	};
+	size_t n = 0;
+	FOREACH_OP(op)
+	{
+		if (op->flags & OP_ROLES && !one_of(op->name, rows, ARRAY_LEN(rows)))
+			fail_msg("%s: roles do not call this by themselves", op->name);
+		n += op->flags & OP_ROLES ? 1 : 0;
+		assert_false(op->scope == OP_ADMIN && op->flags & OP_ROLES);
+	}
+	assert_int_equal(n, ARRAY_LEN(rows));
+}
+
+/* The responses of the agent are described, and none waits without a deadline. */
 static void test_agent_rows(void **state)
 {
 	for (size_t i = 0; i < contract_xrdp.n; i++) {
@@ -197,14 +223,14 @@ static void test_agent_rows(void **state)
 		assert_string_equal(op->role, ROLE_XRDP);
 		assert_true(str_starts(op->name, "xrdp."));
 		assert_true(op->out || op->flags & OP_STREAMS);
-		assert_int_equal(op->scope, OP_SERVICE);
+		assert_int_equal(op->scope, op->flags & OP_ROLES ? OP_SERVICE : OP_ADMIN);
 	}
 	const struct op_table *tables[] = { &contract_xrdp, &contract_host };
 	for (size_t t = 0; t < ARRAY_LEN(tables); t++)
 		for (size_t i = 0; i < tables[t]->n; i++) {
 			const struct op *op = &tables[t]->ops[i];
 			assert_in_range(op->deadline_ms, 1000, 60000);
-			/* the newest backup is another one the second time */
+			/* the second call restores another backup, because it makes one itself */
 			assert_true(op->flags & (OP_IDEMPOTENT | OP_READ) || strstr(op->name, "config.rollback"));
 		}
 }
@@ -234,13 +260,147 @@ static void test_param_names(void **state)
 	assert_string_equal(op_param_format("display"), "digits");
 }
 
+/* --- names in /openapi.json. Client generators make type names of components, of components with a member name appended, and of operations,
+ * without case and without characters that are no letters or digits; two equal type names overwrite each other. */
+
+struct named {
+	char key[160], what[160];
+	const void *of;
+};
+static struct named made[4000];
+static size_t made_n;
+
+static void claim_type_name(const char *name, const void *of, const char *what)
+{
+	struct named n = { .of = of };
+	size_t len = 0;
+	for (const char *p = name; *p && len + 1 < sizeof n.key; p++)
+		if (isalnum(*p))
+			n.key[len++] = (char)tolower(*p);
+	snprintf(n.what, sizeof n.what, "%s", what);
+	for (size_t i = 0; i < made_n; i++)
+		if (str_eq(made[i].key, n.key) && made[i].of != of)
+			fail_msg("client generators mistake %s for %s", what, made[i].what);
+	assert_true(made_n < ARRAY_LEN(made));
+	made[made_n++] = n;
+}
+
+static void claim_shape(const struct shape *s, enum schema_kind kind);
+
+static void claim_field(const char *component, const struct shape_field *f, const char *name, enum schema_kind kind)
+{
+	char type[160], what[200];
+	snprintf(type, sizeof type, "%s.%s", component, name);
+	snprintf(what, sizeof what, "the member %s", type);
+	if (kind == SCHEMA_PATCH && f->flags & SH_READ_ONLY)
+		kind = SCHEMA_ANSWER;
+	if (f->type == SH_ARRAY)
+		claim_field(component, f->item, name, kind);
+	else if (f->type == SH_OBJECT && f->sub->name)
+		claim_shape(f->sub, kind);
+	else if (f->type == SH_OBJECT)
+		fail_msg("%s: an object of no name", what);
+	else if (f->type == SH_FREE || f->values)
+		claim_type_name(type, f, what);
+}
+
+static void claim_shape(const struct shape *s, enum schema_kind kind)
+{
+	char name[SCHEMA_NAME_MAX], what[SCHEMA_NAME_MAX + 20];
+	shape_schema_name(name, s, kind);
+	for (const char *p = name; *p; p++)
+		if (!isalnum(*p) || !isupper(name[0]))
+			fail_msg("%s: components are words in PascalCase", name);
+	snprintf(what, sizeof what, "the component %s", name);
+	claim_type_name(name, s->fields, what);
+	for (size_t i = 0; i < s->n; i++)
+		claim_field(name, &s->fields[i], s->fields[i].name, kind);
+}
+
+static bool has_read_only(const struct shape *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct shape_field *f = &s->fields[i];
+		if (f->flags & SH_READ_ONLY || (f->sub && has_read_only(f->sub)) || (f->item && f->item->sub && has_read_only(f->item->sub)))
+			return true;
+	}
+	return false;
+}
+
+static void test_generated_type_names_are_unambiguous(void **state)
+{
+	static const char *const behind[] = { "", "Data", "Error", "Errors", "Response", "Responses", "Body", "Params", "Request" };
+	made_n = 0;
+	FOREACH_OP(op)
+	{
+		if (!op->verb)
+			continue;
+		if ((op->in && !op->in->name) || (op->out && !op->out->name))
+			fail_msg("%s: its body or its answer has no name of a component", op->name);
+		if (op->in)
+			claim_shape(op->in, op->flags & OP_PATCH_BODY ? SCHEMA_PATCH : SCHEMA_BODY);
+		if (op->out)
+			claim_shape(op->out, SCHEMA_ANSWER);
+		for (size_t i = 0; op->query && i < op->query->n; i++) {
+			char type[160];
+			snprintf(type, sizeof type, "%s.%s", op->name, op->query->fields[i].name);
+			if (op->query->fields[i].values)
+				claim_type_name(type, &op->query->fields[i], type);
+		}
+		for (size_t i = 0; i < ARRAY_LEN(behind); i++) {
+			char type[160];
+			snprintf(type, sizeof type, "%s.%s", op->name, behind[i]);
+			claim_type_name(type, op, op->name);
+		}
+	}
+	claim_type_name("ApiError", made, "the component ApiError");
+}
+
+static const struct op *who_answers(const char *component)
+{
+	FOREACH_OP(op)
+		if (op->verb && op->out && str_eq(op->out->name, component))
+			return op;
+	return NULL;
+}
+
+/* A component describes a request or a response: one with read-only members cannot be both. */
+static void test_request_and_answer_components(void **state)
+{
+	FOREACH_OP(op)
+	{
+		if (!op->verb || !op->in)
+			continue;
+		for (size_t i = 0; i < op->in->n; i++)
+			if (!(op->in->fields[i].flags & SH_READ_ONLY) && op->in->fields[i].sub && has_read_only(op->in->fields[i].sub))
+				fail_msg("%s: read-only members below %s", op->name, op->in->fields[i].name);
+		if (!(op->flags & OP_PATCH_BODY) && has_read_only(op->in) && who_answers(op->in->name))
+			fail_msg("%s takes what %s answers, without its read-only members", op->name, who_answers(op->in->name)->name);
+	}
+}
+
+/* A response that is not JSON has a media type, and none is undefined. */
+static void test_media_types(void **state)
+{
+	FOREACH_OP(op)
+	{
+		if (!op->verb)
+			continue;
+		if (!op->out && op->status != 204 && (!op->media || strchr(op->media, '*')))
+			fail_msg("%s: answers no JSON, and does not say what", op->name);
+		if (op->out && op->media)
+			fail_msg("%s: answers JSON or %s", op->name, op->media);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),	      cmocka_unit_test(test_routes_are_unique),
 		cmocka_unit_test(test_templates),     cmocka_unit_test(test_shapes),
-		cmocka_unit_test(test_agent_rows),    cmocka_unit_test(test_success_status),
-		cmocka_unit_test(test_param_names),
+		cmocka_unit_test(test_operations_of_service_tokens), cmocka_unit_test(test_agent_rows),    cmocka_unit_test(test_success_status),
+		cmocka_unit_test(test_param_names),   cmocka_unit_test(test_generated_type_names_are_unambiguous),
+		cmocka_unit_test(test_request_and_answer_components), cmocka_unit_test(test_media_types),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* What doctor knows of xrdp's versions. */
+/* doctor's knowledge of xrdp versions. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include "app/doctor.h"
+#include "app/doctor/doctor.h"
 
-static void versions_are_told_apart(void **state)
+static void vulnerable_versions_are_recognised(void **state)
 {
 	(void)state;
 	static const struct {
@@ -39,7 +39,7 @@ static void versions_are_told_apart(void **state)
 	}
 }
 
-static void names_do_not_run_over(void **state)
+static void names_are_truncated(void **state)
 {
 	(void)state;
 	char names[32];
@@ -52,8 +52,8 @@ static void names_do_not_run_over(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(versions_are_told_apart),
-		cmocka_unit_test(names_do_not_run_over),
+		cmocka_unit_test(vulnerable_versions_are_recognised),
+		cmocka_unit_test(names_are_truncated),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Reads that ask a database the same: one is under way at a time, and nobody gets an answer that is older than his question. The
- * database is the test's own, and answers when it is told to; each read of it gets a higher version. */
+/* Coalesced reads of a database: of equal reads one is in flight at a time, and no reader gets an answer that is older than its request. The
+ * database is played by the test and answers when it is told to; each read returns a higher version. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -78,14 +78,14 @@ static void turn(int64_t ms)
 	loop_timer_free(t);
 }
 
-/* What is under way comes back, and what follows from it has gone. */
+/* Delivers the answer of the read in flight, and runs what follows from it. */
 static void land(void)
 {
 	give_back_all(&db);
 	turn(2);
 }
 
-/* --- who asks */
+/* --- readers */
 
 struct asker {
 	int answers, err;
@@ -153,7 +153,7 @@ static void who_asks_meanwhile_is_answered_by_one_read_after(UNUSED void **state
 	struct asker same_turn = { 0 };
 	get(&first, "a");
 	get(&same_turn, "a");
-	assert_int_equal(db.asked, 0); /* with the end of the turn */
+	assert_int_equal(db.asked, 0); /* at the end of the turn */
 	turn(2);
 	for (size_t i = 0; i < ARRAY_LEN(later); i++)
 		get(&later[i], "a");
@@ -165,14 +165,14 @@ static void who_asks_meanwhile_is_answered_by_one_read_after(UNUSED void **state
 	assert_int_equal(same_turn.version, 1);
 	assert_int_equal(db.asked, 2);
 	for (size_t i = 0; i < ARRAY_LEN(later); i++)
-		assert_int_equal(later[i].answers, 0); /* what came back was begun before they asked */
+		assert_int_equal(later[i].answers, 0); /* the answered read had begun before their requests */
 	land();
 	assert_int_equal(db.asked, 2);
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
 		assert_int_equal(later[i].answers, 1);
 		assert_int_equal(later[i].version, 2);
 	}
-	get(&first, "a"); /* nothing is kept */
+	get(&first, "a"); /* answers are not cached */
 	turn(2);
 	assert_int_equal(db.asked, 3);
 	land();
@@ -238,7 +238,7 @@ static void nobody_waits_past_his_deadline(UNUSED void **state)
 		assert_int_equal(a[i].err, -ERR_DEADLINE);
 	}
 	assert_int_equal(late[0].answers, 0);
-	land(); /* whoever gave up does not go, nor keep the others */
+	land(); /* a reader that timed out is not called, and does not delay the others */
 	land();
 	assert_int_equal(db.asked, 2);
 	for (size_t i = 0; i < ARRAY_LEN(late); i++) {

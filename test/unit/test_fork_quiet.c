@@ -1,4 +1,4 @@
-/* fork_quiet: what is sent to a child that has hardly begun is not obeyed by us. */
+/* fork_quiet: this process must not act on a signal that was sent to a child right after the fork. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +10,7 @@
 
 #include "lucid/loop.h"
 #include "sys/fork_quiet.h"
+#include "test/lib/loop_rig.h"
 
 static unsigned heard;
 
@@ -18,20 +19,12 @@ static void on_signal(UNUSED int signo, UNUSED void *arg)
 	heard++;
 }
 
-static void stop(void *arg)
-{
-	loop_stop(arg);
-}
-
 static void spin(struct loop *l)
 {
-	struct loop_timer *t = loop_timer_new(l, stop, l);
-	loop_timer_set(t, 5);
-	loop_run(l);
-	loop_timer_free(t);
+	loop_rig_run_ms(l, 5);
 }
 
-static void test_a_child_keeps_its_signals_to_itself(UNUSED void **state)
+static void test_signal_of_a_child_does_not_reach_the_parent(UNUSED void **state)
 {
 	struct loop *l = loop_new();
 	struct loop_signal *s = loop_signal_new(l, SIGTERM, on_signal, NULL);
@@ -50,7 +43,7 @@ static void test_a_child_keeps_its_signals_to_itself(UNUSED void **state)
 	}
 	spin(l);
 	assert_int_equal(heard, 0);
-	kill(getpid(), SIGTERM); /* and ours still reach us */
+	kill(getpid(), SIGTERM); /* and signals to this process still arrive */
 	spin(l);
 	assert_int_equal(heard, 1);
 	loop_signal_free(s);
@@ -59,6 +52,6 @@ static void test_a_child_keeps_its_signals_to_itself(UNUSED void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_a_child_keeps_its_signals_to_itself) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_signal_of_a_child_does_not_reach_the_parent) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

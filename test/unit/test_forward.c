@@ -1,5 +1,5 @@
-/* The agent's rows, over a bus with a host that repeats what it was asked: each document fits the host's row, each answer
- * and each failure comes through. */
+/* The agent's rows, over a bus with a host that repeats its input: each document fits the host's row, and each answer and each failure is
+ * forwarded. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,11 +20,11 @@ struct bed {
 	struct loop *loop;
 	struct bus *bus;
 	struct route *routes;
-	/* what the host heard last, and what it is to answer */
+	/* the host's last input, and its next answer */
 	const struct op *heard;
 	json_t *heard_doc, *answer;
 	int fail;
-	/* what came back */
+	/* the caller's result */
 	enum err err;
 	json_t *doc, *details;
 	char message[200], location[200];
@@ -103,15 +103,15 @@ static void assert_doc(const json_t *doc, const char *text)
 	assert_string_equal(is, text);
 }
 
-/* Every row of the agent stands in the table once, and its host row is there. */
+/* Every row of the agent is in the table once, and its host row exists. The server asks NSS for accounts itself. */
 static void test_table(void **state)
 {
-	assert_int_equal(forwards_n, contract_xrdp.n);
+	assert_int_equal(forwards_n + 1, contract_xrdp.n);
 	for (size_t i = 0; i < contract_xrdp.n; i++) {
 		size_t found = 0;
 		for (size_t j = 0; j < forwards_n; j++)
 			found += str_eq(forwards[j].op, contract_xrdp.ops[i].name);
-		if (found != 1)
+		if (found != (str_eq(contract_xrdp.ops[i].name, "xrdp.accounts.check") ? 0 : 1))
 			fail_msg("%s stands %zu times in the table", contract_xrdp.ops[i].name, found);
 	}
 	for (size_t i = 0; i < forwards_n; i++) {
@@ -190,7 +190,7 @@ static void test_failures_pass(void **state)
 	assert_string_equal(t.message, "desktops are live");
 	assert_int_equal(json_array_size(t.details), 1);
 	t.fail = 0;
-	/* refused before the host hears of it */
+	/* refused before the host is called */
 	ask(&t, "xrdp.instances.desktops.end", "70000", NULL, NULL);
 	assert_int_equal(t.err, ERR_INSTANCE_NOT_FOUND);
 	assert_null(t.heard);
@@ -209,17 +209,25 @@ static void test_logs(void **state)
 {
 	struct bed t;
 	bed_open(&t);
-	t.answer = json_pack("{s:[s,s,s,s]}", "lines", "[20261121-10:00:00] [INFO ] begins", "[20261121-10:00:01] [WARN ] odd",
-			     "  more of it", "[20261121-10:00:02] [DEBUG] chatter");
+	t.answer = json_pack("{s:[s,s,s,s], s:[s,s,s,s]}", "lines", "[20261121-10:00:00] [INFO ] begins", "[20261121-10:00:01] [WARN ] odd",
+			     "  more of it", "[20261121-10:00:02] [DEBUG] chatter", "sources", "xrdp", "sesman", "sesman", "desktops");
 	ask(&t, "xrdp.logs", NULL, NULL, NULL);
 	assert_doc(t.heard_doc, "{\"source\":\"xrdp\",\"lines\":200}");
 	assert_int_equal(json_array_size(json_object_get(t.doc, "lines")), 4);
 	ask(&t, "xrdp.logs", NULL, "{\"source\":\"" SERVER "\",\"lines\":1}", NULL);
 	assert_doc(t.heard_doc, "{\"server_id\":\"" SERVER "\",\"lines\":1}");
-	assert_doc(t.doc, "{\"lines\":[\"[20261121-10:00:02] [DEBUG] chatter\"]}");
+	assert_doc(t.doc, "{\"lines\":[\"[20261121-10:00:02] [DEBUG] chatter\"],\"sources\":[\"desktops\"]}");
+	ask(&t, "xrdp.logs.deleted.get", NULL, "{\"lines\":1}", NULL);
+	assert_doc(t.heard_doc, "{\"server_id\":\"" SERVER "\",\"lines\":1,\"deleted\":true}");
+	ask(&t, "xrdp.logs", NULL, "{\"since\":\"2026-11-21T10:00:00Z\",\"from\":\"2026-11-21T10:00:00Z\"}", NULL);
+	assert_int_equal(t.err, ERR_INVALID);
 	ask(&t, "xrdp.instances.logs", NULL, "{\"level\":\"warning\"}", NULL);
 	assert_doc(t.heard_doc, "{\"server_id\":\"" SERVER "\",\"lines\":5000}");
-	assert_doc(t.doc, "{\"lines\":[\"[20261121-10:00:01] [WARN ] odd\",\"  more of it\"]}");
+	assert_doc(t.doc, "{\"lines\":[\"[20261121-10:00:01] [WARN ] odd\",\"  more of it\"],\"sources\":[\"sesman\",\"sesman\"]}");
+	/* a supervisor of another version */
+	json_object_del(t.answer, "sources");
+	ask(&t, "xrdp.instances.logs", NULL, "{\"lines\":1}", NULL);
+	assert_doc(t.doc, "{\"lines\":[\"[20261121-10:00:02] [DEBUG] chatter\"],\"sources\":null}");
 	bed_close(&t);
 }
 

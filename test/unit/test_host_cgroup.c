@@ -1,5 +1,5 @@
-/* Control groups as this host has them: made, limited, filled, killed, removed. Where none can be written there is nothing
- * to test but that everything takes NULL. */
+/* Control groups of this host: created, limited, filled, killed, removed. If none can be written, the tests only check that all functions
+ * accept NULL. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "host/cgroup.h"
+#include "host/cgroup/cgroup.h"
 #include "lucid/str.h"
 #include "test/lib/cgroup_rig.h"
 
@@ -39,17 +39,28 @@ static void test_none(void **state)
 	cgroup_free(NULL);
 }
 
-static void test_limits(void **state)
+/* Excused are other accounts than root, and a read-only /sys/fs/cgroup, as in a plain container. */
+static struct cgroup *group_made(void)
 {
 	struct cgroup *c = cgroup_make(all, name);
+	if (!c && access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0 && access("/sys/fs/cgroup", W_OK) == 0)
+		fail_msg("no group can be created, although /sys/fs/cgroup is writable");
+	if (!c && access("/sys/fs/cgroup/pids", W_OK) == 0)
+		fail_msg("no group can be created, although /sys/fs/cgroup/pids is writable");
 	if (!c)
-		skip(); /* no group may be made here: not root, or /sys/fs/cgroup is read-only, as in a plain container */
+		skip();
+	return c;
+}
+
+static void test_limits(void **state)
+{
+	struct cgroup *c = group_made();
 	struct cgroup_enforced e;
 	struct cgroup_limits l = { .cpu_percent = 50, .memory_mb = 128, .tasks = 40 };
 	cgroup_limit(c, &l, &e);
 	assert_true(e.cpu && e.memory && e.tasks);
 	l = (struct cgroup_limits){ .tasks = 50 };
-	cgroup_limit(c, &l, &e); /* taken away again, one raised */
+	cgroup_limit(c, &l, &e); /* limits removed again, one raised */
 	assert_true(!e.cpu && !e.memory && e.tasks);
 	json_t *record = cgroup_record(c);
 	struct cgroup *again = cgroup_reopen(all, record, "?");
@@ -62,7 +73,7 @@ static void test_limits(void **state)
 	cgroup_free(c);
 }
 
-/* A process that forks another which leaves its session and ignores what can be ignored. */
+/* A process that forks another one, which leaves the session and ignores all signals that can be ignored. */
 static pid_t escaper(struct cgroup *c)
 {
 	pid_t pid = fork();
@@ -85,14 +96,12 @@ static void settle(const struct cgroup *c, bool populated, size_t processes)
 			return;
 		usleep(1000);
 	}
-	fail_msg("the group does not come to %zu processes, it has %zu", processes, cgroup_pids(c, NULL, 0));
+	fail_msg("timed out waiting for %zu processes in the group, which has %zu", processes, cgroup_pids(c, NULL, 0));
 }
 
 static void test_kill(void **state)
 {
-	struct cgroup *c = cgroup_make(all, name);
-	if (!c)
-		skip(); /* no group may be made here: not root, or /sys/fs/cgroup is read-only, as in a plain container */
+	struct cgroup *c = group_made();
 	struct cgroup *leaf = cgroup_sub(c, "daemons"), *other = cgroup_sub(c, "desktop-7");
 	assert_non_null(leaf);
 	assert_false(cgroup_populated(c));
@@ -104,14 +113,14 @@ static void test_kill(void **state)
 	assert_string_equal(path, cgroup_path(other));
 	pid_t pids[4];
 	assert_int_equal(cgroup_pids(c, pids, 4), 4);
-	assert_false(cgroup_remove(c)); /* something lives there */
+	assert_false(cgroup_remove(c)); /* it contains processes */
 	struct cgroup_usage u;
 	cgroup_usage(c, &u);
 	assert_true(u.tasks == -1 || u.tasks == 4);
 
 	assert_true(cgroup_kill(other) >= 2);
 	settle(other, false, 0);
-	assert_int_equal(cgroup_pids(leaf, NULL, 0), 2); /* the neighbour is not hit */
+	assert_int_equal(cgroup_pids(leaf, NULL, 0), 2); /* the sibling group is not affected */
 	assert_true(cgroup_kill(c) >= 2);
 	settle(c, false, 0);
 	waitpid(a, NULL, 0);
@@ -128,9 +137,7 @@ static void test_kill(void **state)
 
 static void test_task_limit_holds(void **state)
 {
-	struct cgroup *c = cgroup_make(all, name);
-	if (!c)
-		skip(); /* no group may be made here: not root, or /sys/fs/cgroup is read-only, as in a plain container */
+	struct cgroup *c = group_made();
 	struct cgroup *leaf = cgroup_sub(c, "daemons");
 	struct cgroup_enforced e;
 	const struct cgroup_limits l = { .tasks = 10 };
@@ -174,7 +181,7 @@ static bool is_kept(const char *group, void *arg)
 	return str_eq(group, arg);
 }
 
-/* Groups that nobody has go; those that are used, that were made just now, that are kept, that are not an instance's, stay. */
+/* Unowned groups are removed; groups that are used, new, kept, or not of an instance stay. */
 static void test_sweep(void **state)
 {
 	static const char kept[] = "f0000000-0000-4000-8000-000000000001", idle[] = "f0000000-0000-4000-8000-000000000002",
@@ -187,7 +194,7 @@ static void test_sweep(void **state)
 	pid_t pid = escaper(busy);
 	settle(u, true, 2);
 	cgroups_sweep(all, 60000, is_kept, (void *)(uintptr_t)kept);
-	assert_true(cgroup_there(i) && cgroup_there(leaf)); /* too young */
+	assert_true(cgroup_there(i) && cgroup_there(leaf)); /* too new */
 	json_t *record = cgroup_record(i);
 	const char *key;
 	json_t *dir;
@@ -202,13 +209,13 @@ static void test_sweep(void **state)
 	assert_true(cgroups_sweep(all, 60000, is_kept, (void *)(uintptr_t)kept) >= 1);
 	assert_true(cgroup_there(k) && cgroup_there(u) && cgroup_there(other));
 	assert_false(cgroup_there(i));
-	struct cgroup *again = cgroup_reopen(all, NULL, used); /* by name alone */
+	struct cgroup *again = cgroup_reopen(all, NULL, used); /* by its name */
 	assert_string_equal(cgroup_path(again), cgroup_path(u));
 	cgroup_free(again);
 	cgroup_kill(u);
 	settle(u, false, 0);
 	waitpid(pid, NULL, 0);
-	/* taken up again it is young again */
+	/* reopened, it counts as new again */
 	again = cgroup_make(all, used);
 	cgroups_sweep(all, 60000, is_kept, (void *)(uintptr_t)kept);
 	assert_true(cgroup_there(u));
@@ -222,7 +229,7 @@ static void test_sweep(void **state)
 	}
 }
 
-/* A v2 tree alone; its controllers may all be v1's, then limits are not enforced, and that is said. */
+/* Only a v2 tree; all controllers may belong to v1: then limits are not enforced, and that is reported. */
 static void test_v2(void **state)
 {
 	assert_string_equal(cgroups_mode(all), "v2");

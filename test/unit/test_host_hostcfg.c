@@ -1,4 +1,4 @@
-/* The host's ini files: read as xrdp reads them, changed line by line, and what a change may be. */
+/* The host's ini files: read as xrdp reads them, changed line by line, and validation of changes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "host/hostcfg_keys.h"
+#include "host/system_xrdp/keys.h"
 #include "lucid/str.h"
 
 static const struct hostcfg_dirs dirs = { "/etc/xrdp", "/var/lib/lucid-rdp", "/var/log" };
@@ -25,7 +25,7 @@ static json_t *json(const char *text)
 	return doc;
 }
 
-/* The changed file's text, or NULL with the fields that are at fault in *ret_faults. */
+/* The text of the changed file, or NULL with the invalid fields in *ret_faults. */
 static char *change(enum hostcfg_file w, const char *ini, const char *sections, char **ret_faults, char **ret_changed)
 {
 	_cleanup_(inifile_freep) struct inifile *f = inifile_parse(ini);
@@ -53,7 +53,7 @@ static void test_as_xrdp_reads_it(void **state)
 	_cleanup_(inifile_freep) struct inifile *f = inifile_parse(xrdp_ini);
 	_cleanup_(doc_unrefp) json_t *raw = inifile_doc(f), *typed = hostcfg_typed(HOSTCFG_XRDP, raw);
 	_cleanup_(xfreep) char *text = doc_text(typed), *same = inifile_text(f);
-	/* order kept, comments cut, the second [Globals] does not count, the password hidden */
+	/* order kept, comments removed, the second [Globals] ignored, the password hidden */
 	assert_string_equal(text,
 			    "{\"Globals\":{\"port\":3389,\"fork\":true,\"autorun\":\"\",\"own_key\":\"7\"},"
 			    "\"Logging\":{\"LogFile\":\"xrdp.log\",\"LogLevel\":\"INFO\"},\"Channels\":{\"rdpdr\":true},"
@@ -64,7 +64,7 @@ static void test_as_xrdp_reads_it(void **state)
 	assert_int_equal(hostcfg_xrdp_port(f), 3389);
 }
 
-static void test_back_and_forth_changes_nothing(void **state)
+static void test_sending_back_what_was_read_changes_nothing(void **state)
 {
 	_cleanup_(inifile_freep) struct inifile *f = inifile_parse(xrdp_ini);
 	_cleanup_(doc_unrefp) json_t *raw = inifile_doc(f), *typed = hostcfg_typed(HOSTCFG_XRDP, raw);
@@ -89,6 +89,13 @@ static void test_lines_stay(void **state)
 			       "name=Mine\nlib=libvnc.so\nip=127.0.0.1\nport=ask5900\n");
 	assert_string_equal(changed, "[\"Globals.PORT\",\"Globals.max_bpp\",\"Globals.own_key\",\"Logging.LogFile\",\"Mine 2.name\","
 				     "\"Mine 2.lib\",\"Mine 2.ip\",\"Mine 2.port\"]");
+}
+
+static void test_existing_incomplete_pair_does_not_block_changes(void **state)
+{
+	static const char half[] = "[Globals]\nport=3389\ncertificate=/etc/xrdp/mine.pem\nkey_file=\n[Xorg]\nlib=libxup.so\n";
+	_cleanup_(xfreep) char *t = change(HOSTCFG_XRDP, half, "{\"Globals\":{\"max_bpp\":16}}", NULL, NULL);
+	assert_non_null(t);
 }
 
 static void test_sections_go_and_params_repeat(void **state)
@@ -124,6 +131,8 @@ static const struct {
 	{ HOSTCFG_XRDP, "{\"Globals\":{\"certificate\":\"/etc/shadow\",\"key_file\":\"/etc/ssl/../shadow\"}}",
 	  "sections.Globals.certificate sections.Globals.key_file" },
 	{ HOSTCFG_XRDP, "{\"Globals\":{\"certificate\":\"/etc/ssl/certs/x.pem\"}}", "sections.Globals.key_file" },
+	{ HOSTCFG_XRDP, "{\"Globals\":{\"certificate\":\"x.pem\",\"key_file\":\"x.key\"}}",
+	  "sections.Globals.certificate sections.Globals.key_file" },
 	{ HOSTCFG_XRDP, "{\"Globals\":{\"own_key\":\"/etc/shadow\"}}", "sections.Globals.own_key" },
 	{ HOSTCFG_XRDP, "{\"Globals\":{\"ssl_protocols\":\"TLSv1.2, TLSv9\"}}", "sections.Globals.ssl_protocols" },
 	{ HOSTCFG_XRDP, "{\"Globals\":{\"blue\":\"blue\"}}", "sections.Globals.blue" },
@@ -150,7 +159,7 @@ static const struct {
 	{ HOSTCFG_SESMAN, "{\"Sessions\":{\"X11DisplayOffset\":58999,\"MaxSessions\":1000}}", "sections.Sessions.X11DisplayOffset" },
 };
 
-static void test_what_is_refused(void **state)
+static void test_invalid_changes_are_refused(void **state)
 {
 	for (size_t k = 0; k < ARRAY_LEN(bad); k++) {
 		_cleanup_(xfreep) char *faults = NULL;
@@ -186,7 +195,7 @@ static void test_sesman_numbers(void **state)
 		{ "[Globals]\nListenPort = 3351\n[Sessions]\n X11displayOffset = 20 ; from\nMaxSessions=4\n", 3351, 20, 5 },
 		{ "[Sessions]\nMaxSessions=0\n", 3350, 10, 1000 },
 		{ "[Sessions]\nX11DisplayOffset=2147483647\nMaxSessions=99999999999\n", 3350, 10, 1000 },
-		/* elsewhere they mean nothing */
+		/* in other sections they have no meaning */
 		{ "ListenPort=1\n[Globals]\nX11DisplayOffset=20\n[Other]\nListenPort=2\n", 3350, 10, 51 },
 	};
 	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
@@ -198,16 +207,16 @@ static void test_sesman_numbers(void **state)
 	}
 }
 
-/* Of two sections with one name the second must not come to count when the first goes. */
-static void test_section_that_is_there_twice(void **state)
+/* Of two sections with the same name, the second one must not take effect when the first is removed. */
+static void test_duplicate_sections(void **state)
 {
 	_cleanup_(xfreep) char *t = change(HOSTCFG_XRDP, "[Globals]\nport=1\n[X]\nlib=a\n; why\n[Xorg]\nlib=b\n[x]\nlib=/tmp/evil.so\n",
 					   "{\"X\":null}", NULL, NULL);
 	assert_string_equal(t, "[Globals]\nport=1\n; why\n[Xorg]\nlib=b\n");
 }
 
-/* What connections read themselves needs no start; what only the listener reads does. */
-static void test_what_needs_a_start(void **state)
+/* Settings that each connection reads need no restart; settings of the listener do. */
+static void test_settings_that_need_a_restart(void **state)
 {
 	static const char before[] = "[Globals]\nport=1\nmax_bpp=24\n[Logging]\nLogLevel=INFO\n[Xorg]\nlib=x\n";
 	static const struct {
@@ -226,7 +235,7 @@ static void test_what_needs_a_start(void **state)
 		assert_int_equal(hostcfg_needs_start(before, rows[k].after), rows[k].needs);
 }
 
-/* What the package brings passes, and survives a change of every value to itself. */
+/* The files of the package are valid, and a change of every value to itself is accepted. */
 static void test_debians_own_files(void **state)
 {
 	static const char *const paths[] = { "/etc/xrdp/xrdp.ini", "/etc/xrdp/sesman.ini" };
@@ -255,14 +264,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_as_xrdp_reads_it),
-		cmocka_unit_test(test_back_and_forth_changes_nothing),
+		cmocka_unit_test(test_sending_back_what_was_read_changes_nothing),
 		cmocka_unit_test(test_lines_stay),
+		cmocka_unit_test(test_existing_incomplete_pair_does_not_block_changes),
 		cmocka_unit_test(test_sections_go_and_params_repeat),
-		cmocka_unit_test(test_what_is_refused),
+		cmocka_unit_test(test_invalid_changes_are_refused),
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_sesman_numbers),
-		cmocka_unit_test(test_what_needs_a_start),
-		cmocka_unit_test(test_section_that_is_there_twice),
+		cmocka_unit_test(test_settings_that_need_a_restart),
+		cmocka_unit_test(test_duplicate_sections),
 		cmocka_unit_test(test_debians_own_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* What the seeing half reads from the kernel and from files, without an instance: /proc, sock_diag, logs, X authority. */
+/* What src/host reads from the kernel and from files, without an instance: /proc, sock_diag, logs, X authority. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/inet_diag.h>
@@ -19,10 +19,10 @@
 #include <cmocka.h>
 
 #include "host/host.h"
-#include "host/logs.h"
-#include "host/proc.h"
-#include "host/sock_diag.h"
-#include "host/xprobe.h"
+#include "host/observe/logs.h"
+#include "host/kernel/proc.h"
+#include "host/kernel/sock_diag.h"
+#include "host/desktop/xprobe.h"
 #include "lucid/clock.h"
 #include "lucid/str.h"
 
@@ -174,7 +174,7 @@ static void see_one_connection(int family)
 	uint64_t cookie = s[0].cookie, inode = s[0].inode;
 	assert_true(cookie != 0);
 	proc_socket_inodes(getpid(), is_inode, &inode);
-	assert_int_equal(inode, 0); /* found among our own */
+	assert_int_equal(inode, 0); /* found among this process's own */
 	close(client);
 	assert_int_equal(read(peer, buf, 1), 0);
 	assert_int_equal(sock_diag_tcp(port, port, s, 4), 1);
@@ -266,7 +266,7 @@ static void test_bad_rows(UNUSED void **state)
 	row.a = (struct nlattr){ .nla_len = 4000, .nla_type = INET_DIAG_INFO }; /* longer than the row */
 	assert_true(sock_diag_parse_tcp(&row.h, &s));
 	assert_int_equal(s.bytes_in, 0);
-	row.a.nla_len = 0; /* must not be walked for ever */
+	row.a.nla_len = 0; /* must not cause an endless loop */
 	assert_true(sock_diag_parse_tcp(&row.h, &s));
 	row.m.idiag_inode = 0;
 	assert_false(sock_diag_parse_tcp(&row.h, &s));
@@ -308,8 +308,10 @@ static void test_logs(UNUSED void **state)
 	static const char two[] = "[20261121-10:00:01] [INFO ] second\n[20261121-10:00:03] [ERROR] fourth \xff end";
 	put(a, one, sizeof one - 1);
 	put(b, two, sizeof two - 1);
-	const char *paths[] = { a, "/nowhere/at/all", b };
-	json_t *l = logs_newest(paths, 3, 100);
+	const struct logs_file files[] = { { a, "xrdp" }, { "/nowhere/at/all", "sesman" }, { b, "desktops" } };
+	json_t *o = logs_newest(files, 3, 100), *l = json_object_get(o, "lines");
+	_cleanup_(doc_unrefp) json_t *sources = json_pack("[s,s,s,s,s,s]", "xrdp", "desktops", "xrdp", "xrdp", "desktops", "xrdp");
+	assert_true(json_equal(json_object_get(o, "sources"), sources));
 	assert_int_equal(json_array_size(l), 6);
 	assert_non_null(strstr(line_at(l, 0), "first"));
 	assert_non_null(strstr(line_at(l, 1), "second"));
@@ -317,16 +319,18 @@ static void test_logs(UNUSED void **state)
 	assert_string_equal(line_at(l, 3), "more of third");
 	assert_string_equal(line_at(l, 4), "[20261121-10:00:03] [ERROR] fourth ? end");
 	assert_string_equal(line_at(l, 5), "[20261121-10:00:04] [INFO ] ?[31mred?");
-	json_decref(l);
-	l = logs_newest(paths, 3, 2);
+	json_decref(o);
+	o = logs_newest(files, 3, 2);
+	l = json_object_get(o, "lines");
 	assert_int_equal(json_array_size(l), 2);
 	assert_non_null(strstr(line_at(l, 0), "fourth"));
-	json_decref(l);
+	json_decref(o);
 	unlink(b);
-	assert_int_equal(symlink(a, b), 0); /* a link is not followed */
-	l = logs_newest((const char *const[]){ b }, 1, 10);
+	assert_int_equal(symlink(a, b), 0); /* a symbolic link is not followed */
+	o = logs_newest(&files[2], 1, 10);
+	l = json_object_get(o, "lines");
 	assert_int_equal(json_array_size(l), 0);
-	json_decref(l);
+	json_decref(o);
 	unlink(a);
 	unlink(b);
 }
@@ -340,23 +344,26 @@ static void test_logs_bounded(UNUSED void **state)
 		fprintf(f, "[20261121-10:00:00] [INFO ] line %06d of many\n", i);
 	fprintf(f, "%.*s", 10, "unfinished");
 	fclose(f);
-	json_t *l = logs_newest((const char *const[]){ a }, 1, 5000);
+	const struct logs_file file = { a, "xrdp" };
+	json_t *o = logs_newest(&file, 1, 5000), *l = json_object_get(o, "lines");
 	assert_int_equal(json_array_size(l), 5000);
 	assert_string_equal(line_at(l, 4999), "unfinished");
 	assert_string_equal(line_at(l, 4998), "[20261121-10:00:00] [INFO ] line 039999 of many");
-	json_decref(l);
-	l = logs_newest((const char *const[]){ a }, 1, 40000);
-	assert_true(json_array_size(l) < 40000); /* what lies before the last part of the file is not read */
-	assert_true(str_starts(line_at(l, 0), "[20261121")); /* and no half of a line is shown */
-	json_decref(l);
+	json_decref(o);
+	o = logs_newest(&file, 1, 40000);
+	l = json_object_get(o, "lines");
+	assert_true(json_array_size(l) < 40000); /* only the end of the file is read */
+	assert_true(str_starts(line_at(l, 0), "[20261121")); /* and no partial line is shown */
+	json_decref(o);
 	f = fopen(a, "w");
 	for (int i = 0; i < 100000; i++)
 		fputc('x', f);
 	fclose(f);
-	l = logs_newest((const char *const[]){ a }, 1, 10);
+	o = logs_newest(&file, 1, 10);
+	l = json_object_get(o, "lines");
 	assert_int_equal(json_array_size(l), 1);
 	assert_int_equal(strlen(line_at(l, 0)), LOGS_LINE_MAX);
-	json_decref(l);
+	json_decref(o);
 	unlink(a);
 }
 
@@ -412,7 +419,7 @@ static void test_root_window(UNUSED void **state)
 	assert_false(xprobe_root_window(setup, sizeof setup, &root));
 }
 
-/* --- the hook's program lets everybody through */
+/* --- the hook's program lets every login through */
 
 static void test_hook_without_supervisor(UNUSED void **state)
 {

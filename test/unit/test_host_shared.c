@@ -1,5 +1,5 @@
-/* Without the right to make mount namespaces: an xrdp with its own ini beside the host's sesman, and the API says so. The
- * program gives up CAP_SYS_ADMIN before it begins. */
+/* Without the right to create mount namespaces: an xrdp with its own ini uses the host's sesman, and the API reports that. The program drops
+ * CAP_SYS_ADMIN first. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,11 +13,12 @@
 #include <unistd.h>
 
 #include "host/core.h"
-#include "host/fs.h"
-#include "host/instance.h"
-#include "host/ports.h"
-#include "host/watch.h"
+#include "host/host.h"
+#include "host/kernel/fs.h"
+#include "host/instance/instance.h"
+#include "host/kernel/port.h"
 #include "lucid/str.h"
+#include "sys/child/process.h"
 
 static char dir[64];
 static struct loop *loop;
@@ -63,7 +64,7 @@ static void test_shared(void **state)
 	while (!port_is_free(port))
 		port++;
 	if (access("/run/xrdp/xrdp.pid", F_OK) == 0)
-		skip(); /* xrdp refuses to start beside the host's own in the same namespace */
+		skip(); /* xrdp refuses to start next to the host's own in the same namespace */
 	assert_false(host->can_isolate);
 	ask("host.info", json_object());
 	assert_string_equal(doc_str(got, "isolation", ""), "shared");

@@ -1,4 +1,4 @@
-/* Units of systemd's over a bus of our own, with one on it that answers as systemd does, or does not. */
+/* systemd units over a private bus, with a process on it that answers like systemd, or does not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,13 +13,13 @@
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
-#include "host/units.h"
+#include "host/system_xrdp/units.h"
 #include "lucid/str.h"
 #include "sys/log.h"
 
 #define PATH "/org/freedesktop/systemd1"
 
-/* --- systemd, as far as it matters: what is done depends on the unit's name */
+/* --- an imitation of systemd: the unit's name selects what it does */
 
 static int job(sd_bus_message *m, UNUSED void *arg, UNUSED sd_bus_error *e)
 {
@@ -120,7 +120,7 @@ static pid_t start_bus(void)
 		_exit(127);
 	}
 	close(out[1]);
-	assert_int_equal(read(out[0], &c, 1), 1); /* it tells its address when it listens */
+	assert_int_equal(read(out[0], &c, 1), 1); /* it prints its address when it listens */
 	close(out[0]);
 	return pid;
 }
@@ -192,7 +192,7 @@ static const char *answer(void)
 static const char *act(const char *unit, enum unit_verb verb)
 {
 	units_do(t.units, unit, verb, 5000, on_done, NULL);
-	assert_int_equal(t.answers, 0); /* never inside the call */
+	assert_int_equal(t.answers, 0); /* never within the call */
 	answer();
 	assert_int_equal(t.answers, 1);
 	t.answers = 0;
@@ -206,7 +206,7 @@ static void test_jobs(void **state)
 	assert_string_equal(act("good.service", UNIT_HANGUP), "");
 	assert_string_equal(act("bad.service", UNIT_START),
 			    "systemd could not start bad.service (failed); journalctl -u bad.service has the reason");
-	assert_string_equal(act("none.service", UNIT_STOP), "systemd does not stop none.service: Unit none.service not found.");
+	assert_string_equal(act("none.service", UNIT_STOP), "systemd refused to stop none.service: Unit none.service not found.");
 }
 
 static void test_many_at_once(void **state)
@@ -220,7 +220,7 @@ static void test_many_at_once(void **state)
 		assert_true(t.answers > before);
 		*(t.fault[0] ? &refused : &done) += 1;
 	}
-	assert_true(done > 0 && refused > 0); /* there is a bound */
+	assert_true(done > 0 && refused > 0); /* the number is bounded */
 	t.answers = 0;
 	assert_string_equal(act("good.service", UNIT_START), "");
 }
@@ -236,32 +236,32 @@ static void test_look(void **state)
 	assert_int_equal(t.state.since_ms, 1700000000123);
 	assert_int_equal(t.state.memory_bytes, -1);
 	units_look(t.units, "odd.service", 5000, on_seen, NULL);
-	assert_string_equal(answer(), "systemd's answer on odd.service is not understood");
+	assert_string_equal(answer(), "systemd sent an unexpected answer about odd.service");
 }
 
 static void test_silence_and_loss(void **state)
 {
 	units_do(t.units, "mute.service", UNIT_START, 50, on_done, NULL);
-	assert_non_null(strstr(answer(), "is not done with mute.service in time"));
+	assert_non_null(strstr(answer(), "did not finish with mute.service in time"));
 	units_do(t.units, "slow.service", UNIT_START, 50, on_done, NULL);
-	assert_non_null(strstr(answer(), "is not done with slow.service in time"));
-	/* the bus goes while a job is under way */
+	assert_non_null(strstr(answer(), "did not finish with slow.service in time"));
+	/* the bus ends during a job */
 	units_do(t.units, "slow.service", UNIT_START, 60000, on_done, NULL);
 	units_do(t.units, "good.service", UNIT_START, 5000, on_done, NULL);
 	assert_string_equal(answer(), "");
 	end(&t.bus);
 	assert_non_null(strstr(answer(), "was lost"));
 	t.answers = 0;
-	assert_non_null(strstr(act("good.service", UNIT_START), "systemd cannot be asked over D-Bus"));
+	assert_non_null(strstr(act("good.service", UNIT_START), "systemd is unreachable over D-Bus"));
 	end(&t.systemd);
-	/* a bus, but nobody on it */
+	/* a bus without systemd */
 	_cleanup_(xfreep) char *path = xasprintf("%s/bus", t.dir);
 	unlink(path);
 	t.bus = start_bus();
-	assert_non_null(strstr(act("good.service", UNIT_START), "systemd does not start good.service: "));
+	assert_non_null(strstr(act("good.service", UNIT_START), "systemd refused to start good.service: "));
 }
 
-static void test_nobody_waits_any_more(void **state)
+static void test_answers_after_the_caller_has_gone(void **state)
 {
 	units_cancel(NULL);
 	units_cancel(units_do(t.units, "good.service", UNIT_START, 5000, on_done, NULL));
@@ -271,7 +271,7 @@ static void test_nobody_waits_any_more(void **state)
 	units_free(t.units);
 	t.units = NULL;
 	assert_int_equal(t.answers, 2);
-	assert_string_equal(t.fault, "this program is ending");
+	assert_string_equal(t.fault, "the program is stopping");
 }
 
 int main(void)
@@ -281,7 +281,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_many_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_look, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_silence_and_loss, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_nobody_waits_any_more, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_answers_after_the_caller_has_gone, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

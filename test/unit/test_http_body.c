@@ -1,9 +1,9 @@
-/* An answer in pieces that has an end: what goes over the wire, and what the client makes of it. Whole calls are in
+/* Streamed responses with an end: the bytes on the wire, and what the client makes of them. For whole calls see
  * test/contract/bus_streams.h. */
 #include "test/lib/http_rig.h"
 
 #include "lucid/errs.h"
-#include "net/http_client.h"
+#include "net/client/http_client.h"
 #include "net/listen.h"
 
 static struct rig *g;
@@ -86,7 +86,7 @@ static void chunks_and_then_the_next_request(UNUSED void **state)
 	rig_do(g, do_end);
 	expect(fd, "c\r\n0123456789ab\r\nc\r\n0123456789ab\r\n0\r\n\r\n");
 	another_request(fd);
-	rig_puts(fd, "GET /pieces HTTP/1.1\r\nHost: x\r\n\r\n"); /* one without anything in it */
+	rig_puts(fd, "GET /pieces HTTP/1.1\r\nHost: x\r\n\r\n"); /* an empty one */
 	assert_true(rig_answer_head(fd, &a));
 	rig_do(g, do_end);
 	expect(fd, "0\r\n\r\n");
@@ -113,7 +113,7 @@ static void http_1_0_until_the_end(UNUSED void **state)
 	int fd = begin("GET /pieces HTTP/1.0\r\nHost: x\r\n\r\n", &a);
 	assert_null(strstr(a.head, "Transfer-Encoding"));
 	assert_non_null(strstr(a.head, "\r\nConnection: close\r\n"));
-	shutdown(fd, SHUT_WR); /* as such clients may */
+	shutdown(fd, SHUT_WR); /* as HTTP/1.0 clients may */
 	rig_do(g, do_write);
 	rig_do(g, do_end);
 	expect(fd, "0123456789ab");
@@ -136,7 +136,7 @@ static void broken_off_is_seen(UNUSED void **state)
 	int fd = begin("GET /pieces HTTP/1.1\r\nHost: x\r\n\r\n", &a);
 	rig_do(g, do_write);
 	rig_do(g, do_drop);
-	expect(fd, "c\r\n0123456789ab"); /* and no last chunk */
+	expect(fd, "c\r\n0123456789ab"); /* without a last chunk */
 	assert_true(rig_closed(fd, true));
 	close(fd);
 }
@@ -148,7 +148,7 @@ static void whoever_goes_or_stalls_is_noticed(UNUSED void **state)
 	close(fd);
 	rig_wait(g, &g->seen.gone, 1);
 	fd = begin("GET /pieces HTTP/1.1\r\nHost: x\r\n\r\n", &a);
-	rig_do(g, do_write_much); /* nobody reads: the idle timeout */
+	rig_do(g, do_write_much); /* the client does not read: idle timeout */
 	rig_wait(g, &g->seen.gone, 2);
 	close(fd);
 	rig_wait(g, &g->seen.conns, 0);
@@ -213,7 +213,7 @@ static void on_result(const struct http_result *r, UNUSED void *arg)
 
 static void on_too_long(UNUSED void *arg)
 {
-	fail_msg("no end came");
+	fail_msg("the end did not arrive");
 }
 
 static void on_wait_over(void *arg)
@@ -229,7 +229,7 @@ static void run_for(int64_t ms)
 	loop_timer_free(t);
 }
 
-/* One answer that somebody else gives on `port`, read to its end. */
+/* Reads one response of another server on `port` to its end. */
 static void fetch(struct http_client *client, uint16_t port, const char *path)
 {
 	char url[100];
@@ -256,7 +256,7 @@ static void *speak(void *arg)
 	return NULL;
 }
 
-/* What `said` says, part by part, and then the connection closes. */
+/* The other server sends the parts of `said` and closes the connection. */
 static void hear(struct http_client *client, const char *said[])
 {
 	uint16_t port;
@@ -288,7 +288,7 @@ static void what_the_client_makes_of_it(UNUSED void **state)
 		{ { "", HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", NULL }, 3, false },
 		{ { "", HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", NULL }, 3, true },
 		{ { "", HEAD "Transfer-Encoding: chunked\r\n\r\n", "3\r\nabc\r\n", "xyz\r\n", NULL }, 3, true },
-		{ { "", HEAD "\r\n", "abc", "def", NULL }, 6, false }, /* HTTP's oldest way: nobody can tell */
+		{ { "", HEAD "\r\n", "abc", "def", NULL }, 6, false }, /* without a length, the end of the connection is the end */
 	};
 	l = loop_new();
 	struct http_client *client = http_client_new(l, 8);
@@ -305,7 +305,7 @@ static void what_the_client_makes_of_it(UNUSED void **state)
 		run_for(5);
 		assert_int_equal(http_client_in_flight(client), 0);
 	}
-	/* more than is read at once, cut in the middle of a chunk's line */
+	/* more than is read at once, divided in the middle of a chunk header */
 	static char first[40000], last[] = "0\r\nabcdefghijklmnop\r\n0\r\n\r\n";
 	memset(first, 'm', sizeof first - 1);
 	memcpy(first, "9000\r\n", 6);
@@ -317,7 +317,7 @@ static void what_the_client_makes_of_it(UNUSED void **state)
 	source_close(seen.source);
 	run_for(5);
 	const char *error[] = { "", "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\n", "gone", NULL };
-	hear(client, error); /* what is no success is gathered as ever */
+	hear(client, error); /* an error response is collected as usual */
 	assert_false(seen.streams);
 	assert_int_equal(seen.status, 404);
 	assert_int_equal(seen.gathered, 4);
@@ -344,7 +344,7 @@ static void the_client_goes_first(UNUSED void **state)
 	run_for(60);
 	assert_true(seen.streams);
 	assert_int_equal(seen.over, 0);
-	http_client_free(client); /* the source outlives it, and says so */
+	http_client_free(client); /* the source outlives it, and reports the error */
 	run_for(5);
 	assert_int_equal(seen.over, 1);
 	assert_true(seen.err < 0);

@@ -1,12 +1,13 @@
-/* http_client: against our own server, and against servers that misbehave. The client's loop is this thread's. */
+/* http_client: against the program's own server, and against servers that misbehave. The client's loop is this thread's. */
 #include "test/lib/http_rig.h"
 
 #include <event2/buffer.h>
 
 #include "lucid/errs.h"
-#include "net/http_answer.h"
-#include "net/http_client.h"
+#include "net/client/http_answer.h"
+#include "net/client/http_client.h"
 #include "net/listen.h"
+#include "test/lib/loop_rig.h"
 
 static struct rig *g;
 static struct loop *l;
@@ -36,7 +37,7 @@ static void on_result(const struct http_result *r, void *arg)
 
 static void on_too_long(UNUSED void *arg)
 {
-	fail_msg("no result came");
+	fail_msg("no result arrived");
 }
 
 static void run_until(unsigned n)
@@ -58,18 +59,10 @@ static int setup(UNUSED void **state)
 	return 0;
 }
 
-static void stop_soon(void *arg)
-{
-	loop_stop(arg);
-}
-
 static int teardown(UNUSED void **state)
 {
 	http_client_free(client);
-	struct loop_timer *t = loop_timer_new(l, stop_soon, l); /* libevent lets go of what it put off */
-	loop_timer_set(t, 5);
-	loop_run(l);
-	loop_timer_free(t);
+	loop_rig_run_ms(l, 5); /* runs callbacks that libevent has deferred */
 	loop_free(l);
 	rig_free(g);
 	return 0;
@@ -158,10 +151,10 @@ static void never_sent(void **state)
 {
 	uint16_t port;
 	int fd = rig_listener(&port), fill[4];
-	/* bound and not listening: refused */
+	/* bound but not listening: refused */
 	ask(&(struct http_ask){ .method = HTTP_POST, .url = url("127.0.0.1", port, "/"), .body = "x", .body_len = 1 });
 	expect_failure(HTTP_NEVER_SENT);
-	/* listening with a full backlog: the connection never comes about */
+	/* listening with a full backlog: the connection is never established */
 	assert_int_equal(listen(fd, 0), 0);
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	for (int i = 0; i < 4; i++) {
@@ -175,7 +168,7 @@ static void never_sent(void **state)
 	close(fd);
 }
 
-/* A server of one connection: reads a little, says `text`, and closes unless told to stay. */
+/* A server of one connection: reads a little, sends `text`, and closes unless told not to. */
 struct crook {
 	int fd;
 	uint16_t port;
@@ -207,10 +200,7 @@ static void ask_crook(const char *text, bool stay, size_t max_body)
 	pthread_create(&k.thread, NULL, crook_run, &k);
 	ask(&(struct http_ask){ .method = HTTP_POST, .url = url("127.0.0.1", k.port, "/"), .timeout_ms = 400, .body = "hello",
 				.body_len = 5, .max_body = max_body });
-	struct loop_timer *t = loop_timer_new(l, stop_soon, l); /* let the link go, so that the crook sees the end */
-	loop_timer_set(t, 5);
-	loop_run(l);
-	loop_timer_free(t);
+	loop_rig_run_ms(l, 5); /* closes the connection, so that the server sees its end */
 	if (last.outcome == HTTP_ANSWERED) { /* kept for the next call */
 		http_client_free(client);
 		client = http_client_new(l, 8);
@@ -226,11 +216,11 @@ static void uncertain(void **state)
 		bool stay;
 		size_t max_body;
 	} rows[] = {
-		{ "", false, 0 },						     /* closes without a word */
-		{ "", true, 0 },						     /* is silent */
-		{ "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", false, 0 },   /* closes half-way */
-		{ "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", true, 0 },    /* stops half-way */
-		{ "this is not HTTP\r\n\r\n", true, 0 },			     /* something else */
+		{ "", false, 0 },						     /* closes without a response */
+		{ "", true, 0 },						     /* does not answer */
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", false, 0 },   /* closes in the middle */
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", true, 0 },    /* stops in the middle */
+		{ "this is not HTTP\r\n\r\n", true, 0 },			     /* not HTTP */
 		{ "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789", true, 5 }, /* more than is allowed */
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -245,12 +235,12 @@ static void uncertain(void **state)
 	assert_string_equal(last.body, "to the end");
 }
 
-/* Whatever the pieces are that it comes in. */
+/* However the response is divided. */
 static void answers_in_pieces(void **state)
 {
 	static const struct {
 		const char *text;
-		int status; /* 0: bad */
+		int status; /* 0: invalid */
 		const char *body;
 		bool keep;
 	} rows[] = {
@@ -320,7 +310,7 @@ static void over_a_unix_socket(void **state)
 	expect_failure(HTTP_NEVER_SENT);
 	assert_int_equal(listen_unix(un_path, getgid(), &un_fd, why, sizeof why), 0);
 	assert_int_equal(listen_unix(un_path, getgid(), &(int){ -1 }, why, sizeof why), -EADDRINUSE);
-	assert_non_null(strstr(why, "another program answers there"));
+	assert_non_null(strstr(why, "another program listens on it"));
 	rig_do(g, listen_local);
 	for (int i = 0; i < 3; i++) {
 		ask(&(struct http_ask){ .method = HTTP_POST, .url = text, .body = "abc", .body_len = 3 });
@@ -328,13 +318,13 @@ static void over_a_unix_socket(void **state)
 		assert_int_equal(strncmp(last.body, "POST|/local|q=1|-|3|", 20), 0);
 		assert_non_null(strstr(last.body, "|unix|5"));
 	}
-	assert_int_equal(rig_look(g)->accepted, 2); /* one for all, and one that only looked whether somebody answers */
+	assert_int_equal(rig_look(g)->accepted, 2); /* one for all calls, and one of the check whether the socket is in use */
 	listen_unix_remove(un_path, un_fd);
 	assert_int_equal(access(un_path, F_OK), -1);
 	close(un_fd);
 }
 
-static void in_flight_is_bounded(void **state)
+static void calls_in_flight_are_bounded(void **state)
 {
 	struct http_ask a = { .method = HTTP_GET, .url = url("127.0.0.1", g->port, "/later") };
 	unsigned mine = 0;
@@ -350,7 +340,7 @@ static void in_flight_is_bounded(void **state)
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(http_client_ask(client, &a, on_result, &mine, NULL, NULL), 0);
 	run_until(16);
-	assert_int_equal(rig_look(g)->accepted, 8); /* used again */
+	assert_int_equal(rig_look(g)->accepted, 8); /* reused */
 }
 
 static void cancelled_calls_are_silent(void **state)
@@ -372,7 +362,7 @@ static void ask_again(const struct http_result *r, void *arg)
 	assert_int_equal(http_client_ask(client, &a, on_result, arg, NULL, NULL), 0);
 }
 
-static void asking_from_a_callback(void **state)
+static void calls_from_a_callback(void **state)
 {
 	struct http_ask a = { .method = HTTP_GET, .url = url("127.0.0.1", g->port, "/") };
 	assert_int_equal(http_client_ask(client, &a, ask_again, NULL, NULL, NULL), 0);
@@ -380,16 +370,13 @@ static void asking_from_a_callback(void **state)
 	assert_int_equal(strncmp(last.body, "GET|/again|", 11), 0);
 }
 
-static void the_server_goes_between_calls(void **state)
+static void server_closes_between_calls(void **state)
 {
 	struct http_ask a = { .method = HTTP_GET, .url = url("127.0.0.1", g->port, "/") };
 	ask(&a);
 	assert_int_equal(last.outcome, HTTP_ANSWERED);
 	rig_free(g);
-	struct loop_timer *t = loop_timer_new(l, stop_soon, l); /* it sees the end of the idle connection */
-	loop_timer_set(t, 20);
-	loop_run(l);
-	loop_timer_free(t);
+	loop_rig_run_ms(l, 20); /* it notices the end of the idle connection */
 	ask(&a);
 	expect_failure(HTTP_NEVER_SENT);
 	g = rig_new(NULL);
@@ -400,12 +387,8 @@ static void free_ends_calls(void **state)
 	struct http_ask a = { .method = HTTP_GET, .url = url("127.0.0.1", g->port, "/hold") };
 	unsigned mine = 0;
 	assert_int_equal(http_client_ask(client, &a, on_result, &mine, NULL, NULL), 0);
-	struct loop_timer *t = loop_timer_new(l, stop_soon, l);
-	for (int i = 0; i < 1000 && rig_look(g)->held == 0; i++) {
-		loop_timer_set(t, 5);
-		loop_run(l);
-	}
-	loop_timer_free(t);
+	for (int i = 0; i < 1000 && rig_look(g)->held == 0; i++)
+		loop_rig_run_ms(l, 5);
 	assert_int_equal(http_client_ask(client, &a, on_result, &mine, NULL, NULL), 0);
 	http_client_free(client);
 	client = NULL;
@@ -423,10 +406,10 @@ int main(void)
 		CASE(uncertain),
 		CASE(answers_in_pieces),
 		CASE(over_a_unix_socket),
-		CASE(in_flight_is_bounded),
+		CASE(calls_in_flight_are_bounded),
 		CASE(cancelled_calls_are_silent),
-		CASE(asking_from_a_callback),
-		CASE(the_server_goes_between_calls),
+		CASE(calls_from_a_callback),
+		CASE(server_closes_between_calls),
 		CASE(free_ends_calls),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

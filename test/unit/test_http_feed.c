@@ -1,4 +1,4 @@
-/* sse, http_feed: streams that behave and streams that do not. The other side is played by a socket on the same loop. */
+/* sse, http_feed: valid and invalid event streams. A socket on the same loop plays the server. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 #include "lucid/clock.h"
-#include "net/http_feed.h"
+#include "net/client/http_feed.h"
+#include "test/lib/loop_rig.h"
 
 /* --- sse */
 
@@ -34,7 +35,7 @@ static void test_events_in_pieces(UNUSED void **state)
 		const char *text, *told;
 	} rows[] = {
 		{ "data: a\n\n", "[||a|]" },
-		{ "id: 1\nevent: x\ndata: a\n\ndata: b\n\n", "[1|x|a|][1||b|]" }, /* an id stays, a name does not */
+		{ "id: 1\nevent: x\ndata: a\n\ndata: b\n\n", "[1|x|a|][1||b|]" }, /* an id is kept, an event name is not */
 		{ "id: 1\r\nevent:x\r\ndata:a\r\n\r\n", "[1|x|a|]" },
 		{ ": hello\nretry: 2000\nid: 7-0\n\n: and again\n\n", "[7-0|||]" },
 		{ "data: a\ndata: b\ndata\n\n", "[||a\nb\n|]" },
@@ -82,7 +83,7 @@ static void test_bounds(UNUSED void **state)
 	assert_true(feed_bytes(SSE_LINE_MAX - 10, 'x', "data: ", "\n\n"));
 	assert_false(feed_bytes(SSE_LINE_MAX + 1, 'x', "", ""));
 	assert_false(feed_bytes(SSE_LINE_MAX + 1, 'x', ": ", "\n\n"));
-	/* nor by many lines that make one event */
+	/* nor by many lines of one event */
 	char *lines = xmalloc(SSE_LINE_MAX * 2);
 	lines[0] = 0;
 	char *at = lines;
@@ -139,7 +140,7 @@ static void hang_up(void)
 	fd_close(&t.line);
 }
 
-/* Asked once, then it only talks. */
+/* A stream after one request. */
 static void on_asked(UNUSED int events, UNUSED void *arg)
 {
 	ssize_t n = recv(t.line, t.heard, sizeof t.heard - 1, 0);
@@ -155,17 +156,9 @@ static void on_accept(UNUSED int events, UNUSED void *arg)
 	t.line_io = loop_io_new(t.loop, t.line, LOOP_READ, on_asked, NULL);
 }
 
-static void stop(void *arg)
-{
-	loop_stop(arg);
-}
-
 static void spin(int ms)
 {
-	struct loop_timer *timer = loop_timer_new(t.loop, stop, t.loop);
-	loop_timer_set(timer, ms);
-	loop_run(t.loop);
-	loop_timer_free(timer);
+	loop_rig_run_ms(t.loop, ms);
 }
 
 static int set_up(UNUSED void **state)
@@ -219,7 +212,7 @@ static void test_follows(UNUSED void **state)
 	assert_string_equal(t.told.all, "[1||a|]");
 	assert_int_equal(strncmp(t.heard, "GET /events?x=1 HTTP/1.1\r\n", 26), 0);
 	assert_non_null(strstr(t.heard, "\r\nAuthorization: Bearer x\r\n"));
-	for (int i = 0; i < 100; i++) { /* without end, and without gathering it */
+	for (int i = 0; i < 100; i++) { /* an endless response, which is not collected */
 		char part[20000];
 		memset(part, 'x', sizeof part);
 		memcpy(part, "data: ", 6);
@@ -236,7 +229,7 @@ static void test_follows(UNUSED void **state)
 	assert_int_equal(t.closed, 1);
 	assert_int_equal(t.told.n, 102);
 	assert_int_equal(t.status, 0);
-	assert_string_equal(t.why, "the other side ended it");
+	assert_string_equal(t.why, "the peer ended the stream");
 }
 
 static void test_chunked(UNUSED void **state)
@@ -271,20 +264,20 @@ static void test_something_else(UNUSED void **state)
 
 static void test_silent(UNUSED void **state)
 {
-	follow("", 100); /* takes the connection, and says nothing */
+	follow("", 100); /* accepts the connection, and sends nothing */
 	assert_int_equal(t.closed, 1);
-	assert_string_equal(t.why, "no answer in time");
+	assert_string_equal(t.why, "timed out waiting for a response");
 	hang_up();
 	t.closed = 0;
 	follow(HEAD "data: a\n\n", 150);
-	for (int i = 0; i < 6; i++) { /* a comment is a word */
+	for (int i = 0; i < 6; i++) { /* a comment counts as a sign of life */
 		spin(50);
 		assert_int_equal(t.closed, 0);
 		send(t.line, ": x\n", 4, 0);
 	}
 	for (int i = 0; i < 1000 && !t.closed; i++)
 		spin(5);
-	assert_string_equal(t.why, "it was silent for too long");
+	assert_string_equal(t.why, "timed out waiting for an event or keep-alive");
 	assert_int_equal(t.opened, 1);
 }
 
@@ -298,7 +291,7 @@ static void test_a_line_without_end(UNUSED void **state)
 		spin(5);
 	}
 	assert_int_equal(t.closed, 1);
-	assert_string_equal(t.why, "what it sends is no proper stream of events");
+	assert_string_equal(t.why, "it sends a malformed event stream");
 }
 
 static void test_closed_from_within(UNUSED void **state)
@@ -317,7 +310,7 @@ static void test_refused(UNUSED void **state)
 	fd_close(&t.fd);
 	follow("", 5000);
 	assert_int_equal(t.closed, 1);
-	assert_non_null(strstr(t.why, "does not accept connections"));
+	assert_non_null(strstr(t.why, "connection refused"));
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

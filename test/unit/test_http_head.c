@@ -1,4 +1,4 @@
-/* http_head: verdicts on whole heads, byte by byte where parsers differ. */
+/* http_head: verdicts on whole heads, especially where parsers differ. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "net/http_head.h"
+#include "net/http_host.h"
 
 #define HOST "Host: a\r\n"
 #define MAX_BODY 1000
@@ -52,6 +53,54 @@ static void good_heads(void **state)
 	assert_true(h.body_len == 1000 && h.expect_continue);
 }
 
+static void absolute_targets(void **state)
+{
+	static const struct {
+		const char *target, *host, *path, *query;
+	} rows[] = {
+		{ "http://a/", "a", "/", NULL },
+		{ "http://rdp.example:8090/a/b?x=1", "rdp.example:8090", "/a/b", "x=1" },
+		{ "HTTPS://RDP.example/a?", "RDP.example", "/a", "" },
+		{ "http://a", "a", "/", NULL },
+		{ "https://a:1", "a:1", "/", NULL },
+		{ "http://a?x=http://b/c", "a", "/", "x=http://b/c" },
+		{ "http://[2001:db8::1]:80//x", "[2001:db8::1]:80", "//x", NULL },
+		{ "http://a:/x", "a:", "/x", NULL },
+		{ "http://a/b?c?d", "a", "/b", "c?d" },
+	};
+	char text[300];
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		for (int old = 0; old < 2; old++) {
+			snprintf(text, sizeof text, "GET %s HTTP/1.%d\r\n%s\r\n", rows[i].target, !old, old ? "" : "Host: other:1\r\n");
+			assert_int_equal(check(text), 0);
+			assert_string_equal(buf + h.authority, rows[i].host);
+			assert_string_equal(buf + h.path, rows[i].path);
+			assert_int_equal(h.query != 0, rows[i].query != NULL);
+			if (rows[i].query)
+				assert_string_equal(buf + h.query, rows[i].query);
+		}
+	assert_int_equal(check("OPTIONS * HTTP/1.1\r\n" HOST "\r\n"), 0);
+	assert_string_equal(buf + h.path, "/");
+	assert_true(h.authority == 0 && h.query == 0);
+}
+
+static void names_of_hosts(void **state)
+{
+	static const struct {
+		const char *host, *name;
+	} rows[] = {
+		{ "RDP.Example:80", "rdp.example" }, { "rdp.example.", "rdp.example" }, { "rdp.example.:80", "rdp.example" }, { "[::1]:80", "::1" },
+		{ "[2001:DB8:0::0:1]", "2001:db8::1" }, { "::1", "::1" }, { "192.0.2.1:80", "192.0.2.1" }, { "*.Lab", "*.lab" },
+		{ "", "" }, { ":80", "" }, { ".", "" },
+	};
+	char name[HTTP_HOST_MAX + 1];
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(http_host_name(rows[i].host, name), *rows[i].name != 0);
+		assert_string_equal(name, rows[i].name);
+	}
+	assert_false(http_host_name(NULL, name));
+}
+
 static void connection_header(void **state)
 {
 	static const struct {
@@ -93,8 +142,27 @@ static const struct {
 	{ "GET /a#b HTTP/1.1\r\n" HOST "\r\n", 400 },
 	{ "GET /\xc3\xa4 HTTP/1.1\r\n" HOST "\r\n", 400 },
 	{ "GET /\x7f HTTP/1.1\r\n" HOST "\r\n", 400 },
-	{ "GET http://a/ HTTP/1.1\r\n" HOST "\r\n", 400 },
-	{ "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 400 },
+	/* targets in absolute form, and invalid ones */
+	{ "GET * HTTP/1.1\r\n" HOST "\r\n", 400 },
+	{ "OPTIONS ** HTTP/1.1\r\n" HOST "\r\n", 400 },
+	{ "OPTIONS *?a HTTP/1.1\r\n" HOST "\r\n", 400 },
+	{ "CONNECT a:80 HTTP/1.1\r\n" HOST "\r\n", 400 },
+	{ "GET http: HTTP/1.1\r\n" HOST "\r\n", 400 },
+	{ "GET http:// HTTP/1.1\r\n" HOST "\r\n", 400 },
+	{ "GET http:/// HTTP/1.1\r\n" HOST "\r\n", 400 },
+	{ "GET http://:80/ HTTP/1.1\r\n" HOST "\r\n", 400 },
+	{ "GET http://?x HTTP/1.1\r\n" HOST "\r\n", 400 },
+	{ "GET http://a@b/ HTTP/1.1\r\n" HOST "\r\n", 400 },
+	{ "GET http://a:b@c/ HTTP/1.1\r\n" HOST "\r\n", 400 },
+	{ "GET http://a:80x/ HTTP/1.1\r\n" HOST "\r\n", 400 },
+	{ "GET http://a#b HTTP/1.1\r\n" HOST "\r\n", 400 },
+	{ "GET http://[::1/ HTTP/1.1\r\n" HOST "\r\n", 400 },
+	{ "GET http:a/ HTTP/1.1\r\n" HOST "\r\n", 400 },
+	{ "GET ftp://a/ HTTP/1.1\r\n" HOST "\r\n", 400 },
+	{ "GET //a/ HTTP/0.9\r\n" HOST "\r\n", 505 },
+	{ "GET http://a/ HTTP/1.1\r\n\r\n", 400 },
+	{ "GET http://a/ HTTP/1.1\r\n" HOST "Host: b\r\n\r\n", 400 },
+	{ "GET http://a/ HTTP/1.1\r\nHost: a b\r\n\r\n", 400 },
 	{ "GET / HTTP/1.2\r\n" HOST "\r\n", 505 },
 	{ "GET / HTTP/2.0\r\n" HOST "\r\n", 505 },
 	{ "PRI * HTTP/2.0\r\n\r\n", 505 },
@@ -119,7 +187,24 @@ static const struct {
 	{ GET "Host: b\r\n\r\n", 400 },
 	{ "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400 },
 	{ "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400 },
-	/* B3, B4: how long is the body? */
+	{ "GET / HTTP/1.1\r\nHost: a:\r\n \r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: a:80x\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: a:x\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: a:80:81\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: a:80.evil.example\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: a:-1\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: a:000080\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: [::1]x\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: [::1]:80x\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: [::1].evil.example\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: [::g]\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: ::1\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: a;b\"\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: a\\b\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: a%zz\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: \xc3\xa4\r\n\r\n", 400 },
+	/* B3, B4: the length of the body */
 	{ POST "Transfer-Encoding: chunked\r\n\r\n", 411 },
 	{ POST "Transfer-Encoding: xchunked\r\n\r\n", 411 },
 	{ POST "Transfer-Encoding: gzip, chunked\r\n\r\n", 411 },
@@ -198,7 +283,7 @@ static void sizes(void **state)
 	assert_int_equal(http_head_partial("GET / HTTP/1.1\n", 0, 15, 5001, &why), 400);
 }
 
-/* Every single-byte change of a good head: no crash, and what is accepted still has one Host and a path. */
+/* Every change of a single byte of a valid head: no crash, and an accepted head still has one Host and a path. */
 static void mutations(void **state)
 {
 	static const char text[] = "POST /ab?c HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\nConnection: close\r\n\r\n";
@@ -224,7 +309,7 @@ static void mutations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good_heads), cmocka_unit_test(connection_header), cmocka_unit_test(bad_heads),
+		cmocka_unit_test(good_heads), cmocka_unit_test(absolute_targets), cmocka_unit_test(names_of_hosts), cmocka_unit_test(connection_header), cmocka_unit_test(bad_heads),
 		cmocka_unit_test(nul_bytes),  cmocka_unit_test(sizes),		   cmocka_unit_test(mutations),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,10 @@
-/* leases: several processes' on one store, of which one at most may hold each. */
+/* leases: of several processes on one store, at most one holds each lease. */
 #include "cluster_rig.h"
 
-#include "cluster/leases.h"
+#include "lease/leases.h"
 
 #define MANY 6
-#define LONG_BEAT_MS 400 /* where a pause of a busy machine must not look like silence */
+#define LONG_BEAT_MS 400 /* longer than a pause of a busy machine, which must not look like silence */
 
 struct one {
 	struct leases *l;
@@ -72,7 +72,7 @@ static size_t holders(void)
 	return n;
 }
 
-/* For so long, never more than one. */
+/* For this long, never more than one holds it. */
 static void watch(int ms)
 {
 	for (int64_t end = clock_mono_ms() + ms; clock_mono_ms() < end;) {
@@ -90,7 +90,7 @@ static void test_one_of_two(UNUSED void **state)
 {
 	beat_ms = LONG_BEAT_MS;
 	struct one *a = make(true);
-	assert_false(held(a)); /* never from within */
+	assert_false(held(a)); /* never within the call */
 	RIG_UNTIL(&t, held(a));
 	struct one *b = make(true);
 	watch(LONG_BEAT_MS * 6);
@@ -98,10 +98,10 @@ static void test_one_of_two(UNUSED void **state)
 	assert_int_equal(a->won, 1);
 	assert_int_equal(a->lost, 0);
 	assert_int_equal(b->won, 0);
-	/* given back, it is the other's, and goes on where the other was */
+	/* released, the other one gets it, and continues the numbers */
 	lease_drop(TAKE_PTR(a->s));
 	RIG_UNTIL(&t, held(b));
-	assert_int_equal(a->lost, 0); /* who gives it back knows */
+	assert_int_equal(a->lost, 0); /* on a release it is not told of a loss */
 	_cleanup_(doc_unrefp) json_t *doc = rig_get(&t, COL_LEASES, "node:a");
 	assert_string_equal(doc_str(doc, "holder", ""), "host-2/1");
 	assert_true(doc_int(doc, "version", 0) > 3);
@@ -140,10 +140,10 @@ static void test_taken_away(UNUSED void **state)
 	_cleanup_(doc_unrefp) json_t *doc = rig_get(&t, COL_LEASES, "node:a");
 	assert_string_equal(doc_str(doc, "holder", ""), "other/1");
 	assert_int_equal(doc_int(doc, "version", 0), 1000);
-	RIG_UNTIL(&t, held(a)); /* and its again when that one is silent */
+	RIG_UNTIL(&t, held(a)); /* and gets it again when the other one is silent */
 }
 
-/* A process that was stopped for long finds that it holds nothing, before any of its timers ran. */
+/* A process that was stopped for long notices that it holds nothing, before any of its timers runs. */
 static void test_stopped(UNUSED void **state)
 {
 	struct one *a = make(true);
@@ -169,7 +169,7 @@ static void test_store_away(UNUSED void **state)
 	assert_int_equal(a->won + b->won - a->lost - b->lost, 1);
 }
 
-/* Slower than a holder may be: nobody holds it by what came too late, and it comes back by itself. */
+/* The store is slower than a holder's deadline: a late answer gives nobody the lease, and it recovers without help. */
 static void test_slow(UNUSED void **state)
 {
 	struct one *a = make(true);
@@ -211,7 +211,7 @@ static void test_dropped_when_won(UNUSED void **state)
 	assert_null(a->s);
 	struct one *b = make(true);
 	RIG_UNTIL(&t, held(b));
-	/* dropped while it is being written, and before anything of it happened */
+	/* dropped while it is being written, and before its write has begun */
 	for (int i = 0; i < 30; i++) {
 		lease_drop(TAKE_PTR(b->s));
 		b->s = lease_want(b->l, "node:a", on_change, b);
@@ -220,7 +220,7 @@ static void test_dropped_when_won(UNUSED void **state)
 	RIG_UNTIL(&t, held(b));
 }
 
-/* On a store of one process every lease is held, and nothing is written. */
+/* On a store of a single process every lease is held, and nothing is written. */
 static void test_alone(UNUSED void **state)
 {
 	struct one *a = make(false), *b = make(false);

@@ -1,4 +1,4 @@
-/* The list of sessions and the figures of now: what agents and server-manager say, put together. */
+/* The list of sessions and the current metrics: the answers of agents and server-manager merged. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,13 +6,14 @@
 /* cmocka wants these first */
 #include <cmocka.h>
 
-#include "app/options.h"
+#include "app/settings/options.h"
 #include "bus/transport.h"
 #include "lucid/account.h"
 #include "lucid/fanout.h"
 #include "lucid/role.h"
 #include "lucid/str.h"
 #include "roles/contract/contract.h"
+#include "test/lib/loop_rig.h"
 
 #define ONE "5f0c1f0e-9d57-4b43-9a53-0c8a2f1d7e11"
 #define TWO "5f0c1f0e-9d57-4b43-9a53-0c8a2f1d7e22"
@@ -69,7 +70,7 @@ static void desktops(struct call *c, void *arg)
 		json_array_append_new(list, desktop(ONE, "ann", 10, "active"));
 		json_array_append_new(list, desktop(ONE, "bert", 12, "disconnected"));
 	} else if (str_eq(call_param(c, "server_id"), TWO)) {
-		json_array_append_new(list, desktop(TWO, "dora", 11, "orphaned")); /* dora's account is another: this is nobody's */
+		json_array_append_new(list, desktop(TWO, "dora", 11, "orphaned")); /* dora has another account: this desktop belongs to no user */
 	}
 	call_ok(c, json_pack("{s:o}", "desktops", list));
 }
@@ -98,7 +99,7 @@ static void manager_get(struct call *c, void *arg)
 			continue;
 		_cleanup_(doc_unrefp) json_t *doc = json_pack("{s:s, s:s, s:s, s:s}", "server_id", owners[i][0], "user_id", owners[i][1],
 							      "name", "n", "node", "node-1");
-		call_ok_blob(c, doc_blob(doc), NULL); /* as it does: from the store's cache */
+		call_ok_blob(c, doc_blob(doc), NULL); /* like the real one, from the store's cache */
 		return;
 	}
 	call_fail(c, t->manager_away ? t->manager_away : ERR_SERVER_NOT_FOUND, NULL);
@@ -113,7 +114,7 @@ static void manager_list(struct call *c, void *arg)
 		call_fail(c, t->manager_away, NULL);
 		return;
 	}
-	/* the second page has them: pages are followed */
+	/* they are on the second page: all pages are read */
 	bool first = doc_int(call_query(c), "page", 1) == 1;
 	for (size_t i = 0; i < ARRAY_LEN(owners) && !first; i++)
 		if (str_eq(owners[i][1], call_caller(c)->sub))
@@ -131,7 +132,7 @@ static void bed_open(struct bed *t)
 	*t = (struct bed){ .loop = loop_new() };
 	t->bus = bus_new(t->loop);
 	bus_set_node(t->bus, "node-1");
-	t->config = config_load(options, options_n, &in, &faults, &warnings);
+	t->config = config_load(options(), options_n(), &in, &faults, &warnings);
 	assert_non_null(t->config);
 	strbuf_done(&faults);
 	strbuf_done(&warnings);
@@ -185,7 +186,7 @@ static void ask(struct bed *t, const struct caller *who, const char *op, const c
 		loop_run(t->loop);
 }
 
-/* The displays of the answer, in its order: "10 12". */
+/* The displays in the answer, in its order: "10 12". */
 static const char *shown(struct bed *t, const struct caller *who, const char *query)
 {
 	static char text[100];
@@ -227,7 +228,7 @@ static void test_sessions(void **state)
 	assert_string_equal(shown(&t, &admin, NULL), "10 11 12"); /* newest first, then by server */
 	assert_string_equal(member(&t, 0, "user_id"), "anna@example.org");
 	assert_string_equal(member(&t, 0, "client_address"), "10.0.0.9");
-	assert_string_equal(member(&t, 1, "user_id"), "carl"); /* of nobody's account: the server's owner */
+	assert_string_equal(member(&t, 1, "user_id"), "carl"); /* of an account without a user: the owner of the server */
 	assert_string_equal(member(&t, 2, "user_id"), "bert");
 	assert_string_equal(member(&t, 2, "node"), "node-1");
 	assert_null(json_object_get(json_array_get(json_object_get(t.doc, "sessions"), 0), "memory_bytes"));
@@ -256,10 +257,10 @@ static void test_sessions_of_one_server(void **state)
 	assert_string_equal(shown(&t, &admin, "{\"server_id\":\"" ONE "\",\"node\":\"node-2\"}"), "");
 	assert_string_equal(shown(&t, &admin, "{\"server_id\":\"5f0c1f0e-9d57-4b43-9a53-0c8a2f1d7eff\"}"), "");
 	assert_int_equal(t.lists, 0);
-	t.manager_away = ERR_UNAVAILABLE; /* then all hosts are asked */
+	t.manager_away = ERR_UNAVAILABLE; /* then all hosts are called */
 	assert_string_equal(shown(&t, &admin, "{\"server_id\":\"" ONE "\",\"sort\":\"display\"}"), "10 12");
 	assert_int_equal(t.lists, 1);
-	assert_string_equal(shown(&t, &carl, NULL), ""); /* whose 11 is cannot be told: it is shown to admins alone */
+	assert_string_equal(shown(&t, &carl, NULL), ""); /* the owner of 11 is unknown: only admins see it */
 	assert_string_equal(shown(&t, &admin, "{\"server_id\":\"" TWO "\"}"), "11");
 	bed_close(&t);
 }
@@ -291,7 +292,7 @@ static void test_usage(void **state)
 	assert_string_equal(doc_str(json_array_get(json_object_get(t.doc, "servers"), 1), "name", ""), "n");
 	assert_int_equal(doc_int(totals, "servers", 0), 3);
 	assert_int_equal(doc_int(totals, "cpu_usec", 0), 3000);
-	assert_int_equal(doc_int(totals, "memory_bytes", 0), 4096); /* of those that are known */
+	assert_int_equal(doc_int(totals, "memory_bytes", 0), 4096); /* the sum of the known ones */
 	assert_true(json_is_null(json_object_get(totals, "tasks")));
 	assert_int_equal(doc_int(json_object_get(totals, "sessions"), "active", 0), 3);
 
@@ -303,13 +304,13 @@ static void test_usage(void **state)
 	t.manager_away = ERR_UNAVAILABLE;
 	ask(&t, &bert, "resources.usage", NULL);
 	assert_int_equal(t.err, ERR_UNAVAILABLE);
-	ask(&t, &admin, "resources.usage", NULL); /* figures without names are figures too */
+	ask(&t, &admin, "resources.usage", NULL); /* metrics without names are valid */
 	assert_int_equal(json_array_size(json_object_get(t.doc, "servers")), 3);
 	assert_true(json_is_null(json_object_get(json_array_get(json_object_get(t.doc, "servers"), 0), "name")));
 	bed_close(&t);
 }
 
-/* --- the bound on calls at once */
+/* --- the bound on concurrent calls */
 
 struct late {
 	struct loop_timer *timer;
@@ -383,12 +384,8 @@ static void run_crowd(struct bed *t, struct crowd *w, unsigned n, unsigned deadl
 	struct call_args a = { .op = op_find("rdp.nodes.list"), .caller = &admin, .deadline_ms = deadline_ms };
 	bus_call(t->bus, &a, answered, t);
 	loop_run(t->loop);
-	while (t->at_once) { /* those that came too late answer as well */
-		struct loop_timer *timer = loop_timer_new(t->loop, (void (*)(void *))loop_stop, t->loop);
-		loop_timer_set(timer, 2);
-		loop_run(t->loop);
-		loop_timer_free(timer);
-	}
+	while (t->at_once) /* those that were late answer as well */
+		loop_rig_run_ms(t->loop, 2);
 	bus_free(t->bus);
 	loop_free(t->loop);
 	json_decref(t->doc);
@@ -402,10 +399,10 @@ static void test_at_once(void **state)
 	assert_int_equal(w.replies, 100);
 	assert_int_equal(w.refused, 0);
 	assert_int_equal(t.most, FANOUT_AT_ONCE);
-	run_crowd(&t, &w, 0, 30000); /* none at all is an answer too */
+	run_crowd(&t, &w, 0, 30000); /* without any node there is an answer too */
 	assert_int_equal(w.replies, 0);
 	assert_true(t.over);
-	/* what is over the bound is not asked, and its node is named */
+	/* nodes beyond the bound are not called, and are named */
 	run_crowd(&t, &w, FANOUT_MAX + 5, 600000);
 	assert_int_equal(w.missed, 1);
 }

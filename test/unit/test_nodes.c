@@ -1,12 +1,12 @@
-/* nodes and presence: hosts that register in one store, and what each process makes of it. */
+/* nodes and presence: hosts that register in one store, and the view of each process. */
 #include "cluster_rig.h"
 
 #include "cluster/presence.h"
-#include "app/options.h"
+#include "app/settings/options.h"
 
 #define MANY 3
 #define LOST_MS 400
-#define LONG_MS 2500 /* where a pause of a busy machine must not look like silence */
+#define LONG_MS 2500 /* longer than a pause of a busy machine, which must not look like silence */
 
 /* A process: its own bus, its own copy of the nodes, and an agent that beats or does not. */
 struct one {
@@ -43,7 +43,7 @@ static void changed(const char *node, enum node_status now, void *arg)
 	struct one *o = arg;
 	size_t n = strlen(o->told);
 	snprintf(o->told + n, sizeof o->told - n, "%s=%s ", node, node_status_to_string(now));
-	/* all of the reading is there */
+	/* everything has been read */
 	const struct node_info *info = nodes_find(o->nodes, node);
 	assert_true(info ? info->status == now : now == NODE_UNREACHABLE);
 }
@@ -63,7 +63,7 @@ static struct one *follow(const char *node, bool shared, bool agent)
 	return o;
 }
 
-/* With an agent, whose identity is kept under that name. */
+/* With an agent, whose identity is stored under that name. */
 static struct one *host(const char *node, bool shared, const char *id)
 {
 	struct one *o = follow(node, shared, true);
@@ -78,7 +78,7 @@ static struct one *host(const char *node, bool shared, const char *id)
 	return o;
 }
 
-/* As a process that dies; what it asked for is answered first. */
+/* As a process that dies; its requests are answered first. */
 static void die(struct one *o)
 {
 	presence_stop(o->presence);
@@ -103,7 +103,7 @@ static int up(UNUSED void **state)
 	const char *set[] = { "NODE_LABELS=gpu=yes,site=b", NULL }, *none[] = { NULL };
 	struct config_input in = { .env = no_env, .set = set, .env_files = none };
 	struct strbuf faults = { 0 }, warnings = { 0 };
-	config = config_load(options, options_n, &in, &faults, &warnings);
+	config = config_load(options(), options_n(), &in, &faults, &warnings);
 	strbuf_done(&faults);
 	strbuf_done(&warnings);
 	assert_non_null(config);
@@ -145,9 +145,9 @@ static void test_two_hosts(UNUSED void **state)
 	assert_false(info->here);
 	assert_true(info->cores > 0 && info->memory_mb > 0);
 	assert_true(nodes_find(a->nodes, "a")->here);
-	assert_string_equal(a->routes, "+b=http://two:1 "); /* its own needs none */
+	assert_string_equal(a->routes, "+b=http://two:1 "); /* its own agent needs no route */
 	assert_null(nodes_refused(a->nodes));
-	/* one falls silent, and comes back */
+	/* one becomes silent, and returns */
 	die(b);
 	RIG_UNTIL(&t, status(a, "b") == NODE_UNREACHABLE);
 	assert_int_equal(status(a, "a"), NODE_READY);
@@ -162,7 +162,7 @@ static void test_draining_and_gone(UNUSED void **state)
 	struct one *a = host("a", true, "one");
 	struct one *m = follow("m", true, false);
 	RIG_UNTIL(&t, status(m, "a") == NODE_READY);
-	for (int tries = 0; status(m, "a") != NODE_DRAINING && tries < 200; tries++) { /* the agent writes it as well */
+	for (int tries = 0; status(m, "a") != NODE_DRAINING && tries < 200; tries++) { /* the agent writes the document as well */
 		json_t *doc = rig_get(&t, COL_NODES, "a");
 		doc_set_bool(doc, "draining", true);
 		doc_set_int(doc, "version", doc_int(doc, "version", 0) + 1);
@@ -171,7 +171,7 @@ static void test_draining_and_gone(UNUSED void **state)
 	}
 	RIG_UNTIL(&t, status(m, "a") == NODE_DRAINING);
 	rig_run_ms(&t, BEAT_MS * 4);
-	assert_int_equal(status(m, "a"), NODE_DRAINING); /* beats leave it as it is */
+	assert_int_equal(status(m, "a"), NODE_DRAINING); /* beats do not change it */
 	die(a);
 	rig_write(&t, STORE_DELETE, COL_NODES, "a", NULL);
 	RIG_UNTIL(&t, !nodes_find(m->nodes, "a"));
@@ -187,7 +187,7 @@ static json_t *foreign(const char *node, int64_t beat, int64_t at_ms)
 	return doc;
 }
 
-/* What time a host believes it is does not matter, only that its beat goes on; one that is old at first sight is gone. */
+/* A host's clock does not matter, only that its beats continue; a node whose beat is old when it is first seen is unreachable. */
 static void test_clocks(UNUSED void **state)
 {
 	int64_t now = clock_wall_ms();
@@ -202,7 +202,7 @@ static void test_clocks(UNUSED void **state)
 	rig_write(&t, STORE_PUT, COL_NODES, "early", foreign("early", 2, now - 299000));
 	rig_write(&t, STORE_PUT, COL_NODES, "old", foreign("old", 2, now - 3599000));
 	RIG_UNTIL(&t, status(m, "early") == NODE_READY && status(m, "old") == NODE_READY);
-	/* our own clock that jumps, as after a long stop, makes nobody silent */
+	/* a jump of this process's own clock, as after a long stop, makes no node unreachable */
 	clock_shift_ms(LONG_MS * 100);
 	rig_run_ms(&t, BEAT_MS * 5);
 	assert_true(status(m, "early") == NODE_READY && status(m, "old") == NODE_READY);
@@ -219,7 +219,7 @@ static void test_name_taken(UNUSED void **state)
 	assert_non_null(strstr(nodes_refused(b->nodes), "host one, URL http://one:1"));
 	assert_false(healthy(b));
 	rig_run_ms(&t, LONG_MS * 5 / 4);
-	assert_non_null(nodes_refused(b->nodes)); /* for as long as the first beats */
+	assert_non_null(nodes_refused(b->nodes)); /* for as long as the first one beats */
 	assert_true(healthy(a));
 	assert_null(nodes_refused(a->nodes));
 	die(a);
@@ -229,7 +229,7 @@ static void test_name_taken(UNUSED void **state)
 	assert_string_equal(doc_str(doc, "host", ""), "two");
 }
 
-/* The same data, started anew: at once. While the first still runs, as from a copied disk: the first gives way. */
+/* The same data, restarted: it registers at once. While the first one still runs, as with a copied disk, the first one gives way. */
 static void test_same_identity(UNUSED void **state)
 {
 	lost_ms = LONG_MS;
@@ -244,7 +244,7 @@ static void test_same_identity(UNUSED void **state)
 	assert_non_null(nodes_refused(a->nodes));
 }
 
-/* A store of one host's own: whoever was written there, it is us. */
+/* In a store of a single host, any registered node is this host. */
 static void test_alone(UNUSED void **state)
 {
 	rig_write(&t, STORE_INSERT, COL_NODES, "a", foreign("a", 1, clock_wall_ms()));
@@ -273,7 +273,7 @@ static void test_labels(UNUSED void **state)
 }
 
 #ifdef LUCID_TEST
-/* While the store cannot be written nobody beats, and it is no one host's fault: once it can, all are as they were. */
+/* While the store cannot be written, no beat is stored, and no node is blamed; afterwards all are as before. */
 static void test_store_away(UNUSED void **state)
 {
 	struct one *a = host("a", true, "one"), *b = host("b", true, "two");

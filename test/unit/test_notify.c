@@ -1,4 +1,4 @@
-/* What a service manager hears, and that without one nothing happens. */
+/* Messages to the service manager, and that nothing happens without one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +28,7 @@ static void hears(int fd, const char *what)
 	assert_string_equal(buf, what);
 }
 
-static void tells_the_manager(void **state)
+static void manager_is_notified(void **state)
 {
 	struct sockaddr_un a;
 	_cleanup_(closep) int fd = manager(&a);
@@ -62,11 +62,11 @@ static void alone(void **state)
 	assert_int_equal(notify_listen_fds(fds, names), 0);
 }
 
-static void takes_sockets_by_name(void **state)
+static void sockets_are_passed_by_name(void **state)
 {
 	int fds[NOTIFY_FDS_MAX];
 	char *names[NOTIFY_FDS_MAX], pid[32];
-	/* descriptors 3 and 4 are what a manager would hand over */
+	/* descriptors 3 and 4 are those that a manager passes */
 	int saved[2] = { dup(3), dup(4) };
 	assert_true(dup2(0, 3) == 3 && dup2(1, 4) == 4);
 	snprintf(pid, sizeof pid, "%d", (int)getpid());
@@ -93,9 +93,9 @@ static void takes_sockets_by_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tells_the_manager),
+		cmocka_unit_test(manager_is_notified),
 		cmocka_unit_test(alone),
-		cmocka_unit_test(takes_sockets_by_name),
+		cmocka_unit_test(sockets_are_passed_by_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The table of settings: every row is whole, every default fits its own row, every name of the reference is there. */
+/* The table of settings: every row is complete, every default is valid, every name of the reference exists. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,8 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "app/options.h"
+#include "app/roles.h"
+#include "app/settings/options.h"
 
 /* Every name and alias of the reference. */
 static const char names[] =
@@ -20,22 +21,23 @@ static const char names[] =
 	"JWT_PUBLIC_KEY_FILE JWT_ISSUER JWT_AUDIENCE JWT_EXPIRATION AUTH_SERVICE_URL API_GATEWAY_URL MASTER_KEY TLS_CERT_FILE "
 	"TLS_KEY_FILE TLS_CLIENT_CA_FILE TLS_MIN_VERSION CORS_ORIGINS ALLOWED_ORIGINS ALLOWED_HOSTS TRUSTED_PROXIES "
 	"RATE_LIMIT_ENABLED RATE_LIMIT_PER_MINUTE RATE_LIMIT_BURST_SIZE RATE_LIMIT_SESSION_CREATE MAX_BODY_BYTES "
-	"MAX_HEADER_BYTES MAX_CONNECTIONS REQUEST_TIMEOUT IDLE_TIMEOUT SHUTDOWN_GRACE PORT_RANGE_START PORT_RANGE_END "
+	"MAX_HEADER_BYTES PUBLIC_URL LOGIN_MAX_FAILURES LOGIN_BLOCK_SECONDS MAX_CONNECTIONS_PER_ADDRESS MAX_CONNECTIONS REQUEST_TIMEOUT IDLE_TIMEOUT SHUTDOWN_GRACE PORT_RANGE_START PORT_RANGE_END "
 	"MAX_CONCURRENT_SERVERS MAX_SERVERS_PER_USER MAX_CONCURRENT_SESSIONS MAX_SESSIONS_PER_USER SESSION_TIMEOUT RUN_USER "
 	"MAX_CPU_USAGE MAX_MEMORY_USAGE XRDP_CONFIG_PATH XRDP_LOG_PATH XRDP_BACKEND XRDP_BINARY XRDP_SESMAN_BINARY "
 	"XRDP_CERT_FILE XRDP_KEY_FILE RDP_USERS_FILE STOP_SERVERS_ON_EXIT DESKTOP_PROFILES DESKTOP_DEFAULT METRICS_INTERVAL "
-	"HEALTH_CHECK_INTERVAL PROMETHEUS_ENABLED PROMETHEUS_PORT METRICS_PUBLIC SESSION_HISTORY_DAYS AUDIT_RETENTION_DAYS "
+	"HEALTH_CHECK_INTERVAL PROMETHEUS_ENABLED PROMETHEUS_PORT METRICS_PUBLIC SESSION_HISTORY_DAYS AUDIT_RETENTION_DAYS LOG_RETENTION_DAYS "
 	"ALERT_RETENTION_DAYS SESSION_STORAGE_PATH CHUNK_STORAGE_PATH MAX_STORAGE_SIZE_GB RECORDING_RETENTION_DAYS "
 	"STORAGE_HIGH_WATER_MB STORAGE_LOW_WATER_MB DEFAULT_FRAME_RATE DEFAULT_RESOLUTION DEFAULT_QUALITY DEFAULT_COMPRESSION "
 	"PIPELINE_BUFFER_SIZE PIPELINE_WORKER_COUNT PIPELINE_TIMEOUT_SECONDS OPS_PLANE_ISOLATION OPS_PLANE_ADDRESS "
 	"OPS_PLANE_ALLOWED_ENDPOINTS OPS_PLANE_TOR_ONLY ENFORCE_TLS AUDIT_LOG ALERT_WEBHOOK_URL LOG_FORWARD_URL BACKUP_DIR "
 	"BACKUP_KEEP_DAYS LOG_LEVEL LOG_FORMAT LOG_TARGET CONFIG_FILE RDP_SERVER_MANAGER_CONFIG_FILE "
-	"XRDP_INTEGRATION_CONFIG_FILE RDP_SESSION_CONTROLLER_CONFIG_FILE RDP_RESOURCE_MONITOR_CONFIG_FILE";
+	"XRDP_INTEGRATION_CONFIG_FILE RDP_SESSION_CONTROLLER_CONFIG_FILE RDP_RESOURCE_MONITOR_CONFIG_FILE "
+	"LOGIN_TIMEOUT MAX_CONNECTIONS_PER_SERVER RDP_CONNECTIONS_PER_ADDRESS PAM_SESSION_EXCLUDE";
 
 static bool has_name(const char *name)
 {
-	for (size_t i = 0; i < options_n; i++) {
-		if (str_eq(options[i].name, name) || (options[i].aliases && str_eq(options[i].aliases, name)))
+	for (size_t i = 0; i < options_n(); i++) {
+		if (str_eq(options()[i].name, name) || (options()[i].aliases && str_eq(options()[i].aliases, name)))
 			return true;
 	}
 	return false;
@@ -45,15 +47,15 @@ static struct config *load(const char *const *set, struct strbuf *faults)
 {
 	struct strbuf warnings = { 0 };
 	struct config_input in = { .set = set, .no_dotenv = true };
-	struct config *c = config_load(options, options_n, &in, faults, &warnings);
+	struct config *c = config_load(options(), options_n(), &in, faults, &warnings);
 	strbuf_done(&warnings);
 	return c;
 }
 
-static void rows_are_whole(void **state)
+static void rows_are_complete(void **state)
 {
-	for (size_t i = 0; i < options_n; i++) {
-		const struct option *o = &options[i];
+	for (size_t i = 0; i < options_n(); i++) {
+		const struct option *o = &options()[i];
 		assert_non_null(o->otherwise);
 		assert_non_null(o->help);
 		assert_true(strlen(o->help) > 8 && str_ends(o->help, "."));
@@ -61,14 +63,27 @@ static void rows_are_whole(void **state)
 		assert_true(o->type != OPT_INT || o->max > o->min);
 		assert_true(!(o->flags & OPT_NOT_BUILT) == !o->part);
 		for (size_t j = 0; j < i; j++) {
-			assert_string_not_equal(o->name, options[j].name);
-			if (o->aliases && options[j].aliases)
-				assert_string_not_equal(o->aliases, options[j].aliases);
+			assert_string_not_equal(o->name, options()[j].name);
+			if (o->aliases && options()[j].aliases)
+				assert_string_not_equal(o->aliases, options()[j].aliases);
 		}
 	}
 }
 
-static void every_name_is_there(void **state)
+static bool is_of_role(const char *name)
+{
+	for (const struct role *const *r = all_roles; *r; r++) {
+		for (size_t i = 0; i < ROLE_OPT_COUNT; i++)
+			if (str_eq((*r)->option[i], name))
+				return true;
+		for (size_t i = 0; i < (*r)->n_settings; i++)
+			if (str_eq((*r)->settings[i].name, name))
+				return true;
+	}
+	return false;
+}
+
+static void every_name_exists(void **state)
 {
 	_cleanup_(xfreep) char *copy = xstrdup(names);
 	char *save = NULL;
@@ -76,9 +91,13 @@ static void every_name_is_there(void **state)
 	for (char *s = strtok_r(copy, " ", &save); s; s = strtok_r(NULL, " ", &save), n++)
 		if (!has_name(s))
 			fail_msg("no row has the name %s", s);
+	/* a role may add more */
 	size_t in_table = 0;
-	for (size_t i = 0; i < options_n; i++)
-		in_table += options[i].aliases ? 2 : 1;
+	for (size_t i = 0; i < options_n(); i++) {
+		_cleanup_(xfreep) char *word = xasprintf(" %s ", options()[i].name), *list = xasprintf(" %s ", names);
+		if (strstr(list, word) || !is_of_role(options()[i].name))
+			in_table += options()[i].aliases ? 2 : 1;
+	}
 	assert_int_equal(n, in_table);
 }
 
@@ -88,10 +107,10 @@ static void defaults_parse(void **state)
 	struct config *c = load(NULL, &faults);
 	if (!c)
 		fail_msg("%s", faults.s);
-	for (size_t i = 0; i < options_n; i++) {
-		assert_string_equal(config_str(c, options[i].name), options[i].otherwise);
-		assert_string_equal(config_source(c, options[i].name), "default");
-		assert_false(config_given(c, options[i].name));
+	for (size_t i = 0; i < options_n(); i++) {
+		assert_string_equal(config_str(c, options()[i].name), options()[i].otherwise);
+		assert_string_equal(config_source(c, options()[i].name), "default");
+		assert_false(config_given(c, options()[i].name));
 	}
 	assert_int_equal(config_int(c, "MAX_BODY_BYTES"), 1048576);
 	assert_true(config_bool(c, "METRICS_PUBLIC"));
@@ -100,12 +119,12 @@ static void defaults_parse(void **state)
 	strbuf_done(&faults);
 }
 
-/* A setting whose part is missing: its default may be given, anything else is refused in a sentence that names it. */
-static void what_is_missing_is_refused(void **state)
+/* A setting whose feature is not built: its default may be given, other values are refused with the name of the feature. */
+static void settings_that_are_not_built_are_refused(void **state)
 {
 	size_t seen = 0;
-	for (size_t i = 0; i < options_n; i++) {
-		const struct option *o = &options[i];
+	for (size_t i = 0; i < options_n(); i++) {
+		const struct option *o = &options()[i];
 		if (!(o->flags & OPT_NOT_BUILT))
 			continue;
 		char same[256], other[256];
@@ -122,7 +141,7 @@ static void what_is_missing_is_refused(void **state)
 			fail_msg("%s", faults.s);
 		config_free(c);
 		assert_null(load((const char *[]){ other, NULL }, &faults));
-		if (!strstr(faults.s, "this program does not have ") || !strstr(faults.s, o->part) ||
+		if (!strstr(faults.s, "this program does not support ") || !strstr(faults.s, o->part) ||
 		    !str_starts(faults.s, o->name))
 			fail_msg("%s", faults.s);
 		strbuf_done(&faults);
@@ -131,16 +150,16 @@ static void what_is_missing_is_refused(void **state)
 	assert_true(seen > 10);
 }
 
-/* What --help-config prints is itself a configuration file, and one that changes nothing. */
-static void help_is_a_file(void **state)
+/* The output of --help-config is a configuration file, and changes nothing. */
+static void help_is_a_configuration_file(void **state)
 {
 	struct strbuf out = { 0 }, faults = { 0 };
 	char path[] = "/tmp/lrdp-help-XXXXXX";
 	int fd = mkstemp(path);
 	assert_true(fd >= 0);
-	config_print_help(options, options_n, &out);
+	config_print_help(options(), options_n(), &out);
 	FILE *f = fdopen(fd, "w");
-	/* with the comment sign taken off every row */
+	/* with the comment sign removed from every row */
 	for (char *line = out.s, *next; line && *line; line = next) {
 		next = strchr(line, '\n');
 		*next++ = 0;
@@ -149,24 +168,58 @@ static void help_is_a_file(void **state)
 	fclose(f);
 	struct strbuf warnings = { 0 };
 	struct config_input in = { .config_file = path, .no_dotenv = true };
-	struct config *c = config_load(options, options_n, &in, &faults, &warnings);
+	struct config *c = config_load(options(), options_n(), &in, &faults, &warnings);
 	remove(path);
 	if (!c)
 		fail_msg("%s", faults.s);
-	for (size_t i = 0; i < options_n; i++)
-		assert_string_equal(config_str(c, options[i].name), options[i].otherwise);
+	for (size_t i = 0; i < options_n(); i++)
+		assert_string_equal(config_str(c, options()[i].name), options()[i].otherwise);
 	config_free(c);
 	strbuf_done(&out);
 	strbuf_done(&faults);
 	strbuf_done(&warnings);
 }
 
+static size_t place_of(const char *name)
+{
+	for (size_t i = 0; i < options_n(); i++)
+		if (str_eq(options()[i].name, name))
+			return i;
+	fail_msg("no row has the name %s", name);
+	return 0;
+}
+
+static void each_role_has_its_settings(void **state)
+{
+	for (const struct role *const *r = all_roles; *r; r++) {
+		for (size_t i = 0; i < ROLE_OPT_COUNT; i++)
+			place_of((*r)->option[i]);
+		const struct option *port = &options()[place_of((*r)->option[ROLE_OPT_PORT])];
+		assert_string_equal(port->otherwise, (*r)->port);
+		assert_true(port->flags & OPT_LISTENS);
+		assert_non_null(strstr(port->help, (*r)->name));
+		for (size_t i = 0; i < (*r)->n_settings; i++) {
+			const struct option *o = &(*r)->settings[i];
+			size_t at = place_of(o->name);
+			if (o->after)
+				assert_true(at > place_of(o->after));
+			else if (i > 0)
+				assert_int_equal(at, place_of(o[-1].name) + 1);
+		}
+	}
+	assert_string_equal(options()[place_of("PORT_RANGE_END") + 1].name, "MAX_CONCURRENT_SERVERS");
+	static const char some[] = "Roles to run: all, or rdp-server-manager, xrdp-integration, rdp-session-controller, rdp-resource-monitor";
+	assert_true(str_starts(options()[0].help, some));
+	for (const struct role *const *r = all_roles; *r; r++)
+		assert_non_null(strstr(options()[0].help, (*r)->name));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rows_are_whole),	      cmocka_unit_test(every_name_is_there),
-		cmocka_unit_test(defaults_parse),	      cmocka_unit_test(what_is_missing_is_refused),
-		cmocka_unit_test(help_is_a_file),
+		cmocka_unit_test(rows_are_complete),	      cmocka_unit_test(every_name_exists),
+		cmocka_unit_test(defaults_parse),	      cmocka_unit_test(settings_that_are_not_built_are_refused),
+		cmocka_unit_test(help_is_a_configuration_file),	      cmocka_unit_test(each_role_has_its_settings),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

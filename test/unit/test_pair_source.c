@@ -1,5 +1,5 @@
-/* Sources over a pair whose other end does not keep to the rules: what it may not ask for costs nothing, and nothing is left open. The
- * rules themselves are in test/contract/bus_streams.h. */
+/* Sources over a pair whose peer breaks the rules: invalid requests cost nothing, and nothing is left open. For the rules themselves see
+ * test/contract/bus_streams.h. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,17 +33,27 @@ static void on_closed(UNUSED void *arg)
 {
 }
 
-static void on_timer(void *arg)
+static struct {
+	struct loop_timer *timer;
+	int left;
+} turns;
+
+static void on_timer(UNUSED void *arg)
 {
-	loop_stop(arg);
+	if (--turns.left > 0)
+		loop_timer_set(turns.timer, 1);
+	else
+		loop_stop(loop);
 }
 
-static void turn(int64_t ms)
+/* Run n turns of the loop. Both ends of the channel are on it, so the number of turns is sufficient, not their time. */
+static void turn(int n)
 {
-	struct loop_timer *t = loop_timer_new(loop, on_timer, loop);
-	loop_timer_set(t, ms);
+	turns.left = n;
+	turns.timer = loop_timer_new(loop, on_timer, NULL);
+	loop_timer_set(turns.timer, 1);
 	loop_run(loop);
-	loop_timer_free(t);
+	loop_timer_free(turns.timer);
 }
 
 static void say(uint8_t kind, const char *number, size_t more)
@@ -78,7 +88,7 @@ static int teardown(UNUSED void **state)
 	return 0;
 }
 
-/* --- a source that always has more */
+/* --- a source without an end */
 
 static void want(struct source *s, UNUSED void *ctx)
 {
@@ -138,12 +148,12 @@ static void as_many_as_there_may_be(UNUSED void **state)
 static void one_piece_a_question(UNUSED void **state)
 {
 	assert_true(go_out("1"));
-	for (int i = 0; i < 50; i++) /* impatient: those while one is on its way are one */
+	for (int i = 0; i < 50; i++) /* repeated requests while a piece is in flight count as one */
 		say('w', "1", 0);
 	turn(20);
 	assert_in_range(wants, 1, 50);
 	assert_int_equal(heard['p'], wants);
-	say('w', "2", 0); /* nobody's */
+	say('w', "2", 0); /* an unknown source */
 	say('d', "2", 0);
 	say('w', "a number that is much longer than any of ours", 0);
 	turn(10);
@@ -167,7 +177,7 @@ static void pieces_that_nobody_asked_for(UNUSED void **state)
 	turn(10);
 	assert_int_equal(pieces, 0);
 	assert_int_equal(heard['w'], 1);
-	say('p', "3", 0); /* empty, and larger than any may be */
+	say('p', "3", 0); /* empty, and larger than allowed */
 	say('p', "3", SOURCE_PIECE + 1);
 	turn(10);
 	assert_int_equal(pieces, 0);
@@ -175,16 +185,16 @@ static void pieces_that_nobody_asked_for(UNUSED void **state)
 	say('p', "3", SOURCE_PIECE);
 	turn(10);
 	assert_int_equal(pieces, 1);
-	say('e', "3", 5); /* an end with a reason that has no end */
+	say('e', "3", 5); /* an end without error that has a reason */
 	source_read(s, got, NULL);
 	turn(10);
 	assert_int_equal(ends, 1);
 	source_close(s);
 	turn(10);
-	assert_int_equal(heard['d'], 0); /* it is over there too */
+	assert_int_equal(heard['d'], 0); /* it has ended there too */
 }
 
-/* Nothing more goes into the channel for a while: what is answered meanwhile, an end as well as a piece, comes all the same. */
+/* The channel is full for a while: answers meanwhile, an end as well as a piece, arrive nevertheless. */
 static void a_full_channel(UNUSED void **state)
 {
 	static char much[1 << 20];
@@ -196,7 +206,7 @@ static void a_full_channel(UNUSED void **state)
 	for (size_t n = sizeof much; n; n /= 2)
 		while (channel_send(ours, 'x', much, n, NULL, 0) == 0)
 			;
-	pair_source_frame(sources, 'w', "8", 2); /* as if they had come just now */
+	pair_source_frame(sources, 'w', "8", 2); /* as if they had just arrived */
 	pair_source_frame(sources, 'w', "9", 2);
 	for (int i = 0; i < 100 && !heard['e']; i++)
 		turn(20);

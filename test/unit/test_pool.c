@@ -10,7 +10,7 @@
 #include "lucid/errs.h"
 #include "lucid/pool.h"
 
-/* Jobs run on workers, come back on the loop, each once; a full pool refuses at once; closing runs what is queued. */
+/* Jobs run on workers and return to the loop, each once; a full pool refuses at once; closing runs the queued jobs. */
 struct sum {
 	struct pool_job job;
 	int in, out;
@@ -75,7 +75,7 @@ static struct sum *job(int in)
 	return s;
 }
 
-static void test_every_job_comes_back_once(void **state)
+static void test_every_job_returns_once(void **state)
 {
 	struct pool *p = pool_new(loop, "test", 3, 2000, worker_new, worker_free, &want);
 	want = 1000;
@@ -104,12 +104,12 @@ static void test_a_full_pool_refuses(void **state)
 			taken++;
 		} else {
 			refused++;
-			free(s); /* still ours */
+			free(s); /* still owned by the caller */
 		}
 	}
 	assert_in_range(taken, 4, 6);
 	assert_int_equal(taken + refused, 20);
-	/* what was taken is run before the threads end, and comes back on the loop */
+	/* accepted jobs run before the threads end, and return to the loop */
 	pool_free(p);
 	want = taken;
 	loop_run(loop);
@@ -128,7 +128,7 @@ static void burst(struct pool *p, int jobs)
 	loop_run(loop);
 }
 
-/* Those that a burst made end, while one goes on with the little there is; what comes then is done as before. */
+/* The threads of a burst end, while one continues with the little work there is; later work is done as before. */
 static void test_idle_threads_end(void **state)
 {
 	struct pool *p = pool_new(loop, "test", 8, 100, worker_new, worker_free, &want);
@@ -141,14 +141,14 @@ static void test_idle_threads_end(void **state)
 			burst(p, 1);
 		assert_int_equal(made - unmade, 1);
 	}
-	usleep(300000); /* the one that is kept stays */
+	usleep(300000); /* the one that is kept continues */
 	assert_int_equal(made - unmade, 1);
 	pool_free(p);
 	assert_int_equal(made, unmade);
 }
 
-/* Threads that end and threads that are made, at all times of one another, and the end of all in the midst of it. */
-static void test_ending_meets_work(void **state)
+/* Threads end and start at all times relative to each other, and the pool is freed meanwhile. */
+static void test_threads_end_while_work_arrives(void **state)
 {
 	for (int round = 0; round < 20; round++) {
 		struct pool *p = pool_new(loop, "test", 6, 1000, worker_new, worker_free, &want);
@@ -170,10 +170,10 @@ static void test_ending_meets_work(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_every_job_comes_back_once, begin, end),
+		cmocka_unit_test_setup_teardown(test_every_job_returns_once, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_full_pool_refuses, begin, end),
 		cmocka_unit_test_setup_teardown(test_idle_threads_end, begin, end),
-		cmocka_unit_test_setup_teardown(test_ending_meets_work, begin, end),
+		cmocka_unit_test_setup_teardown(test_threads_end_while_work_arrives, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

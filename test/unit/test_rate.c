@@ -1,4 +1,4 @@
-/* rate: buckets empty, fill, keep callers and classes apart, and stay bounded. */
+/* rate: buckets drain, fill, keep callers and classes apart, and are bounded. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,8 +34,8 @@ static void test_burst(UNUSED void **state)
 	assert_int_equal(a.limit, 200);
 	assert_int_equal(a.remaining, 199);
 	assert_int_equal(a.reset_s, 1);
-	assert_in_range(take_all(r, RATE_ORDINARY, "ann", true), 199, 201); /* one more may have come in meanwhile */
-	/* others, the same name as an address, and the other class have their own */
+	assert_in_range(take_all(r, RATE_ORDINARY, "ann", true), 199, 201); /* one more may have been refilled meanwhile */
+	/* others, the same name as an address, and the other class have their own buckets */
 	assert_in_range(take_all(r, RATE_ORDINARY, "bob", true), 200, 201);
 	assert_in_range(take_all(r, RATE_ORDINARY, "ann", false), 200, 201);
 	assert_in_range(take_all(r, RATE_SESSIONS, "ann", true), 10, 11);
@@ -55,7 +55,7 @@ static void test_refill(UNUSED void **state)
 	assert_in_range(take_all(r, RATE_SESSIONS, "ann", true), 1, 2);
 	clock_shift_ms(30000);
 	assert_in_range(take_all(r, RATE_SESSIONS, "ann", true), 5, 6);
-	clock_shift_ms(3600000); /* no more than the burst is saved up */
+	clock_shift_ms(3600000); /* no more than the burst accumulates */
 	assert_in_range(take_all(r, RATE_SESSIONS, "ann", true), 10, 11);
 	rate_free(r);
 }
@@ -71,7 +71,7 @@ static void test_limits(UNUSED void **state)
 	}
 	rate_set(r, usual);
 	assert_in_range(take_all(r, RATE_ORDINARY, "ann", true), 200, 201);
-	/* lowered: what is owed is no more than the new bucket holds */
+	/* lowered: the debt is at most the new capacity */
 	rate_set(r, (const struct rate_limit[RATE_CLASSES]){ { .per_minute = 60, .burst = 2 }, { 10, 10 } });
 	rate_take(r, RATE_ORDINARY, "ann", true, &a);
 	assert_false(a.allowed);
@@ -84,7 +84,7 @@ static void test_bounded(UNUSED void **state)
 	struct rate *r = rate_new(usual);
 	struct rate_answer a;
 	assert_int_equal(take_all(r, RATE_SESSIONS, "hog", true), 10);
-	/* a flood of strangers pushes each other out, not the bucket that is empty */
+	/* many new callers replace each other, not the empty bucket */
 	for (int i = 0; i < 60000; i++) {
 		char who[32];
 		snprintf(who, sizeof who, "10.%d.%d.%d", i >> 16, i >> 8 & 255, i & 255);
@@ -113,16 +113,16 @@ static void test_addresses_of_one_network(UNUSED void **state)
 		struct rate_answer a;
 		take_all(r, classes[i], "2001:db8::1", false);
 		rate_take(r, classes[i], "2001:db8::ffff:1", false, &a);
-		assert_true(a.remaining < 3); /* one may have come in meanwhile */
+		assert_true(a.remaining < 3); /* one may have been refilled meanwhile */
 		rate_take(r, classes[i], "2001:db8:0:1::1", false, &a);
 		assert_int_equal(a.remaining, usual[classes[i]].burst - 1);
-		rate_take(r, classes[i], "2001:db8::1", true, &a); /* a user of that name is another */
+		rate_take(r, classes[i], "2001:db8::1", true, &a); /* a user of that name has another bucket */
 		assert_int_equal(a.remaining, usual[classes[i]].burst - 1);
 		rate_free(r);
 	}
 }
 
-/* What a bucket kept elsewhere says reads as our own would. */
+/* The answer for a bucket in Redis is the same as for a local one. */
 static void test_elsewhere(UNUSED void **state)
 {
 	struct rate *r = rate_new(usual);
@@ -132,18 +132,18 @@ static void test_elsewhere(UNUSED void **state)
 	assert_true(rate_cost(r, RATE_SESSIONS, &step, &depth));
 	assert_int_equal(step, 6000000);
 	assert_int_equal(depth, 60000000);
-	rate_answer_of(r, RATE_SESSIONS, true, step, &a); /* the first one of a full bucket */
+	rate_answer_of(r, RATE_SESSIONS, true, step, &a); /* the first request on a full bucket */
 	assert_true(a.allowed);
 	assert_int_equal(a.limit, 10);
 	assert_int_equal(a.remaining, 9);
 	assert_int_equal(a.reset_s, 6);
 	assert_int_equal(a.retry_s, 0);
-	rate_answer_of(r, RATE_SESSIONS, false, depth - 1000000, &a); /* empty, the next one in five seconds */
+	rate_answer_of(r, RATE_SESSIONS, false, depth - 1000000, &a); /* empty; the next request is allowed in five seconds */
 	assert_false(a.allowed);
 	assert_int_equal(a.remaining, 0);
 	assert_int_equal(a.retry_s, 5);
 	assert_int_equal(a.reset_s, 59);
-	rate_answer_of(r, RATE_SESSIONS, false, depth + 5, &a); /* the limits were lowered here, not yet there */
+	rate_answer_of(r, RATE_SESSIONS, false, depth + 5, &a); /* the limits were lowered here, but not in Redis yet */
 	assert_int_equal(a.remaining, 0);
 	assert_int_equal(a.retry_s, 7);
 	rate_free(r);

@@ -1,5 +1,5 @@
-/* redis_link, against a server of the test's own that answers whatever it is told to: login, answers of every kind, and what is
- * no Redis at all. The real one is in test/system/test_redis.py. */
+/* redis_link, against an imitated server that sends scripted answers: login, answers of every kind, and programs that are not Redis. For the real
+ * one see test/system/test_redis.py. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "cache/redis_link.h"
+#include "redis/link.h"
 #include "lucid/clock.h"
 #include "lucid/errs.h"
 #include "lucid/str.h"
@@ -28,7 +28,7 @@ static int listener, client, dialled;
 static struct loop_io *listener_io, *client_io;
 static const char *script[8]; /* the answer to each read, in order; NULL: none */
 static size_t step;
-static char got[4096]; /* what the client sent */
+static char got[4096]; /* the client's commands */
 static int ups, downs;
 static char messages[256], answers[512];
 static int nanswers;
@@ -68,7 +68,7 @@ static void on_listener(int events, void *arg)
 	got[0] = 0;
 }
 
-/* --- the client's side */
+/* --- the client */
 
 static void on_state(bool up, void *arg)
 {
@@ -107,7 +107,7 @@ static void on_answer(const struct redis_answer *a, void *arg)
 		write_answer(answers, sizeof answers, a);
 		strcat(answers, ";");
 	}
-	/* asking again from here is refused when the connection is gone, and works when it is not */
+	/* a command from this callback is refused if the connection is lost, and works if it is not */
 	assert_int_equal(redis_ask(link_, 1, (const char *[]){ "AGAIN" }, NULL, NULL, NULL), a->kind == REDIS_NOTHING ? -ERR_UNAVAILABLE : 0);
 }
 
@@ -128,7 +128,7 @@ static bool is_down(void)
 
 static bool is_refused(void)
 {
-	return dialled > 1; /* it came, was refused, and came again */
+	return dialled > 1; /* it connected, was refused, and connected again */
 }
 
 static bool has_message(void)
@@ -210,7 +210,7 @@ static int teardown(void **state)
 
 /* --- login */
 
-/* Descriptors that a program started from here would get. */
+/* The number of descriptors that a child program would inherit. */
 static int inheritable(void)
 {
 	int n = 0;
@@ -236,7 +236,7 @@ static void test_login(void **state)
 				 "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$14\r\nlucid-rdp-test\r\n");
 	assert_string_equal(redis_link_why(link_), "");
 	assert_int_equal(ups, 1);
-	assert_int_equal(inheritable(), before); /* hiredis does not see to that */
+	assert_int_equal(inheritable(), before); /* hiredis does not set close-on-exec itself */
 }
 
 static void refused(const char *answer, const char *sentence)
@@ -252,19 +252,19 @@ static void refused(const char *answer, const char *sentence)
 static void test_wrong_password(void **state)
 {
 	strcpy(url.password, "secret");
-	refused("-WRONGPASS invalid pair\r\n-NOAUTH x\r\n-NOAUTH x\r\n", "refuses the user or password of its URL: WRONGPASS");
+	refused("-WRONGPASS invalid pair\r\n-NOAUTH x\r\n-NOAUTH x\r\n", "rejects the user or password of its URL: WRONGPASS");
 	assert_null(strstr(redis_link_why(link_), "secret"));
 }
 
 static void test_no_password(void **state)
 {
-	refused("-NOAUTH Authentication required.\r\n-NOAUTH Authentication required.\r\n", "wants a password, and its URL has none");
+	refused("-NOAUTH Authentication required.\r\n-NOAUTH Authentication required.\r\n", "requires a password, but its URL has none");
 }
 
 static void test_bad_database(void **state)
 {
 	url.database = 99;
-	refused("-ERR DB index is out of range\r\n+OK\r\n", "does not give the database of its URL: ERR DB");
+	refused("-ERR DB index is out of range\r\n+OK\r\n", "refuses the database of its URL: ERR DB");
 }
 
 static void test_unnamed(void **state)
@@ -279,14 +279,14 @@ static void test_full_server(void **state)
 	refused("-ERR max number of clients reached\r\n", "max number of clients");
 }
 
-static void test_no_redis(void **state)
+static void test_program_that_is_not_redis(void **state)
 {
-	refused("HTTP/1.1 400 Bad Request\r\n\r\n", "lost the connection: Protocol error");
+	refused("HTTP/1.1 400 Bad Request\r\n\r\n", "closed the connection: Protocol error");
 }
 
 static void test_closes(void **state)
 {
-	refused("close", "lost the connection: Server closed");
+	refused("close", "closed the connection: Server closed");
 }
 
 static void test_mute_at_login(void **state)
@@ -294,7 +294,7 @@ static void test_mute_at_login(void **state)
 	refused(NULL, "has not answered for 500 ms");
 }
 
-static void test_nobody_there(void **state)
+static void test_connection_refused(void **state)
 {
 	loop_io_set(listener_io, 0);
 	unlink(path);
@@ -303,7 +303,7 @@ static void test_nobody_there(void **state)
 	wanted = is_refused;
 	until_ms = 0;
 	loop_run(loop);
-	assert_non_null(strstr(redis_link_why(link_), "cannot be reached: No such file"));
+	assert_non_null(strstr(redis_link_why(link_), "is unreachable: No such file"));
 }
 
 static void test_no_name(void **state)
@@ -354,7 +354,7 @@ static void in_vain(const char *answer, const char *sentence)
 	assert_string_equal(answers, "nothing;");
 	assert_non_null(strstr(redis_link_why(link_), sentence));
 	script[1] = "+back\r\n";
-	wait_for(is_up); /* by itself */
+	wait_for(is_up); /* without help */
 	answers[0] = 0;
 	assert_int_equal(ask("Q"), 0);
 	nanswers = 0;
@@ -369,10 +369,10 @@ static void test_mute(void **state)
 
 static void test_killed(void **state)
 {
-	in_vain("close", "lost the connection: Server closed");
+	in_vain("close", "closed the connection: Server closed");
 }
 
-static void test_half_an_answer(void **state)
+static void test_truncated_answer(void **state)
 {
 	in_vain("$100\r\nnot a hundred", "has not answered");
 }
@@ -384,16 +384,16 @@ static void test_nonsense(void **state)
 
 static void test_endless_list(void **state)
 {
-	in_vain("*100000\r\n:1\r\n", "lost the connection");
+	in_vain("*100000\r\n:1\r\n", "closed the connection");
 }
 
 static void test_endless_number(void **state)
 {
-	in_vain("*99999999999999999999\r\n", "lost the connection");
+	in_vain("*99999999999999999999\r\n", "closed the connection");
 }
 
 /* hiredis would abort the process for each of these. */
-static void test_unasked(void **state)
+static void test_unrequested_answers(void **state)
 {
 	static const char *const rows[] = { "+OK\r\n+more\r\n", "+OK\r\n:1\r\n", "+OK\r\n$-1\r\n", "+OK\r\n*1\r\n:1\r\n", "+OK\r\n-ERR x\r\n" };
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -402,7 +402,7 @@ static void test_unasked(void **state)
 		wait_for(is_up);
 		redis_ask(link_, 1, (const char *[]){ "Q" }, NULL, NULL, NULL);
 		wait_for(is_down);
-		assert_non_null(strstr(redis_link_why(link_), rows[i][5] == '-' ? "ERR x" : "an answer that nobody asked for"));
+		assert_non_null(strstr(redis_link_why(link_), rows[i][5] == '-' ? "ERR x" : "a reply without a request"));
 		redis_link_free(TAKE_PTR(link_));
 		downs = 0;
 	}
@@ -412,7 +412,7 @@ static void test_bound(void **state)
 {
 	open_link(NULL);
 	wait_for(is_up);
-	loop_io_set(client_io, 0); /* it reads no more */
+	loop_io_set(client_io, 0); /* it no longer reads */
 	for (int i = 0; i < REDIS_MAX_PENDING; i++)
 		assert_int_equal(redis_ask(link_, 1, (const char *[]){ "Q" }, NULL, on_answer, NULL), 0);
 	assert_int_equal(ask("Q"), -ERR_BUSY);
@@ -434,10 +434,10 @@ static void test_messages(void **state)
 	wait_for(has_message);
 	assert_string_equal(messages, "two=hello;");
 	assert_non_null(strstr(got, "SUBSCRIBE\r\n$3\r\none"));
-	assert_int_equal(ask("Q"), -ERR_UNAVAILABLE); /* such a link takes no questions */
+	assert_int_equal(ask("Q"), -ERR_UNAVAILABLE); /* a link with subscriptions refuses commands */
 	messages[0] = 0;
 	hang_up();
-	wait_for(has_message); /* subscribed anew */
+	wait_for(has_message); /* subscribed again */
 	assert_int_equal(ups, 2);
 	assert_int_equal(downs, 1);
 }
@@ -463,8 +463,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_login), T(test_wrong_password), T(test_no_password), T(test_bad_database), T(test_unnamed), T(test_full_server),
-		T(test_no_redis), T(test_closes), T(test_mute_at_login), T(test_nobody_there), T(test_no_name), T(test_answers), T(test_mute),
-		T(test_killed), T(test_half_an_answer), T(test_nonsense), T(test_endless_list), T(test_endless_number), T(test_unasked),
+		T(test_program_that_is_not_redis), T(test_closes), T(test_mute_at_login), T(test_connection_refused), T(test_no_name), T(test_answers), T(test_mute),
+		T(test_killed), T(test_truncated_answer), T(test_nonsense), T(test_endless_list), T(test_endless_number), T(test_unrequested_answers),
 		T(test_bound), T(test_messages), T(test_half_subscribed), T(test_subscription_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,11 @@
-/* redis_url: what is taken, what is refused and how, and that nothing secret shows. */
+/* redis_url: valid and invalid URLs, and that messages contain no secrets. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "cache/redis_url.h"
+#include "redis/url.h"
 #include "lucid/errs.h"
 #include "lucid/str.h"
 
@@ -50,17 +50,17 @@ static void test_taken(void **state)
 static void test_refused(void **state)
 {
 	static const char *const rows[][2] = {
-		{ "rediss://db", "no TLS" }, { "http://db", "begin with" }, { "", "begin with" }, { "redis:db", "begin with" },
+		{ "rediss://db", "no TLS" }, { "http://db", "start with" }, { "", "start with" }, { "redis:db", "start with" },
 		{ "redis://", "no host" }, { "redis:///3", "no host" }, { "redis://:6379", "no host" }, { "redis://:pw@", "no host" },
 		{ "redis://db:", "port" }, { "redis://db:0", "port" }, { "redis://db:65536", "port" }, { "redis://db:x", "port" },
 		{ "redis://db:123456789", "port" }, { "redis://[::1", "brackets" }, { "redis://[]", "no host" }, { "redis://[::1]x", "port" },
 		{ "redis://::1", "no host" }, { "redis://db/x", "database" }, { "redis://db/-1", "database" }, { "redis://db/99999999999", "database" },
 		{ "redis://db/1/2", "database" }, { "redis://db?db=1", "database" }, { "redis://db#1", "database" },
-		{ "redis://ann@db", "user alone" }, { "redis://:@db", "empty" }, { "redis://ann:@db", "empty" },
+		{ "redis://ann@db", "user without a password" }, { "redis://:@db", "empty" }, { "redis://ann:@db", "empty" },
 		{ "redis://:%@db", "hex" }, { "redis://:%4@db", "hex" }, { "redis://:%zz@db", "hex" }, { "redis://:a%00b@db", "hex" },
 		{ "redis://d b", "ASCII" }, { "redis://d\xc3\xa9", "ASCII" }, { "unix:run/r.sock", "absolute" }, { "unix:/", "absolute" },
 		{ "unix://db", "absolute" }, { "unix:", "absolute" }, { "unix:/r?x=1", "?db=0" }, { "unix:/r?db=x", "database" },
-		{ "unix://ann@/r", "user alone" },
+		{ "unix://ann@/r", "user without a password" },
 	};
 	struct redis_url u = { .port = 7 };
 	const char *why = NULL;
@@ -68,12 +68,12 @@ static void test_refused(void **state)
 		assert_int_equal(redis_url_parse(rows[i][0], &u, &why), -ERR_INVALID);
 		if (!strstr(why, rows[i][1]))
 			fail_msg("%s: %s", rows[i][0], why);
-		assert_int_equal(u.port, 7); /* untouched */
+		assert_int_equal(u.port, 7); /* unchanged */
 		assert_int_equal(redis_url_parse(rows[i][0], &u, NULL), -ERR_INVALID);
 	}
 }
 
-/* A part that is too long is refused, wherever it stands. */
+/* Any part that is too long is refused. */
 static void test_long(void **state)
 {
 	char text[2100], part[1000];

@@ -1,5 +1,5 @@
-/* rest, breaker, backoff, acting, service_token: calls to another process that misbehaves in every way. It is played by sockets
- * on the same loop. */
+/* rest, breaker, backoff, acting, service_token: calls to another process that misbehaves in every way. Sockets on the same loop imitate
+ * it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,15 +23,17 @@
 #define SECRET "a secret of more than thirty-two bytes"
 #define PEERS 40
 
-/* --- the other side */
+/* --- the other process */
 
 static struct peer {
 	int fd;
 	uint16_t port;
 	struct loop_io *io;
-	const char *text; /* what it answers; NULL: nothing */
+	const char *text; /* its answer; NULL: none */
 	bool closes;
 	unsigned conns, asked;
+	unsigned mends_at; /* its answers are valid after so many requests; 0: never */
+	struct loop_task mend;
 	struct line {
 		struct loop_io *io;
 		int fd;
@@ -64,6 +66,8 @@ static void on_line(UNUSED int events, void *arg)
 	}
 	peer.heard[n] = 0;
 	peer.asked++;
+	if (peer.asked == peer.mends_at)
+		loop_defer(loop, &peer.mend);
 	if (peer.text)
 		assert_int_equal(send(k->fd, peer.text, strlen(peer.text), MSG_NOSIGNAL), (ssize_t)strlen(peer.text));
 	if (peer.closes)
@@ -104,7 +108,7 @@ static void peer_close(void)
 	close(peer.fd);
 }
 
-/* --- asking */
+/* --- calls */
 
 struct answer {
 	int count;
@@ -140,7 +144,7 @@ static void look(void *arg)
 
 static void spin(int ms, const int *until)
 {
-	struct spin s = { NULL, until, clock_mono_ms() + ms };
+	struct spin s = { NULL, until, clock_mono_ms() + (until ? MAX(ms, 120000) : ms) };
 	s.timer = loop_timer_new(loop, look, &s);
 	loop_timer_set(s.timer, 0);
 	loop_run(loop);
@@ -162,8 +166,8 @@ static struct answer ask(const char *op)
 }
 
 #define GET "rdp.servers.get"	     /* reads */
-#define DELETE "rdp.servers.delete"  /* may be done twice */
-#define RESTART "rdp.servers.restart" /* may not */
+#define DELETE "rdp.servers.delete"  /* idempotent */
+#define RESTART "rdp.servers.restart" /* not idempotent */
 
 static size_t open_fds(void)
 {
@@ -184,7 +188,7 @@ static int set_up(UNUSED void **state)
 	keys = token_keys_new(&(struct token_options){ .secret = SECRET, .lifetime_s = 60 });
 	token = service_token_new(keys);
 	client = http_client_new(loop, 100);
-	http_client_limit_place(client, 4, 8);
+	http_client_limit_origin(client, 4, 8);
 	peer_open();
 	snprintf(url, sizeof url, "http://127.0.0.1:%d", peer.port);
 	rest = rest_new(loop, client, token, url);
@@ -206,7 +210,7 @@ static int tear_down(UNUSED void **state)
 	return 0;
 }
 
-/* --- a peer that does not do as it should */
+/* --- a peer that misbehaves */
 
 static void test_mute(UNUSED void **state)
 {
@@ -217,7 +221,7 @@ static void test_mute(UNUSED void **state)
 	spin(20, NULL);
 	assert_int_equal(http_client_in_flight(client), 0);
 	assert_int_equal(bus_calls_open(bus), 0);
-	for (size_t i = 0; i < PEERS; i++) /* it sees that nobody waits any more */
+	for (size_t i = 0; i < PEERS; i++) /* lets it notice that the connections are closed */
 		assert_null(peer.lines[i].io);
 }
 
@@ -229,7 +233,7 @@ static void test_garbage(UNUSED void **state)
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		peer.text = texts[i];
 		peer.asked = 0;
-		struct answer a = ask(RESTART); /* once, and nobody knows */
+		struct answer a = ask(RESTART); /* tried once, and the outcome is unknown */
 		assert_int_equal(a.err, ERR_UNCERTAIN);
 		assert_non_null(strstr(a.message, "rdp-server-manager"));
 		assert_int_equal(peer.asked, 1);
@@ -239,14 +243,14 @@ static void test_garbage(UNUSED void **state)
 		assert_int_equal(a.err, ERR_UNCERTAIN);
 		assert_int_equal(peer.asked, 3);
 		rest_heard(rest);
-		a = ask(GET); /* reading is never half done */
+		a = ask(GET); /* a read has no uncertain outcome */
 		assert_int_equal(a.err, ERR_UNAVAILABLE);
 		rest_heard(rest);
 	}
 	peer.text = "HTTP/1.1 200 OK\r\nX-Request-ID: x\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n{\"a\"";
 	struct answer a = ask(RESTART);
 	assert_int_equal(a.err, ERR_UNCERTAIN);
-	/* a web server that has a page for everything did not restart anything */
+	/* a web server that answers every path with a page has not restarted anything */
 	peer.text = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
 	a = ask(RESTART);
 	assert_int_equal(a.err, ERR_UNAVAILABLE);
@@ -257,24 +261,28 @@ static void test_garbage(UNUSED void **state)
 	assert_non_null(strstr(a.message, "not lucid-rdp"));
 }
 
-/* The second try of what may be done twice finds it well again. */
-static void mend(void *arg)
+static void mend(const char **text)
 {
-	*(const char **)arg = "HTTP/1.1 200 OK\r\nX-Request-ID: x\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"name\":\"a\"}";
+	*text = "HTTP/1.1 200 OK\r\nX-Request-ID: x\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"name\":\"a\"}";
 	peer.closes = false;
 }
 
+static void on_mend(UNUSED struct loop_task *t)
+{
+	mend(&peer.text);
+}
+
+/* The first attempt is cut off, and the retry of an idempotent call succeeds. */
 static void test_tried_again(UNUSED void **state)
 {
-	struct loop_timer *soon = loop_timer_new(loop, mend, &peer.text);
 	peer.text = "";
 	peer.closes = true;
-	loop_timer_set(soon, 15); /* before the second try, which comes after 25 ms at the earliest */
+	peer.mends_at = 1;
+	loop_task_init(&peer.mend, on_mend);
 	struct answer a = ask(GET);
 	assert_int_equal(a.err, ERR_OK);
 	assert_string_equal(a.name, "a");
 	assert_int_equal(peer.asked, 2);
-	loop_timer_free(soon);
 }
 
 static void test_no_try_past_the_deadline(UNUSED void **state)
@@ -294,13 +302,13 @@ static void test_breaks_and_heals(UNUSED void **state)
 	for (unsigned i = 0; i < BREAKER_FAILURES; i++) {
 		a = ask(RESTART);
 		assert_int_equal(a.err, ERR_UNAVAILABLE);
-		assert_non_null(strstr(a.message, "does not answer: the other side does not accept connections"));
+		assert_non_null(strstr(a.message, "is unreachable: connection refused"));
 	}
 	size_t fds = open_fds();
 	for (int i = 0; i < 100; i++) {
 		a = ask(GET);
 		assert_int_equal(a.err, ERR_UNAVAILABLE);
-		assert_non_null(strstr(a.message, "rdp-server-manager has not answered for a while (the other side does not accept"));
+		assert_non_null(strstr(a.message, "rdp-server-manager is unreachable (connection refused"));
 		assert_in_range(a.retry_after_s, 1, 10);
 	}
 	assert_int_equal(open_fds(), fds);
@@ -322,7 +330,7 @@ static void test_breaks_and_heals(UNUSED void **state)
 	strbuf_done(&page);
 }
 
-/* What is slow is not away, as long as others are answered. */
+/* A slow peer is not unreachable while other calls are answered. */
 static void test_slow_is_not_away(UNUSED void **state)
 {
 	for (int i = 0; i < 2 * BREAKER_FAILURES; i++) {
@@ -347,7 +355,7 @@ static void test_full(UNUSED void **state)
 	spin(30, NULL);
 	assert_int_equal(peer.conns, 4);
 	for (size_t i = 0; i < 14; i++) {
-		assert_int_equal(a[i].count, i >= 12); /* 4 on connections, 8 that wait, and the rest at once */
+		assert_int_equal(a[i].count, i >= 12); /* 4 on connections, 8 in the queue, and the rest refused at once */
 		assert_int_equal(a[i].err, i >= 12 ? ERR_BUSY : 0);
 	}
 	assert_non_null(strstr(a[13].message, "rdp-server-manager"));
@@ -372,7 +380,7 @@ static void test_waiting_ones_get_their_turn(UNUSED void **state)
 	assert_int_equal(peer.conns, 4);
 }
 
-/* Answers that are not whole yet, together. */
+/* The bound on incomplete responses of all calls together. */
 static void test_answers_are_bounded(UNUSED void **state)
 {
 	static char text[60200];
@@ -386,12 +394,12 @@ static void test_answers_are_bounded(UNUSED void **state)
 	uint64_t second = bus_call(bus, &(struct call_args){ .op = op_find(RESTART), .params = { ID }, .deadline_ms = 20000 }, keep, &a[1]);
 	for (int i = 0; i < 1000 && !a[0].count && !a[1].count; i++)
 		spin(10, NULL);
-	assert_int_equal(a[0].count + a[1].count, 1); /* whichever came last; the other may go on */
+	assert_int_equal(a[0].count + a[1].count, 1); /* the later one; the other may continue */
 	const struct answer *ended = a[0].count ? &a[0] : &a[1];
 	assert_int_equal(ended->err, ERR_UNCERTAIN);
-	assert_non_null(strstr(ended->message, "larger together than allowed"));
+	assert_non_null(strstr(ended->message, "exceed the memory limit"));
 	bus_cancel(bus, a[0].count ? second : first);
-	/* and nothing of them is counted any more */
+	/* and their bytes are no longer counted */
 	char head[100];
 	snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nX-Request-ID: x\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n", strlen(text) - (size_t)n);
 	memmove(text, head, strlen(head));
@@ -463,7 +471,7 @@ static void test_who_asks(UNUSED void **state)
 	assert_int_equal(token_verify(keys, first + 22, strlen(first + 22), &seen), TOKEN_OK);
 	assert_string_equal(seen.sub, SERVICE_TOKEN_SUB);
 	assert_int_equal(seen.roles, CALLER_SERVICE);
-	ask(GET); /* the role itself */
+	ask(GET); /* of the role itself */
 	header("Authorization: Bearer ", second, sizeof second);
 	header(ACTING_HEADER, acting, sizeof acting);
 	assert_string_equal(first, second); /* signed once */
@@ -487,7 +495,7 @@ static void test_token_follows_its_keys(UNUSED void **state)
 	assert_int_equal(token_verify(keys, first + 7, strlen(first + 7), &c), TOKEN_SIGNATURE);
 }
 
-/* --- the small ones */
+/* --- helpers */
 
 static void test_acting(UNUSED void **state)
 {
@@ -508,7 +516,7 @@ static void test_acting(UNUSED void **state)
 	_cleanup_(xfreep) char *text = acting_text(&nobody);
 	assert_true(acting_read(text, &c));
 	assert_string_equal(c.sub, "");
-	assert_string_equal(c.address, "192.0.2.1"); /* who asked is at least known by where it came from */
+	assert_string_equal(c.address, "192.0.2.1"); /* the address is kept */
 	assert_int_equal(c.roles, 0);
 	struct caller longest = { .roles = CALLER_USER };
 	memset(longest.sub, '%', CALLER_NAME_MAX);
@@ -522,18 +530,18 @@ static void test_breaker(UNUSED void **state)
 	struct breaker b;
 	int64_t now = 1000000;
 	breaker_init(&b);
-	for (int i = 0; i < 100; i++) { /* few and far between */
+	for (int i = 0; i < 100; i++) { /* rare failures */
 		assert_false(breaker_bad(&b, now));
 		assert_true(breaker_allows(&b, now));
 		now += BREAKER_MEMORY_MS + 1;
 	}
 	for (int i = 1; i < BREAKER_FAILURES; i++)
 		assert_false(breaker_bad(&b, now));
-	assert_false(breaker_good(&b)); /* one answer, and it begins anew */
+	assert_false(breaker_good(&b)); /* one success resets the count */
 	for (int i = 1; i < BREAKER_FAILURES; i++)
 		assert_false(breaker_bad(&b, now));
 	assert_true(breaker_bad(&b, now));
-	assert_false(breaker_bad(&b, now)); /* the others that were under way */
+	assert_false(breaker_bad(&b, now)); /* failures of other calls in flight */
 	int64_t longest = 0;
 	for (int i = 0; i < 20; i++) {
 		int64_t wait = breaker_wait_ms(&b, now);
@@ -545,7 +553,7 @@ static void test_breaker(UNUSED void **state)
 		assert_true(breaker_allows(&b, now));
 		assert_int_equal(b.state, BREAKER_HALF_OPEN);
 		assert_false(breaker_allows(&b, now)); /* one at a time */
-		assert_true(breaker_allows(&b, now + BREAKER_PROBE_MS)); /* but not held up by one that hangs */
+		assert_true(breaker_allows(&b, now + BREAKER_PROBE_MS)); /* but one that hangs does not block others */
 		assert_false(breaker_bad(&b, now));
 		assert_int_equal(b.state, BREAKER_OPEN);
 	}

@@ -1,4 +1,4 @@
-/* router: paths are split and decoded once, what is ambiguous is refused, and literals go before parameters. */
+/* router: paths are split and decoded once, ambiguous ones are refused, and literals precede parameters. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,8 @@ static struct endpoint *const list = (struct endpoint *)"list", *const one = (st
 static void test_split(UNUSED void **state)
 {
 	static const struct {
-		const char *raw, *joined; /* segments, '|' behind each; NULL: refused */
+		const char *raw, *joined; /* segments, '
+		 ' after each; NULL: refused */
 	} rows[] = {
 		{ "/", "" }, { "/a", "a|" }, { "/a/", "a|" }, { "/a/b/c", "a|b|c|" }, { "/a%20b/c", "a b|c|" },
 		{ "/%61/b", "a|b|" }, { "/a%2Bb+c", "a+b+c|" }, { "/%2561", "%61|" }, { "/%c3%a9", "\xc3\xa9|" }, { "/...", "...|" },
@@ -56,12 +57,12 @@ static void test_long(UNUSED void **state)
 	raw[0] = '/';
 	raw[sizeof raw - 1] = 0;
 	assert_non_null(path_split(&p, raw));
-	raw[PATH_ROOM - 1] = 0; /* with its slash as many bytes as there is room */
+	raw[PATH_ROOM - 1] = 0; /* with its slash, exactly as many bytes as the limit */
 	assert_null(path_split(&p, raw));
 	for (size_t i = 0; i + 1 < sizeof raw; i++)
 		raw[i] = i % 2 ? 'a' : '/';
 	raw[200] = 0;
-	assert_null(path_split(&p, raw)); /* deep, but not ill-formed */
+	assert_null(path_split(&p, raw)); /* deep, but well-formed */
 	assert_int_equal(p.n, PATH_DEEP);
 	raw[2 * PATH_SEGMENTS] = 0;
 	assert_null(path_split(&p, raw));
@@ -100,7 +101,7 @@ static void test_find(UNUSED void **state)
 	assert_ptr_equal(find(r, "/api/v1/s/summary", params), summary);
 	assert_null(params[0]);
 	assert_ptr_equal(find(r, "/api/v1/s/%73ummary", params), summary); /* decoded before it is routed */
-	assert_ptr_equal(find(r, "/api/v1/s/summary/start", params), start); /* back from the literal */
+	assert_ptr_equal(find(r, "/api/v1/s/summary/start", params), start); /* backtracks from the literal */
 	assert_string_equal(params[0], "summary");
 	assert_ptr_equal(find(r, "/api/v1/s/7/desktops/10", params), desktop);
 	assert_string_equal(params[0], "7");
@@ -113,7 +114,7 @@ static void test_find(UNUSED void **state)
 		assert_null(params[0]);
 		assert_null(params[1]);
 	}
-	/* a segment "{…" in a request is text like any other */
+	/* a segment "{…" in a request is plain text */
 	assert_ptr_equal(find(r, "/api/v1/s/{", params), one);
 	assert_string_equal(params[0], "{");
 	router_free(r);

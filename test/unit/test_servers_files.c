@@ -1,4 +1,4 @@
-/* The .rdp file, whose values cannot begin lines, and the digest of long claim ids. */
+/* The .rdp file, whose values cannot inject lines, and the digest of long claim ids. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,7 @@
 /* cmocka wants these first */
 #include <cmocka.h>
 
-#include "roles/rdp-server-manager/rdpfile.h"
+#include "roles/rdp-server-manager/connect/rdp_file.h"
 #include "lucid/id.h"
 
 static size_t lines(const char *s, const char *begin)
@@ -36,7 +36,7 @@ static void test_rdp_file(void **state)
 	for (const char *p = b.s; (p = strchr(p, '\n')); p++)
 		assert_true(p > b.s && p[-1] == '\r');
 	strbuf_reset(&b);
-	/* nothing begins a line of its own */
+	/* no value begins a line */
 	rdp_file_text(&b, server, "host\r\nalternate shell:s:evil", "root\r\nremoteapplicationmode:i:1");
 	assert_int_equal(lines(b.s, "alternate shell"), 0);
 	assert_int_equal(lines(b.s, "remoteapplicationmode:i:1"), 0);
@@ -45,6 +45,19 @@ static void test_rdp_file(void **state)
 	strbuf_reset(&b);
 	rdp_file_text(&b, server, "2001:db8::1", NULL);
 	assert_non_null(strstr(b.s, "full address:s:[2001:db8::1]:20000\r\n"));
+	strbuf_reset(&b);
+	/* names of directory services are unchanged; ASCII stays ASCII, other text becomes UTF-16 with a byte order mark */
+	rdp_file_text(&b, server, "h", "DOMAIN\\first last@realm");
+	size_t before = b.len;
+	rdp_file_encode(&b);
+	assert_int_equal(b.len, before);
+	assert_non_null(strstr(b.s, "username:s:DOMAIN\\first last@realm\r\n"));
+	strbuf_reset(&b);
+	rdp_file_text(&b, server, "h", "m\xc3\xbcller\xf0\x9f\x98\x80");
+	rdp_file_encode(&b);
+	assert_memory_equal(b.s, "\xff\xfe" "f\0u\0l\0l\0", 10);
+	static const char name[] = ":\0m\0\xfc\0l\0l\0e\0r\0\x3d\xd8\x00\xde\r\0\n";
+	assert_non_null(memmem(b.s, b.len, name, sizeof name - 1));
 	strbuf_done(&b);
 }
 

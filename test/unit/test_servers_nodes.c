@@ -1,4 +1,4 @@
-/* rdp-server-manager: servers on several nodes. The second host's agent is another agent of the rig, behind a transport. */
+/* rdp-server-manager: servers on several nodes. The agent of the second host is the agent of another rig, behind a transport. */
 #include "servers_rig.h"
 
 static struct rig t, far; /* of `far` only the agent is used */
@@ -24,15 +24,7 @@ static bool far_is(enum node_status status)
 	return info && info->status == status;
 }
 
-#define UNTIL(what)                                                                                                    \
-	do {                                                                                                           \
-		bool so_ = what;                                                                                       \
-		for (int turns_ = 0; turns_ < 4000 && !so_; turns_++) {                                                \
-			rig_run_ms(&t, 3);                                                                             \
-			so_ = what;                                                                                    \
-		}                                                                                                      \
-		assert_true(so_);                                                                                      \
-	} while (0)
+#define UNTIL(what) RIG_UNTIL(&t, what)
 
 static void far_begin(void)
 {
@@ -40,15 +32,21 @@ static void far_begin(void)
 	beat = presence_new(&(struct presence_env){ .loop = t.loop, .bus = t.bus, .store = t.store, .nodes = t.nodes, .config = t.config,
 						    .node = "node-2", .host = "two.example.org", .url = "http://two:1",
 						    .id_path = far_id, .shared = true, .beat_ms = 100 });
+	size_t n = 0;
+	while (t.others[n])
+		n++;
+	assert_true(n < ARRAY_LEN(t.others));
+	t.others[n] = beat;
 	presence_begin(beat);
 	UNTIL(far_is(NODE_READY));
 }
 
-static int up(UNUSED void **state)
+static int up_with(unsigned node_lost_ms)
 {
 	memset(&t, 0, sizeof t);
 	memset(&far, 0, sizeof far);
 	t.shared = true;
+	t.node_lost_ms = node_lost_ms;
 	t.way = &far_way;
 	far.instances = json_object();
 	far.desktops = json_object();
@@ -57,11 +55,20 @@ static int up(UNUSED void **state)
 	return 0;
 }
 
+static int up(UNUSED void **state)
+{
+	return up_with(0);
+}
+
+/* Nodes are reported as silent soon. */
+static int up_hasty(UNUSED void **state)
+{
+	return up_with(2000);
+}
+
 static int down(UNUSED void **state)
 {
 	presence_stop(beat);
-	rig_run_ms(&t, 50);
-	presence_free(beat);
 	unlink(far_id);
 	rig_close(&t);
 	json_decref(far.instances);
@@ -70,12 +77,12 @@ static int down(UNUSED void **state)
 	return 0;
 }
 
-/* Its id; on the node of the answer. */
+/* Creates a server; its id, and its node in the answer. */
 static const char *make(const char *body, char id[ID_UUID_SIZE])
 {
 	static char node[64];
 	struct answer a = { 0 };
-	rig_call(&t, &a, &admin, "rdp.servers.create", NULL, "{'wait':'running'}", body);
+	rig_call(&t, &a, &admin, "rdp.servers.create", NULL, "{'wait':true}", body);
 	if (a.err)
 		fail_msg("create: %s", a.message);
 	assert_true(str_copy(id, ID_UUID_SIZE, doc_str(a.doc, "server_id", "")));
@@ -97,7 +104,7 @@ static void test_named_node(UNUSED void **state)
 	assert_string_equal(doc_str(a.doc, "status", ""), "running");
 	rig_call(&t, &a, &admin, "rdp.servers.connection", id, NULL, NULL);
 	assert_string_equal(doc_str(a.doc, "host", ""), "two.example.org");
-	rig_call(&t, &a, &admin, "rdp.servers.list", NULL, NULL, NULL); /* live counts are that node's */
+	rig_call(&t, &a, &admin, "rdp.servers.list", NULL, NULL, NULL); /* live counts come from that node */
 	assert_int_equal(doc_int(doc_get(json_array_get(doc_get(a.doc, "servers"), 0), "sessions"), "active", 0), 1);
 	rig_call(&t, &a, &admin, "rdp.servers.stop", id, "{'wait':true}", NULL);
 	assert_int_equal(a.err, ERR_OK);
@@ -109,7 +116,25 @@ static void test_named_node(UNUSED void **state)
 	answer_clear(&a);
 }
 
-/* The ports of one node say nothing about another's. */
+/* Only the profiles of the manager's own node are known; they do not restrict servers on other nodes. */
+static void test_profiles_are_of_this_node(UNUSED void **state)
+{
+	char id[ID_UUID_SIZE];
+	struct answer a = { 0 };
+	t.default_fault = "no desktop is installed on this host";
+	rig_call(&t, &a, &admin, "rdp.servers.create", NULL, NULL, "{'name':'kde','node':'node-1','desktop':{'profile':'kde'}}");
+	assert_true(names_field(&a, "desktop.profile"));
+	rig_call(&t, &a, &admin, "rdp.servers.create", NULL, NULL, "{'name':'here','node':'node-1'}");
+	assert_true(names_field(&a, "desktop.profile"));
+	assert_string_equal(make("{'name':'there','node':'node-2'}", id), "node-2");
+	assert_string_equal(make("{'name':'kde','node':'node-2','desktop':{'profile':'kde'}}", id), "node-2");
+	rig_call(&t, &a, &admin, "rdp.servers.patch", id, NULL, "{'desktop':{'profile':null}}");
+	assert_int_equal(a.err, 0);
+	t.default_fault = NULL;
+	answer_clear(&a);
+}
+
+/* The ports of one node are independent of those of another. */
 static void test_same_port_twice(UNUSED void **state)
 {
 	char one[ID_UUID_SIZE], two[ID_UUID_SIZE];
@@ -130,7 +155,7 @@ static void test_same_port_twice(UNUSED void **state)
 	answer_clear(&a);
 }
 
-/* Whether a port is free there, that node's agent says, before it is promised to anybody. */
+/* The agent of the node checks whether a port is free there, before it is assigned. */
 static void test_stranger_there(UNUSED void **state)
 {
 	char id[ID_UUID_SIZE];
@@ -153,7 +178,7 @@ static void got_text(enum store_result result, const struct store_doc *d, UNUSED
 	*(json_t **)arg = doc_parse(d->text->data, d->text->len, NULL, 0);
 }
 
-/* A beat with these figures, in its agent's place. */
+/* Writes a beat with these figures, in place of the agent. */
 static void figures(const char *node, int cpu_percent, int memory_percent)
 {
 	json_t *doc = NULL;
@@ -170,7 +195,7 @@ static void figures(const char *node, int cpu_percent, int memory_percent)
 	UNTIL(nodes_find(t.nodes, node)->version == version);
 }
 
-/* Nodes that have as much room fill up side by side; else it is the one with more room, until that is used up. */
+/* Nodes with equal free capacity fill up evenly; otherwise the one with more capacity is chosen, until both are equal. */
 static void test_most_room(UNUSED void **state)
 {
 	char id[ID_UUID_SIZE], body[64];
@@ -207,7 +232,7 @@ static bool far_has(const char *label)
 	return info && info->labels[0] && str_eq(info->labels[0], label);
 }
 
-/* Only where the labels are, however much room there is elsewhere. */
+/* Only nodes with the labels, however much capacity others have. */
 static void test_labels(UNUSED void **state)
 {
 	char body[64];
@@ -284,17 +309,15 @@ static void test_unreachable(UNUSED void **state)
 	rig_call(&t, &a, &admin, "rdp.servers.create", NULL, NULL, "{'name':'no','node':'node-2'}");
 	assert_int_equal(a.err, ERR_UNAVAILABLE);
 	assert_string_equal(make("{'name':'else'}", other), "node-1");
-	assert_int_equal(t.starts, 1); /* nothing of it is started elsewhere */
-	/* it is back, and its server is looked after again */
-	presence_free(beat);
+	assert_int_equal(t.starts, 1); /* its servers are not started elsewhere */
+	/* it is reachable again, and its server is reconciled */
 	far_begin();
 	UNTIL(str_eq(rig_status(&t, id), "running"));
-	/* what ran there went with its host meanwhile */
+	/* what ran there ended with its host meanwhile */
 	presence_stop(beat);
 	UNTIL(far_is(NODE_UNREACHABLE));
 	UNTIL(str_eq(rig_status(&t, id), "running node_unreachable"));
 	json_object_clear(far.instances);
-	presence_free(beat);
 	far_begin();
 	UNTIL(far.starts == 2);
 	rig_rest(&t);
@@ -309,8 +332,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, up, down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_named_node), TEST(test_same_port_twice), TEST(test_stranger_there),
-		TEST(test_most_room),  TEST(test_labels),	   TEST(test_draining),	   TEST(test_unreachable),
+		TEST(test_named_node), TEST(test_profiles_are_of_this_node), TEST(test_same_port_twice), TEST(test_stranger_there),
+		TEST(test_most_room),  TEST(test_labels),	   TEST(test_draining),
+		cmocka_unit_test_setup_teardown(test_unreachable, up_hasty, down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

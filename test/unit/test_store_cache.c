@@ -4,6 +4,7 @@
 #include <cmocka.h>
 
 #include "store/cache.h"
+#include "test/lib/loop_rig.h"
 
 struct fix {
 	struct loop *l;
@@ -28,17 +29,9 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void stop(void *arg)
-{
-	loop_stop(arg);
-}
-
 static void turn(struct fix *f)
 {
-	struct loop_timer *t = loop_timer_new(f->l, stop, f->l);
-	loop_timer_set(t, 1);
-	loop_run(f->l);
-	loop_timer_free(t);
+	loop_rig_run_ms(f->l, 1);
 }
 
 static struct blob *text(int64_t version)
@@ -71,7 +64,7 @@ static int64_t peeked(struct fix *f, const char *id)
 	return store_cache_peek(f->c, COL_SERVERS, id, &doc) ? doc.version : 0;
 }
 
-static void a_write_enters_when_it_ends(void **state)
+static void write_enters_when_it_is_answered(void **state)
 {
 	struct fix *f = *state;
 	struct store_doc doc;
@@ -81,7 +74,7 @@ static void a_write_enters_when_it_ends(void **state)
 	assert_int_equal(peeked(f, "a"), 3);
 	assert_false(store_cache_peek(f->c, COL_SESSIONS, "a", &doc)); /* another collection */
 	e = store_cache_begin_write(f->c, COL_SERVERS, "a");
-	assert_int_equal(peeked(f, "a"), 3); /* what was answered stays until the next is */
+	assert_int_equal(peeked(f, "a"), 3); /* the version of the last answer is kept until the next answer */
 	end_write(f, e, CACHE_SAME, 4);
 	assert_int_equal(peeked(f, "a"), 3);
 	end_write(f, store_cache_begin_write(f->c, COL_SERVERS, "a"), CACHE_UNKNOWN, 4);
@@ -92,7 +85,7 @@ static void a_write_enters_when_it_ends(void **state)
 	assert_int_equal(store_cache_bytes(f->c), 0);
 }
 
-static void a_read_that_raced_with_a_write_leaves_nothing(void **state)
+static void read_that_raced_with_a_write_is_not_kept(void **state)
 {
 	struct fix *f = *state;
 	static const enum cache_outcome outcomes[] = { CACHE_STORED, CACHE_DELETED, CACHE_UNKNOWN };
@@ -103,7 +96,7 @@ static void a_read_that_raced_with_a_write_leaves_nothing(void **state)
 		end_read(f, r, g, 1);
 		assert_int_equal(peeked(f, "a"), outcomes[i] == CACHE_STORED ? 2 : 0);
 	}
-	/* the write came to nothing: the read stands */
+	/* the write failed: the read is valid */
 	uint64_t g;
 	struct cache_entry *r = store_cache_begin_read(f->c, COL_SERVERS, "b", &g);
 	end_write(f, store_cache_begin_write(f->c, COL_SERVERS, "b"), CACHE_SAME, 2);
@@ -111,7 +104,7 @@ static void a_read_that_raced_with_a_write_leaves_nothing(void **state)
 	assert_int_equal(peeked(f, "b"), 1);
 }
 
-static void a_read_back_before_the_write_is_replaced_by_it(void **state)
+static void read_from_before_a_write_is_replaced_by_it(void **state)
 {
 	struct fix *f = *state;
 	uint64_t g;
@@ -123,13 +116,13 @@ static void a_read_back_before_the_write_is_replaced_by_it(void **state)
 	assert_int_equal(peeked(f, "a"), 2);
 }
 
-static void of_two_reads_the_newer_stays(void **state)
+static void newer_of_two_reads_is_kept(void **state)
 {
 	struct fix *f = *state;
 	uint64_t g1, g2, g3;
 	struct cache_entry *a = store_cache_begin_read(f->c, COL_SERVERS, "a", &g1);
 	struct cache_entry *b = store_cache_begin_read(f->c, COL_SERVERS, "a", &g2);
-	end_read(f, b, g2, 2); /* saw a commit whose answer is on its way */
+	end_read(f, b, g2, 2); /* it read a commit whose answer is in flight */
 	end_read(f, a, g1, 1);
 	assert_int_equal(peeked(f, "a"), 2);
 	struct cache_entry *c = store_cache_begin_read(f->c, COL_SERVERS, "a", &g3);
@@ -137,7 +130,7 @@ static void of_two_reads_the_newer_stays(void **state)
 	assert_int_equal(peeked(f, "a"), 0);
 }
 
-static void overlapping_writes_leave_nothing(void **state)
+static void overlapping_writes_are_not_kept(void **state)
 {
 	struct fix *f = *state;
 	struct cache_entry *a = store_cache_begin_write(f->c, COL_SERVERS, "a");
@@ -150,7 +143,7 @@ static void overlapping_writes_leave_nothing(void **state)
 	assert_int_equal(peeked(f, "a"), 4);
 }
 
-static void what_was_lent_lives_until_the_turn_ends(void **state)
+static void borrowed_documents_live_until_the_turn_ends(void **state)
 {
 	struct fix *f = *state;
 	struct store_doc doc;
@@ -159,7 +152,7 @@ static void what_was_lent_lives_until_the_turn_ends(void **state)
 	json_t *parsed = store_cache_peek_doc(f->c, COL_SERVERS, "a");
 	assert_ptr_equal(parsed, store_cache_peek_doc(f->c, COL_SERVERS, "a"));
 	end_write(f, store_cache_begin_write(f->c, COL_SERVERS, "a"), CACHE_DELETED, 0);
-	assert_string_equal(doc.text->data, "{\"version\":1}"); /* asan looks here */
+	assert_string_equal(doc.text->data, "{\"version\":1}"); /* ASan checks this */
 	assert_int_equal(doc_int(parsed, "version", 0), 1);
 	blob_ref(doc.text);
 	turn(f);
@@ -167,7 +160,7 @@ static void what_was_lent_lives_until_the_turn_ends(void **state)
 	blob_unref(doc.text);
 }
 
-static void bytes_are_bounded_and_the_least_used_go(void **state)
+static void bytes_are_bounded_and_least_used_are_evicted(void **state)
 {
 	struct fix *f = *state;
 	char id[16];
@@ -181,7 +174,7 @@ static void bytes_are_bounded_and_the_least_used_go(void **state)
 	}
 	assert_int_equal(peeked(f, "k0"), 0);
 	assert_int_equal(peeked(f, "k1999"), 2000);
-	/* one that would push out all others is not kept */
+	/* a document that would evict all others is not kept */
 	struct blob *big = blob_new(NULL, 50000);
 	memset(big->data, ' ', 50000);
 	store_cache_end_write(f->c, store_cache_begin_write(f->c, COL_SERVERS, "kept"), CACHE_STORED, big, 2);
@@ -190,7 +183,7 @@ static void bytes_are_bounded_and_the_least_used_go(void **state)
 	blob_unref(big);
 }
 
-static void a_held_entry_survives_being_pushed_out(void **state)
+static void held_entry_survives_eviction(void **state)
 {
 	struct fix *f = *state;
 	char id[16];
@@ -206,7 +199,7 @@ static void a_held_entry_survives_being_pushed_out(void **state)
 	assert_int_equal(peeked(f, "a"), 1);
 }
 
-static void a_cache_of_no_bytes_holds_nothing(void **state)
+static void cache_of_no_bytes_keeps_nothing(void **state)
 {
 	struct fix *f = *state;
 	struct store_cache *c = f->c;
@@ -221,15 +214,15 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(a_write_enters_when_it_ends),
-		T(a_read_that_raced_with_a_write_leaves_nothing),
-		T(a_read_back_before_the_write_is_replaced_by_it),
-		T(of_two_reads_the_newer_stays),
-		T(overlapping_writes_leave_nothing),
-		T(what_was_lent_lives_until_the_turn_ends),
-		T(bytes_are_bounded_and_the_least_used_go),
-		T(a_held_entry_survives_being_pushed_out),
-		T(a_cache_of_no_bytes_holds_nothing),
+		T(write_enters_when_it_is_answered),
+		T(read_that_raced_with_a_write_is_not_kept),
+		T(read_from_before_a_write_is_replaced_by_it),
+		T(newer_of_two_reads_is_kept),
+		T(overlapping_writes_are_not_kept),
+		T(borrowed_documents_live_until_the_turn_ends),
+		T(bytes_are_bounded_and_least_used_are_evicted),
+		T(held_entry_survives_eviction),
+		T(cache_of_no_bytes_keeps_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* tls: what is particular to secure connections; that they are otherwise like plain ones is test_http_tls's. */
+/* tls: properties of TLS connections only; test_http_tls checks that they otherwise work like plain ones. */
 #define RIG_TLS 1
 #include "test/lib/http_rig.h"
 
@@ -6,7 +6,8 @@
 #include <signal.h>
 
 #include "lucid/errs.h"
-#include "net/http_client.h"
+#include "net/client/http_client.h"
+#include "test/lib/loop_rig.h"
 
 static struct rig *g;
 
@@ -33,7 +34,7 @@ static int plain_connect(void)
 	return fd;
 }
 
-/* A session of which every step is ours. */
+/* A session whose every step the test controls. */
 static SSL *dial(SSL_CTX *ctx)
 {
 	SSL *ssl = SSL_new(ctx);
@@ -68,7 +69,7 @@ static void hear(SSL *ssl, const char *want, int times)
 
 /* --- certificates */
 
-static void b17_faults_are_sentences(UNUSED void **state)
+static void b17_faults_are_messages(UNUSED void **state)
 {
 	struct rig_cert a = rig_cert_new("a", NULL, false), b = rig_cert_new("b", NULL, false);
 	_cleanup_(xfreep) char *damaged = xstrdup(a.cert);
@@ -82,16 +83,16 @@ static void b17_faults_are_sentences(UNUSED void **state)
 		struct http_tls t;
 		const char *want;
 	} cases[] = {
-		{ { "", a.key }, "the certificate is not one in PEM" },
-		{ { "nonsense", a.key }, "the certificate is not one in PEM" },
-		{ { a.key, a.key }, "the certificate is not one in PEM" },
-		{ { damaged, a.key }, "the certificate is not one in PEM" },
-		{ { chain, a.key }, "a further certificate in its file is damaged" },
-		{ { a.cert, "" }, "the key is not one in PEM, or has a passphrase" },
-		{ { a.cert, a.cert }, "the key is not one in PEM, or has a passphrase" },
-		{ { a.cert, locked }, "the key is not one in PEM, or has a passphrase" },
-		{ { a.cert, b.key }, "the key does not belong to the certificate" },
-		{ { a.cert, a.key, "nonsense" }, "the authorities of the callers' certificates are not certificates in PEM" },
+		{ { "", a.key }, "the certificate is not in PEM format" },
+		{ { "nonsense", a.key }, "the certificate is not in PEM format" },
+		{ { a.key, a.key }, "the certificate is not in PEM format" },
+		{ { damaged, a.key }, "the certificate is not in PEM format" },
+		{ { chain, a.key }, "another certificate in its file is damaged" },
+		{ { a.cert, "" }, "the key is not in PEM format, or is encrypted" },
+		{ { a.cert, a.cert }, "the key is not in PEM format, or is encrypted" },
+		{ { a.cert, locked }, "the key is not in PEM format, or is encrypted" },
+		{ { a.cert, b.key }, "the key does not match the certificate" },
+		{ { a.cert, a.key, "nonsense" }, "the client CA file holds no certificates in PEM format" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		char why[256] = "";
@@ -136,18 +137,18 @@ static void reload_while_in_use(UNUSED void **state)
 	hear(new, "GET|/two|", 1);
 	name_shown(new, name);
 	assert_string_equal(name, "renewed");
-	say(old, "GET /three HTTP/1.1\r\nHost: x\r\n\r\n"); /* which has its session still */
+	say(old, "GET /three HTTP/1.1\r\nHost: x\r\n\r\n"); /* it still uses the previous certificate */
 	hear(old, "GET|/three|", 1);
 	name_shown(old, name);
 	assert_string_equal(name, "rig");
 	hang_up(new);
-	/* what is of no use changes nothing */
+	/* invalid files change nothing */
 	struct rig_cert other = rig_cert_new("other", NULL, false);
 	free(next_cert.key);
 	next_cert.key = xstrdup(other.key);
 	rig_do(g, do_set);
 	assert_int_not_equal(set_result, 0);
-	assert_string_equal(set_why, "the key does not belong to the certificate (key values mismatch)");
+	assert_string_equal(set_why, "the key does not match the certificate (key values mismatch)");
 	new = dial(rig_client_ctx());
 	say(new, "GET /four HTTP/1.1\r\nHost: x\r\n\r\n");
 	name_shown(new, name);
@@ -176,12 +177,12 @@ static void callers_must_show_a_certificate(UNUSED void **state)
 			SSL_CTX_use_PrivateKey(ctx, shown[i]->k);
 		}
 		SSL *ssl = dial(ctx);
-		say(ssl, "GET /in HTTP/1.1\r\nHost: x\r\n\r\n"); /* with 1.3 the refusal comes only now */
+		say(ssl, "GET /in HTTP/1.1\r\nHost: x\r\n\r\n"); /* with TLS 1.3 the refusal arrives only now */
 		if (shown[i] == &mine)
 			hear(ssl, "GET|/in|", 1);
 		else
 			assert_true(SSL_read(ssl, text, sizeof text) <= 0);
-		if (shown[i] != &mine) /* and is said, not only done */
+		if (shown[i] != &mine) /* and it is reported, not only closed */
 			assert_int_equal(ERR_GET_LIB(ERR_peek_error()), ERR_LIB_SSL);
 		ERR_clear_error();
 		hang_up(ssl);
@@ -213,7 +214,7 @@ static void versions_and_protocols(UNUSED void **state)
 		const unsigned char *chosen;
 		unsigned len;
 		SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-		SSL_CTX_set_security_level(ctx, 0); /* this side would do it */
+		SSL_CTX_set_security_level(ctx, 0); /* the client would accept it */
 		SSL_CTX_set_max_proto_version(ctx, cases[i].version);
 		if (cases[i].alpn)
 			SSL_CTX_set_alpn_protos(ctx, cases[i].alpn, cases[i].alpn_len);
@@ -248,15 +249,15 @@ static void no_renegotiation(UNUSED void **state)
 	SSL_CTX_free(ctx);
 }
 
-/* libevent stops at the watermark with the rest of a record inside OpenSSL, of which the socket tells nothing. */
+/* libevent stops at the watermark with the rest of a record inside OpenSSL, which the socket does not show. */
 static void records_that_cross_the_watermark(UNUSED void **state)
 {
-	static const struct http_limits small = { 1 << 20, 1024, 64, 1, 1, 30 };
+	static const struct http_limits small = { 1 << 20, 1024, 64, 60, 60, 60 };
 	static char text[16384];
 	rig_free(g);
 	g = rig_new(&small);
 	SSL *ssl = dial(rig_client_ctx());
-	/* the whole of it in one record: 16 kB of small requests; then several while one is held */
+	/* all in one record: 16 kB of small requests; then several while one is held */
 	int n = 0;
 	for (size_t len = 0; len < sizeof text - 64; n++)
 		len += (size_t)snprintf(text + len, 64, "GET /%03d HTTP/1.1\r\nHost: x\r\n\r\n", n);
@@ -268,7 +269,7 @@ static void records_that_cross_the_watermark(UNUSED void **state)
 			say(ssl, text);
 		hear(ssl, "GET|/", records * n);
 	}
-	/* a body that begins in the record of a head and ends in the next */
+	/* a body that begins in the record of a head and ends in the next one */
 	snprintf(text, sizeof text, "POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 40000\r\n\r\n");
 	size_t head = strlen(text);
 	memset(text + head, 'b', sizeof text - head);
@@ -291,7 +292,7 @@ static void plain_http_is_closed(UNUSED void **state)
 	rig_puts(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
 	ssize_t n;
 	size_t total = 0;
-	while ((n = recv(fd, text, sizeof text, 0)) > 0) /* an alert at most */
+	while ((n = recv(fd, text, sizeof text, 0)) > 0) /* at most an alert */
 		total += (size_t)n;
 	assert_int_equal(n, 0);
 	assert_true(total <= 7);
@@ -299,15 +300,18 @@ static void plain_http_is_closed(UNUSED void **state)
 	assert_int_equal(rig_look(g)->handled, 0);
 }
 
-/* The time for a handshake is counted from its beginning, whatever drips in. */
+/* The time limit of a handshake counts from its start, however slowly bytes arrive. */
 static void a_slow_handshake_is_cut(UNUSED void **state)
 {
+	static const struct http_limits brief = { 1 << 20, 16384, 64, 3, 3, 30 };
 	static const unsigned char hello[] = { 22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3 };
+	rig_free(g);
+	g = rig_new(&brief);
 	int fd = plain_connect(), silent = plain_connect(), i;
 	struct timeval tv = { .tv_usec = 100000 };
 	char c;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 600; i++) {
 		if (i < (int)sizeof hello)
 			send(fd, hello + i, 1, MSG_NOSIGNAL);
 		else
@@ -315,7 +319,7 @@ static void a_slow_handshake_is_cut(UNUSED void **state)
 		if (recv(fd, &c, 1, 0) == 0 || (errno != EAGAIN && errno != EINTR))
 			break;
 	}
-	assert_true(i < 100);
+	assert_true(i < 600);
 	assert_int_equal(recv(silent, &c, 1, 0), 0);
 	rig_wait(g, &g->seen.conns, 0);
 	close(fd);
@@ -325,7 +329,7 @@ static void a_slow_handshake_is_cut(UNUSED void **state)
 static void every_end_is_said(UNUSED void **state)
 {
 	static const char *const asked[] = {
-		"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", /* as wished */
+		"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", /* on request */
 		"nonsense\r\n\r\n",					    /* refused */
 		"GET /big HTTP/1.0\r\n\r\n",
 	};
@@ -379,11 +383,6 @@ static void on_answer(const struct http_result *r, void *arg)
 	loop_stop(a->loop);
 }
 
-static void stop_soon(void *arg)
-{
-	loop_stop(arg);
-}
-
 static void ask(struct http_client *client, struct asked *a, const char *host, const char *path)
 {
 	char url[100];
@@ -393,7 +392,7 @@ static void ask(struct http_client *client, struct asked *a, const char *host, c
 	loop_run(a->loop);
 }
 
-static void the_client_looks_at_certificates(UNUSED void **state)
+static void client_verifies_certificates(UNUSED void **state)
 {
 	char why[200];
 	struct asked a = { loop_new() };
@@ -405,7 +404,7 @@ static void the_client_looks_at_certificates(UNUSED void **state)
 	ask(client, &a, "localhost", "/");
 	assert_int_equal(a.outcome, HTTP_NEVER_SENT);
 	assert_non_null(strstr(a.why, "its certificate is not trusted"));
-	/* trusted, and nothing shown: with 1.3 the refusal comes after the request */
+	/* trusted, but without a client certificate: with TLS 1.3 the refusal arrives after the request */
 	assert_int_equal(http_client_tls(client, &(struct http_tls){ .client_ca = authority.cert }, why, sizeof why), 0);
 	ask(client, &a, "localhost", "/");
 	assert_int_not_equal(a.outcome, HTTP_ANSWERED);
@@ -416,16 +415,13 @@ static void the_client_looks_at_certificates(UNUSED void **state)
 		assert_int_equal(a.status, 200);
 		assert_true(i != 1 || a.len == RIG_BIG);
 	}
-	assert_int_equal(rig_look(g)->accepted, 4); /* one a host once it works, as long as nothing is changed */
-	/* the name that was asked for must be the certificate's */
+	assert_int_equal(rig_look(g)->accepted, 4); /* one connection to each host after it works, as long as nothing is changed */
+	/* the requested name must be in the certificate */
 	ask(client, &a, "127.0.0.2", "/");
 	assert_int_equal(a.outcome, HTTP_NEVER_SENT);
 	assert_int_equal(http_client_tls(client, &(struct http_tls){ mine.cert, next_cert.key }, why, sizeof why), -ERR_INVALID);
 	http_client_free(client);
-	struct loop_timer *t = loop_timer_new(a.loop, stop_soon, a.loop); /* libevent lets go of what it put off */
-	loop_timer_set(t, 5);
-	loop_run(a.loop);
-	loop_timer_free(t);
+	loop_rig_run_ms(a.loop, 5); /* runs callbacks that libevent has deferred */
 	loop_free(a.loop);
 	rig_cert_free(&authority);
 	rig_cert_free(&next_cert);
@@ -436,7 +432,7 @@ static void the_client_looks_at_certificates(UNUSED void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(b17_faults_are_sentences),
+		cmocka_unit_test(b17_faults_are_messages),
 		CASE(reload_while_in_use),
 		CASE(callers_must_show_a_certificate),
 		CASE(versions_and_protocols),
@@ -446,7 +442,7 @@ int main(void)
 		CASE(a_slow_handshake_is_cut),
 		CASE(every_end_is_said),
 		CASE(half_closed_clients_are_answered),
-		CASE(the_client_looks_at_certificates),
+		CASE(client_verifies_certificates),
 	};
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* token: every way a bearer token can be bad, rotation of secrets, and the cache. */
+/* token: all invalid forms of a bearer token, rotation of secrets, and the cache. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,7 +48,7 @@ static enum token_fault try_token(struct token_keys *k, const char *token, struc
 	return token_verify(k, token, strlen(token), ret);
 }
 
-/* A token over this header and payload, well signed; NULL payload: one that is good. */
+/* A correctly signed token with this header and payload; NULL payload: a valid one. */
 static enum token_fault try_signed(const char *header, const char *payload)
 {
 	struct token_keys *k = keys();
@@ -60,12 +60,12 @@ static enum token_fault try_signed(const char *header, const char *payload)
 	_cleanup_(xfreep) char *t = sign(EVP_sha256(), SECRET, header, payload ? payload : good);
 	enum token_fault f = try_token(k, t, &c);
 	if (f != TOKEN_OK)
-		assert_memory_equal(&c, &before, sizeof c); /* untouched on a fault */
+		assert_memory_equal(&c, &before, sizeof c); /* unchanged on a fault */
 	token_keys_free(k);
 	return f;
 }
 
-/* `%d` in the claims stands for a time that is `offset` seconds from now. */
+/* `%d` in the claims is replaced by a time `offset` seconds from now. */
 static enum token_fault try_claims(const char *fmt, int offset)
 {
 	char now[32];
@@ -108,12 +108,15 @@ static void test_roles(UNUSED void **state)
 		bool sessions;
 	} rows[] = {
 		{ "\"roles\":[\"user\"]", CALLER_USER, true },
-		{ "\"roles\":[]", CALLER_USER, true },
+		{ "\"roles\":[]", 0, true },
 		{ "\"admin\":true", CALLER_ADMIN, true },
-		{ "\"admin\":false", CALLER_USER, true },
+		{ "\"admin\":false", 0, true },
+		{ "\"x\":1", 0, true },
+		{ "\"roles\":[\"auditor\",\"USER\",\"user \"]", 0, true },
+		{ "\"roles\":[\"auditor\",\"user\"]", CALLER_USER, true },
 		{ "\"admin\":false,\"roles\":[\"admin\",\"user\"]", CALLER_ADMIN | CALLER_USER, true },
 		{ "\"roles\":[\"service\"],\"can_create_sessions\":true", CALLER_SERVICE, true },
-		{ "\"roles\":[\"Admin\"],\"can_create_sessions\":false", CALLER_USER, false },
+		{ "\"roles\":[\"Admin\"],\"can_create_sessions\":false", 0, false },
 	};
 	struct token_keys *k = keys();
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -139,7 +142,7 @@ static void test_algorithms(UNUSED void **state)
 	assert_int_equal(try_token(k, hs512, &c), TOKEN_SIGNATURE);
 	assert_int_equal(try_token(k, hs384, &c), TOKEN_SIGNATURE);
 	assert_int_equal(try_token(k, none, &c), TOKEN_ALGORITHM);
-	strrchr(none, '.')[1] = 0; /* alg none as it is meant: no signature */
+	strrchr(none, '.')[1] = 0; /* alg none without a signature */
 	assert_int_equal(try_token(k, none, &c), TOKEN_SIGNATURE);
 	token_keys_free(k);
 
@@ -175,7 +178,9 @@ static void test_claims(UNUSED void **state)
 		"{\"sub\":\"a\"}", "{\"exp\":4000000000}", "{\"sub\":\"a\",\"exp\":\"4000000000\"}", "{\"sub\":\"a\",\"exp\":null}",
 		"{\"sub\":\"a\",\"exp\":true}", "{\"sub\":5,\"exp\":4000000000}", "{\"sub\":null,\"exp\":4000000000}",
 		"{\"sub\":\"\",\"exp\":4000000000}", "{\"sub\":\" a\",\"exp\":4000000000}", "{\"sub\":\"a \",\"exp\":4000000000}",
-		"{\"sub\":\"a\\nb\",\"exp\":4000000000}", "{\"sub\":\"a\",\"user_id\":5,\"exp\":4000000000}",
+		"{\"sub\":\"a\\nb\",\"exp\":4000000000}", "{\"sub\":\"a\\u202eb\",\"exp\":4000000000}",
+		"{\"user_id\":\"a\\u200bb\",\"exp\":4000000000}", "{\"sub\":\"a\\udb40\\udc41\",\"exp\":4000000000}",
+		"{\"sub\":\"\\u00a0a\",\"exp\":4000000000}", "{\"sub\":\"a\",\"user_id\":5,\"exp\":4000000000}",
 		"{\"sub\":\"a\",\"exp\":4000000000,\"nbf\":\"0\"}", "{\"sub\":\"a\",\"exp\":4000000000,\"iat\":[]}",
 		"{\"sub\":\"a\",\"exp\":4000000000,\"iss\":5}", "{\"sub\":\"a\",\"exp\":4000000000,\"aud\":5}",
 		"{\"sub\":\"a\",\"exp\":4000000000,\"aud\":[\"x\",5]}", "{\"sub\":\"a\",\"exp\":4000000000,\"roles\":\"admin\"}",
@@ -234,15 +239,15 @@ static void test_spelling(UNUSED void **state)
 	struct caller c;
 	_cleanup_(xfreep) char *t = token_mint(k, "ann", NULL, true, 60);
 	size_t len = strlen(t);
-	for (size_t n = 0; n < len; n++) /* truncated anywhere */
+	for (size_t n = 0; n < len; n++) /* truncated at every position */
 		assert_int_not_equal(token_verify(k, t, n, &c), TOKEN_OK);
-	for (size_t i = 0; i < len; i++) { /* one character changed anywhere */
+	for (size_t i = 0; i < len; i++) { /* changed at every position */
 		char was = t[i];
 		t[i] = was == 'A' ? 'B' : 'A';
 		assert_int_not_equal(try_token(k, t, &c), TOKEN_OK);
 		t[i] = was;
 	}
-	/* the last character carries two bits that are not of the MAC: all but one spelling are refused */
+	/* the last character has two bits that do not belong to the MAC: all but one form are refused */
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	char last = t[len - 1];
 	size_t at = (size_t)(strchr(digits, last) - digits);
@@ -313,16 +318,16 @@ static void test_cache(UNUSED void **state)
 	struct caller c;
 	_cleanup_(xfreep) char *t = token_mint(k, "ann", NULL, true, 60);
 	assert_int_equal(try_token(k, t, &c), TOKEN_OK);
-	clock_shift_ms(89000); /* the leeway holds for what is cached too */
+	clock_shift_ms(89000); /* the leeway applies to cached tokens too */
 	assert_int_equal(try_token(k, t, &c), TOKEN_OK);
 	clock_shift_ms(2000);
 	assert_int_equal(try_token(k, t, &c), TOKEN_EXPIRED);
-	clock_shift_ms(-200000); /* somebody put the clock back: not yet valid */
+	clock_shift_ms(-200000); /* the clock was set back: not yet valid */
 	assert_int_equal(try_token(k, t, &c), TOKEN_NOT_YET);
 	clock_shift_ms(109000);
 	assert_int_equal(try_token(k, t, &c), TOKEN_OK);
 
-	/* the MAC of a cached token on another body must not find it */
+	/* the MAC of a cached token with another body must not match it */
 	_cleanup_(xfreep) char *other = token_mint(k, "eve", NULL, true, 60);
 	struct strbuf b = { 0 };
 	strbuf_add(&b, other, (size_t)(strrchr(other, '.') - other));
@@ -330,7 +335,7 @@ static void test_cache(UNUSED void **state)
 	assert_int_equal(try_token(k, b.s, &c), TOKEN_SIGNATURE);
 	strbuf_done(&b);
 
-	/* many more than fit: all of them good, none mistaken for another */
+	/* many more than fit: all valid, none confused with another */
 	for (int i = 0; i < 6000; i++) {
 		char sub[16];
 		snprintf(sub, sizeof sub, "user%d", i);

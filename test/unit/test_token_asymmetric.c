@@ -1,4 +1,4 @@
-/* token: RS256, ES256 and EdDSA, several keys, and every way to confuse one algorithm with another. */
+/* token: RS256, ES256 and EdDSA, several keys, and all ways to confuse one algorithm with another. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -109,7 +109,7 @@ static enum token_fault try_token(struct token_keys *k, char *consume)
 {
 	struct caller c = { 0 };
 	enum token_fault f = token_verify(k, consume, strlen(consume), &c), again = token_verify(k, consume, strlen(consume), &c);
-	assert_int_equal(f, again); /* anew, and from the cache */
+	assert_int_equal(f, again); /* verified, and from the cache */
 	assert_int_equal(f == TOKEN_OK, str_eq(c.sub, "ann"));
 	free(consume);
 	return f;
@@ -130,7 +130,7 @@ static void test_good_and_bad(UNUSED void **state)
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		_cleanup_(xfreep) char *pem = pem_of(keys[kinds[i].one]);
 		struct token_keys *k = with(kinds[i].algorithm, pem);
-		for (int n = 0; n < 300 / (i == 0 ? 10 : 1); n++) /* r and s that begin with zeros come now and then */
+		for (int n = 0; n < 300 / (i == 0 ? 10 : 1); n++) /* r and s that begin with zeros occur now and then */
 			assert_int_equal(try_token(k, sign(keys[kinds[i].one], kinds[i].header)), TOKEN_OK);
 		assert_int_equal(try_token(k, sign(keys[kinds[i].two], kinds[i].header)), TOKEN_SIGNATURE);
 		/* every bit counts */
@@ -142,7 +142,7 @@ static void test_good_and_bad(UNUSED void **state)
 				strcpy(t, "x");
 			assert_int_not_equal(try_token(k, t), TOKEN_OK);
 		}
-		/* too short, too long, and none at all */
+		/* too short, too long, and missing */
 		char *t = sign(keys[kinds[i].one], kinds[i].header);
 		t[strlen(t) - 4] = 0;
 		assert_int_not_equal(try_token(k, t), TOKEN_OK);
@@ -150,7 +150,7 @@ static void test_good_and_bad(UNUSED void **state)
 		assert_int_not_equal(try_token(k, xasprintf("%sAAAA", whole)), TOKEN_OK);
 		strrchr(whole, '.')[1] = 0;
 		assert_int_equal(try_token(k, xstrdup(whole)), TOKEN_SIGNATURE);
-		/* claims are looked at as ever */
+		/* claims are checked as usual */
 		assert_int_equal(try_token(k, sign_as(keys[kinds[i].one], kinds[i].header, "{\"sub\":\"ann\",\"exp\":1}", AS_TOKENS)),
 				 TOKEN_EXPIRED);
 		assert_int_equal(try_token(k, sign_as(keys[kinds[i].one], kinds[i].header, "{\"sub\":\"ann\"}", AS_TOKENS)), TOKEN_CLAIMS);
@@ -163,17 +163,17 @@ static void test_confusion(UNUSED void **state)
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		_cleanup_(xfreep) char *pem = pem_of(keys[kinds[i].one]);
 		struct token_keys *k = with(kinds[i].algorithm, pem);
-		/* the public key, which everybody may have, as a secret */
+		/* the public key, which anyone may have, used as a secret */
 		assert_int_equal(try_token(k, mac(pem, "{\"alg\":\"HS256\"}")), TOKEN_SIGNATURE);
 		assert_int_equal(try_token(k, mac(pem, "{\"alg\":\"HS256\",\"typ\":\"" TOKEN_OWN_TYP "\"}")), TOKEN_SIGNATURE);
 		assert_int_equal(try_token(k, mac(pem, kinds[i].header)), TOKEN_SIGNATURE);
-		/* the secret signs what the program itself makes, and nothing else */
+		/* the secret signs the program's own tokens, and nothing else */
 		assert_int_equal(try_token(k, mac(SECRET, "{\"alg\":\"HS256\",\"typ\":\"JWT\"}")), TOKEN_ALGORITHM);
 		assert_int_equal(try_token(k, mac(SECRET, "{\"alg\":\"HS256\"}")), TOKEN_ALGORITHM);
 		assert_int_equal(try_token(k, mac(SECRET, kinds[i].header)), TOKEN_ALGORITHM);
 		assert_int_equal(try_token(k, mac(SECRET, "{\"alg\":\"HS256\",\"typ\":\"" TOKEN_OWN_TYP "\"}")), TOKEN_OK);
 		assert_int_equal(try_token(k, token_mint(k, "ann", NULL, true, 60)), TOKEN_OK);
-		/* well signed, and the header says otherwise */
+		/* correctly signed, but the header says otherwise */
 		static const char *const wrong[] = { "{\"alg\":\"none\"}", "{\"alg\":\"HS256\"}", "{\"alg\":\"PS256\"}", "{\"alg\":\"RS512\"}",
 						     "{}", "{\"alg\":null}", "{\"alg\":[\"RS256\"]}", "{\"alg\":\"es256\"}", "{\"alg\":\"ES256K\"}" };
 		for (size_t j = 0; j < ARRAY_LEN(wrong); j++)
@@ -181,17 +181,17 @@ static void test_confusion(UNUSED void **state)
 		char crit[96];
 		snprintf(crit, sizeof crit, "{\"alg\":\"%s\",\"crit\":[\"exp\"]}", kinds[i].name);
 		assert_int_equal(try_token(k, sign(keys[kinds[i].one], crit)), TOKEN_ALGORITHM);
-		/* a key in the token is not looked at */
+		/* a key in the token is ignored */
 		snprintf(crit, sizeof crit, "{\"alg\":\"%s\",\"jwk\":{},\"jku\":\"http://h/\",\"x5c\":[]}", kinds[i].name);
 		assert_int_equal(try_token(k, sign(keys[kinds[i].two], crit)), TOKEN_SIGNATURE);
-		/* the other algorithms, well signed with keys of theirs */
+		/* the other algorithms, correctly signed with keys of their own */
 		for (size_t j = 0; j < ARRAY_LEN(kinds); j++)
 			if (j != i) {
 				assert_int_equal(try_token(k, sign(keys[kinds[j].one], kinds[j].header)), TOKEN_ALGORITHM);
 				assert_int_equal(try_token(k, sign(keys[kinds[j].one], kinds[i].header)), TOKEN_SIGNATURE);
 			}
 		token_keys_free(k);
-		/* and none of them where the secret is all there is */
+		/* and none of them if only the secret is configured */
 		k = with(TOKEN_HS256, NULL);
 		assert_int_equal(try_token(k, sign(keys[kinds[i].one], kinds[i].header)), TOKEN_SIGNATURE);
 		token_keys_free(k);
@@ -205,7 +205,7 @@ static void test_forms_of_signatures(UNUSED void **state)
 	for (int i = 0; i < 50; i++)
 		assert_int_equal(try_token(k, sign_as(keys[EC_ONE], "{\"alg\":\"ES256\"}", PAYLOAD, AS_DER)), TOKEN_SIGNATURE);
 	assert_int_equal(try_token(k, sign(keys[EC_384], "{\"alg\":\"ES256\"}")), TOKEN_SIGNATURE);
-	/* r and s zero, which a careless verifier takes for anything */
+	/* r and s of zero, which a faulty verifier accepts for any message */
 	struct strbuf b = { 0 };
 	unsigned char zero[64] = { 0 };
 	begin(&b, "{\"alg\":\"ES256\"}", PAYLOAD);
@@ -284,7 +284,7 @@ static void test_keys_that_do_not_fit(UNUSED void **state)
 	} rows[] = {
 		{ TOKEN_RS256, EC_ONE, "needs RSA" },	 { TOKEN_RS256, RSA_SHORT, "2048 to 8192" }, { TOKEN_ES256, RSA_ONE, "needs EC" },
 		{ TOKEN_ES256, EC_384, "P-256" },	 { TOKEN_ES256, ED_ONE, "needs EC" },	     { TOKEN_EDDSA, ED_448, "Ed25519" },
-		{ TOKEN_EDDSA, EC_ONE, "Ed25519" },	 { TOKEN_HS256, EC_ONE, "no public keys" },
+		{ TOKEN_EDDSA, EC_ONE, "Ed25519" },	 { TOKEN_HS256, EC_ONE, "not use public keys" },
 	};
 	char why[128];
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -1,0 +1,3 @@
+/* http_upgrade over TLS: all tests of the plain server again, through a tunnel that speaks TLS to it. */
+#define RIG_TLS 1
+#include "test/unit/test_http_upgrade.c"
