@@ -1,4 +1,4 @@
-"""Measurements of roles apart from each other, and of what others do the same work with."""
+"""Measurements of roles in separate processes, and of another stack that does the same work."""
 import os
 import resource
 import select
@@ -17,7 +17,7 @@ PEER_PYTHON = os.path.join(ROOT, "build/peer/bin/python")
 
 
 def streams(d, count):
-    """That many event streams of users, their heads read."""
+    """Opens that many event streams of users and reads their heads."""
     found = []
     for i in range(count):
         s = socket.create_connection(("127.0.0.1", d.ports[lucid.ROLES[0]]), 10)
@@ -30,7 +30,7 @@ def streams(d, count):
 
 
 def events():
-    """One event to 1,000 streams: from the request that causes it until the last of them has it; and what a stream holds."""
+    """One event to 1,000 streams: the time from the request that causes it until the last stream has it, and the memory of a stream."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
     d = daemon()
@@ -60,7 +60,7 @@ def events():
             took.append((time.perf_counter() - start) * 1e3)
             poll.close()
             time.sleep(0.3)
-            for s in held:  # what came besides
+            for s in held:  # other events
                 s.setblocking(False)
                 try:
                     s.recv(65536)
@@ -82,14 +82,14 @@ def split(mongo_url, **settings):
 
 
 def pids_of(four):
-    """Of all its processes."""
+    """The pids of all its processes."""
     return [pid for part in four.parts.values() for pid in (part.process.pid, part.server_pid()) if pid]
 
 
 # --- one process or several
 
 def hop():
-    """A call over REST to another process against a local one, and against a bare libevhtp's round trip; one process against four."""
+    """A call over REST to another process compared with a local one and with a bare libevhtp's round trip; one process compared with four."""
     local = dict(line.split() for line in sh("taskset", "-c", SERVER_CPU, f"{BENCH}/local_call").splitlines())
     port = lucid.free_ports(2)
     hello = subprocess.Popen([f"{BENCH}/http_hello", "evhtp", str(port), SERVER_CPU], stdout=subprocess.DEVNULL)
@@ -110,12 +110,12 @@ def hop():
 
 
 def large():
-    """A log of 256 MiB: from the supervisor that reads it to the client, through the one process, and through three of four."""
+    """A log of 256 MiB from the supervisor, which reads it, to the client: through one process, and through three of four."""
     rates, grown = {}, {}
     for name, d in (("one process", daemon()), ("three processes", shapes.Split(None, range_size=12).start())):
         try:
             server = d.admin.create_server("talks")
-            d.admin.post(f"{lucid.SERVERS}/{server['server_id']}/stop?wait=true")  # or its log is rotated meanwhile
+            d.admin.post(f"{lucid.SERVERS}/{server['server_id']}/stop?wait=true")  # otherwise its log is rotated meanwhile
             with open(os.path.join(d.settings["LOG_DIR"], "xrdp/servers", server["server_id"], "xrdp.log"), "ab") as f:
                 for _ in range(256):
                     f.write(b"a line that is only there to be long\n".ljust(64, b".") * (1 << 14))
@@ -136,13 +136,13 @@ def large():
 # --- many managers, many servers
 
 def manager(mongo_url, first):
-    """One rdp-server-manager beside others."""
+    """One of several rdp-server-managers."""
     settings = {**shapes.KEYS, "MONGODB_URL": mongo_url, "MAX_SERVERS_PER_USER": "100000", "MAX_CONCURRENT_SERVERS": "1000"}
     return lucid.Daemon(roles=[lucid.ROLES[0]], PORT_RANGE_START=str(first), PORT_RANGE_END=str(first + 20000), **settings)
 
 
 def managers():
-    """Creations a second through one, two and four managers on one database."""
+    """Creations per second through one, two and four managers on one database."""
     rates = {}
     with mongo.MongoServer() as database:
         for count in (1, 2, 4):
@@ -166,7 +166,7 @@ def managers():
 
 
 def reconcile():
-    """A start with that many servers stored: work of the first five seconds, and how long a GET takes meanwhile."""
+    """A start with that many stored servers: the work of the first five seconds, and the time of a GET meanwhile."""
     for count in (250, 500, 1000):
         d = daemon(MAX_SERVERS_PER_USER="2000", PORT_RANGE_START="33000", PORT_RANGE_END="36000")
         try:
@@ -185,7 +185,7 @@ def reconcile():
             d.end(check=False)
 
 
-# --- the same work done by others
+# --- another stack with the same work
 
 class Peer:
     """bench/peer as four processes on a database and a Redis of their own."""
@@ -197,7 +197,7 @@ class Peer:
         first = lucid.free_ports(4)
         env = {**os.environ, "MONGODB_URL": mongo_url, "REDIS_URL": redis_url, "JWT_SECRET": lucid.SECRET}
         self.ports = [first + i for i in range(4)]
-        with open(os.devnull, "wb") as nothing:  # its access log: written, as ours is, and read by nobody
+        with open(os.devnull, "wb") as nothing:  # its access log: written, like that of the program, and discarded
             self.processes = [subprocess.Popen([PEER_PYTHON, "bench/peer/app.py", role, str(port), f"http://127.0.0.1:{first}"], env=env,
                                                stdout=nothing, stderr=nothing) for role, port in zip(lucid.ROLES, self.ports)]
         for port in self.ports:
@@ -220,7 +220,7 @@ def answers(port):
 
 
 def created(port, token, clients=8):
-    """Creations a second, each answered before the next of its client."""
+    """Creations per second; each client waits for the response before its next request."""
     out = sh("taskset", "-c", LOAD_CPU, f"{BENCH}/load", "creates", str(port), token, str(clients), f"{SECONDS:g}")
     if " bad 0 " not in out:
         raise AssertionError(out)
@@ -228,8 +228,8 @@ def created(port, token, clients=8):
 
 
 def work(name, ports, pids):
-    """GET of one, list of 20, GET through another role, creations: the rates; what the processes hold after the reads, while all
-    have as many servers."""
+    """Rates of: GET of one, list of 20, GET through another role, creations; and the memory of the processes after the reads, when all have the
+    same number of servers."""
     token = lucid.token_for("admin", "admin")
     base = f"http://127.0.0.1:{ports[0]}"
     head = {"Authorization": f"Bearer {token}"}
@@ -253,7 +253,7 @@ def work(name, ports, pids):
 
 
 def peer():
-    """The same calls to the usual Python stack and to the program: in one process on its own store, and in four on the same database."""
+    """The same calls to a common Python stack and to the program: in one process on its own store, and in four on the same database."""
     results = []
     with mongo.MongoServer() as database, redis.RedisServer() as cache:
         p = Peer(database.url("peer"), cache.url())

@@ -1,8 +1,8 @@
 /*
- * http_hello: what the HTTP layer costs. A constant answer from a bare libevhtp server, or from src/net/http with its gate,
+ * http_hello: the cost of the HTTP layer. A constant response from a bare libevhtp server, or from src/net/http with its gate,
  * on one pinned core:  http_hello evhtp|net PORT CPU [CERT KEY]   — then: wrk -t1 -c64 -d5s http://127.0.0.1:PORT/
- * With two PEM files it speaks TLS.
- * On SIGTERM or SIGINT it prints requests answered and its CPU time for each, which is steadier than requests a second.
+ * With two PEM files it uses TLS.
+ * On SIGTERM or SIGINT it prints the number of requests and the CPU time of each, which varies less than requests per second.
  */
 #include <arpa/inet.h>
 #include <sched.h>

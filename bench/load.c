@@ -1,10 +1,10 @@
-/* Two loads over keep-alive HTTP/1.1 connections to 127.0.0.1, one thread.
- *   load pace  PORT TOKEN CONNECTIONS SECONDS RATE PATH   GET a path RATE times a second in all. An answer's time counts from
- *                                                         when its request was due, so that a server that stalls cannot
- *                                                         hide it by being asked less. → p50, p99, p999, max
- *   load pairs PORT TOKEN CONNECTIONS SECONDS             each connection creates a server (auto_start false) and deletes
- *                                                         it, over and over. → operations a second
- *   load creates PORT TOKEN CONNECTIONS SECONDS           the same, and none is deleted
+/* Two loads over keep-alive HTTP/1.1 connections to 127.0.0.1, in one thread.
+ *   load pace  PORT TOKEN CONNECTIONS SECONDS RATE PATH   GET of a path, RATE times per second in total. The latency counts from
+ *                                                         when the request was due, so that a stall of the server is not hidden by
+ *                                                         sending fewer requests (coordinated omission). → p50, p99, p999, max
+ *   load pairs PORT TOKEN CONNECTIONS SECONDS             each connection repeatedly creates a server (auto_start false) and deletes
+ *                                                         it. → operations per second
+ *   load creates PORT TOKEN CONNECTIONS SECONDS           the same without deletions
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,9 +20,9 @@
 
 struct conn {
 	int fd;
-	double due; /* of the request under way; 0: idle */
+	double due; /* of the request in flight; 0: idle */
 	double next;
-	char id[40]; /* pairs: created, to be deleted next */
+	char id[40]; /* pairs: the created server, which is deleted next */
 	char in[65536];
 	size_t n;
 };
@@ -58,7 +58,7 @@ static int dial(int port)
 	return fd;
 }
 
-/* The status of a whole answer, which is then dropped; 0 while it is not whole. body (may be NULL) gets its beginning. */
+/* The status of a complete response, which is then dropped; 0 while it is incomplete. body (may be NULL) gets its beginning. */
 static int answer(struct conn *c, char *body, size_t size)
 {
 	c->in[c->n] = 0;

@@ -1,5 +1,5 @@
-/* What one local call costs: bus_call to a handler in the same process, row checked, answer delivered on a later turn. A
- * burst of calls a turn, as many connections would make. Prints nanoseconds of CPU a call, for an empty document and for a
+/* The cost of a local call: bus_call to a handler in the same process, with the row checked and the response delivered in a later turn. A
+ * burst of calls in each turn, as from many connections. Prints nanoseconds of CPU for each call, for an empty document and for a
  * small one. */
 #include <stdio.h>
 #include <time.h>

@@ -1,4 +1,4 @@
-"""What the measurements share: the program and loads on cores of their own, and the table."""
+"""What the measurements share: the program and the load on separate cores, and the table."""
 import os
 import re
 import socket
@@ -29,17 +29,17 @@ def row(name, value, against="", wanted=""):
 def sh(*args, **more):
     done = subprocess.run(args, capture_output=True, text=True, timeout=300, check=False, **more)
     if done.returncode:
-        raise AssertionError(f"{args[0]} left with {done.returncode}: {done.stdout}{done.stderr}")
+        raise AssertionError(f"{args[0]} exited with {done.returncode}: {done.stdout}{done.stderr}")
     return done.stdout
 
 
 def pin(pid):
-    """Every thread of the process on the server's core, so that the load has the other one to itself."""
+    """Pins all threads of the process to the server's core, so that the load has the other one."""
     sh("taskset", "-acp", SERVER_CPU, str(pid))
 
 
 def wrk(url, token=None, connections=64, seconds=SECONDS, paths=()):
-    """Requests a second, and how many; of `paths` in turn, where they are given."""
+    """Requests per second, and their number; with `paths`, those in turn."""
     head = ["-H", f"Authorization: Bearer {token}"] if token else []
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         quoted = ", ".join(f'"{p}"' for p in paths)
@@ -88,4 +88,4 @@ def connect_within(port, seconds=5):
             if s.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.0005)
-    raise AssertionError(f"nobody listens on {port}")
+    raise AssertionError(f"no process listens on {port}")

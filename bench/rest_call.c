@@ -1,6 +1,6 @@
-/* What one call over REST costs: bus_call to a role in another process, with token, request id and deadline, on one core each.
+/* The cost of a call over REST: bus_call to a role in another process, with token, request id and deadline, on one core each.
  *   rest_call PORT SECONDS IN_FLIGHT SERVE_CPU ASK_CPU
- * Prints calls a second, microseconds of CPU a call on both sides, and the median and 99th percentile of a call in ms. */
+ * Prints calls per second, microseconds of CPU for each call on both sides, and the median and 99th percentile of a call in ms. */
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
-#include "app/options.h"
+#include "app/settings/options.h"
 #include "bus/rest.h"
 #include "lucid/clock.h"
 #include "net/listen.h"
@@ -59,7 +59,7 @@ static void make_common(void)
 	keys = token_keys_new(&(struct token_options){ .secret = SECRET, .issuer = "", .audience = "", .lifetime_s = 60 });
 }
 
-/* --- serving */
+/* --- server */
 
 static void handle(struct call *c, void *doc)
 {
@@ -77,7 +77,7 @@ static void serve(int port, int cpu)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	pin(cpu);
 	make_common();
-	struct config *config = config_load(options, options_n, &(struct config_input){ .env = no_env, .set = set }, &faults, &warnings);
+	struct config *config = config_load(options(), options_n(), &(struct config_input){ .env = no_env, .set = set }, &faults, &warnings);
 	if (!config || listen_tcp("127.0.0.1", port, &fd, why, sizeof why) < 0) {
 		fprintf(stderr, "rest_call: %s\n", config ? why : faults.s);
 		exit(1);
@@ -90,7 +90,7 @@ static void serve(int port, int cpu)
 	loop_run(loop);
 }
 
-/* --- asking */
+/* --- caller */
 
 static void ask(struct asking *a);
 

@@ -1,5 +1,5 @@
-/* slow_fsync: an LD_PRELOAD that makes a disk of an SD card: every fsync and fdatasync takes SLOW_FSYNC_MS more.
- * gcc -shared -fPIC -o slow_fsync.so bench/slow_fsync.c; bench/store does that for itself. */
+/* slow_fsync: an LD_PRELOAD library that makes a disk as slow as an SD card: every fsync and fdatasync takes SLOW_FSYNC_MS longer.
+ * gcc -shared -fPIC -o slow_fsync.so bench/slow_fsync.c; bench/store does that itself. */
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>

@@ -1,7 +1,7 @@
 /*
- * bench/store: what the embedded store takes and gives, through store_write and store_get as the roles use them.
+ * bench/store: the throughput of the embedded store, through store_write and store_get as the roles use them.
  *   build/release/bench/store [DIRECTORY]      on this disk, then again with every fsync 5 ms slower
- * DIRECTORY is where the files are made (default /var/tmp; a tmpfs measures nothing). Prints one line a figure.
+ * DIRECTORY is where the files are created (default /var/tmp; on a tmpfs the result is meaningless). Prints one line for each figure.
  */
 #include <limits.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ struct bench {
 	struct store *s;
 	int64_t next, stored, answered, until_us, started_us;
 	int in_flight;
-	bool lists, reads; /* lists of three documents, as a server's creation; or gets */
+	bool lists, reads; /* lists: writes of three documents, as for the creation of a server; reads: gets */
 	char *pad;
 };
 
@@ -66,7 +66,7 @@ static void ask(struct bench *b)
 {
 	char id[32], port[32], name[32];
 	int64_t n = b->next++;
-	if (b->reads) /* all over again: what is stored exceeds what the cache holds */
+	if (b->reads) /* in a loop over all documents: more is stored than the cache holds */
 		n %= b->stored;
 	snprintf(id, sizeof id, "%016llx", (long long)((uint64_t)n * 0x9e3779b97f4a7c15ULL));
 	snprintf(port, sizeof port, "here:%lld", (long long)n);
@@ -141,7 +141,7 @@ static void all(const char *dir)
 	free(b.pad);
 }
 
-/* Ourselves once more, with the shim before the C library. */
+/* Executes this program again with the shim preloaded. */
 static void slowly(const char *self, const char *dir)
 {
 	char shim[] = "/tmp/lucid-slow-XXXXXX";

@@ -1,6 +1,6 @@
-"""What the same service costs on the usual Python stack: FastAPI, uvicorn, motor, redis and PyJWT, one process a role. Only what is
-measured is here: a server's GET, list and creation with token, validation, port claim and quota, and a call that one role
-passes on to another. As in the program, rate limits are off and the access log is on.
+"""The same service on a common Python stack: FastAPI, uvicorn, motor, redis and PyJWT, one process for each role. It has only what is
+measured: GET, list and creation of servers with token, validation, port claim and quota, and a call that one role forwards to another. As
+in the program, rate limits are off and the access log is on.
    app.py ROLE PORT [URL of rdp-server-manager]      MONGODB_URL, REDIS_URL and JWT_SECRET from the environment"""
 import os
 import sys
