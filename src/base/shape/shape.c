@@ -69,12 +69,25 @@ static void fault(struct walk *w, const char *fmt, ...)
 	faults_add(w->faults, w->path, "%s", s);
 }
 
+static void path_add(struct walk *w, const char *text, size_t n)
+{
+	n = MIN(n, sizeof w->path - 1 - w->len);
+	memcpy(w->path + w->len, text, n);
+	w->len += n;
+	w->path[w->len] = 0;
+}
+
+/* For each member of each call, so without a format. */
 static size_t path_push(struct walk *w, const char *name, size_t index)
 {
 	size_t was = w->len;
-	int n = name ? snprintf(w->path + was, sizeof w->path - was, "%s%s", was ? "." : "", name)
-		     : snprintf(w->path + was, sizeof w->path - was, "[%zu]", index);
-	w->len = MIN(was + (size_t)n, sizeof w->path - 1);
+	char number[32];
+	if (name) {
+		path_add(w, ".", was ? 1 : 0);
+		path_add(w, name, strlen(name));
+	} else {
+		path_add(w, number, (size_t)snprintf(number, sizeof number, "[%zu]", index));
+	}
 	return was;
 }
 
