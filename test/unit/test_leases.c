@@ -166,7 +166,8 @@ static void test_store_away(UNUSED void **state)
 	rig_fault(&t, NULL);
 	RIG_UNTIL(&t, holders() == 1);
 	watch(BEAT_MS * 8);
-	assert_int_equal(a->won + b->won - a->lost - b->lost, 1);
+	/* on a busy machine a renewal may be late, and the lease lost once more */
+	RIG_UNTIL(&t, holders() == 1 && a->won + b->won - a->lost - b->lost == 1);
 }
 
 /* The store is slower than a holder's deadline: a late answer gives nobody the lease, and it recovers without help. */
