@@ -178,8 +178,8 @@ struct object {
 	size_t ntasks;
 	unsigned stored_state, writing_state;
 	unsigned round; /* the last pass that found it */
-	int64_t writing_version;
-	int64_t seen_us;      /* when its version was first seen, or written by us */
+	int64_t writing_version, writing_us; /* of the write in progress: its version, and when it began */
+	int64_t seen_us;      /* when its version was first seen, or when our write of it began: others may see it from then on */
 	int64_t scanned_us;   /* when it was last considered abandoned */
 	int64_t left_version; /* version that our last operation left: no other process is working on it */
 	json_t *unsure;	      /* our last write with an uncertain outcome */

@@ -213,7 +213,7 @@ static void write_stored(struct object *o)
 {
 	o->stored_version = o->writing_version;
 	o->stored_state = o->writing_state;
-	o->seen_us = clock_mono_us();
+	o->seen_us = o->writing_us;
 	o->strict = false;
 	json_decref(o->unsure);
 	o->unsure = NULL;
@@ -248,6 +248,8 @@ void object_flush(struct object *o)
 		return;
 	o->writing = true;
 	set->under_way++;
+	if (!o->unsure) /* otherwise the earlier write may be the one that took effect */
+		o->writing_us = clock_mono_us();
 	o->writing_version = o->version;
 	o->writing_state = o->state;
 	struct store_op op = { STORE_REPLACE, set->kind->collection, o->id, o->stored_version, o->doc };
