@@ -237,6 +237,7 @@ static bool client_until(size_t n, bool (*cond)(void))
 }
 
 /* The number of processes of the account, or of sleepers. */
+/* One that is exiting and has left its namespaces already is not counted: it can do nothing any more. */
 static int processes(uid_t uid)
 {
 	DIR *d = opendir("/proc");
@@ -245,7 +246,7 @@ static int processes(uid_t uid)
 	while ((e = readdir(d))) {
 		pid_t pid = atoi(e->d_name);
 		uid_t owner;
-		n += pid > 0 && proc_alive(pid, 0) && proc_uid(pid, &owner, NULL) && owner == uid;
+		n += pid > 0 && proc_alive(pid, 0) && proc_uid(pid, &owner, NULL) && owner == uid && ns_inode_of(pid);
 	}
 	closedir(d);
 	return n;

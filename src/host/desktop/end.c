@@ -89,17 +89,24 @@ static size_t kill_all(struct desktop *d)
 	return hit;
 }
 
-static bool is_empty(struct desktop *d)
+/* Without groups, from /proc. */
+static bool finds_none(struct desktop *d)
 {
-	if (d->cgroup)
-		return !cgroup_populated(d->cgroup) && !desktop_alive(d);
-	pid_t pids[64];
-	size_t n = MIN(desktop_pids(d, pids, ARRAY_LEN(pids)), ARRAY_LEN(pids));
+	static pid_t pids[DESKTOP_PIDS];
+	size_t n = MIN(desktop_pids(d, pids, DESKTOP_PIDS), (size_t)DESKTOP_PIDS);
 	struct proc_stat s;
 	for (size_t k = 0; k < n; k++)
 		if (proc_stat(pids[k], &s))
 			return false;
 	return true;
+}
+
+static bool is_empty(struct desktop *d)
+{
+	if (d->cgroup)
+		return !cgroup_populated(d->cgroup) && !desktop_alive(d);
+	/* twice: a process that was forked meanwhile, with a number that the first listing had passed, is in the second one */
+	return finds_none(d) && finds_none(d);
 }
 
 static void ended(struct ending *e)
