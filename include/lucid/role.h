@@ -15,6 +15,7 @@
 
 struct nodes;  /* lucid/nodes.h */
 struct leases; /* lucid/lease.h */
+struct seal;   /* lucid/seal.h */
 
 /* The environment of a role; everything in it outlives the role. */
 struct role_env {
@@ -25,6 +26,7 @@ struct role_env {
 	const char *node; /* NODE_NAME */
 	struct nodes *nodes;
 	struct leases *leases;
+	struct seal *seal; /* with MASTER_KEY; SIGHUP may change its keys */
 };
 
 /* Settings that every role has. */

@@ -33,6 +33,7 @@ struct server {
 	struct bus *bus;
 	struct pair *pair;
 	struct token_keys *keys;
+	struct seal *seal;
 	struct store *store;
 	struct api *api;
 	struct peers *peers;
@@ -109,12 +110,12 @@ static void on_signal(int signo, void *arg)
 static void tell_ready(struct server *s);
 
 /* Checks the changes on a copy of the settings, so that all of them are applied or none. */
-static int check_settings(struct server *s, const json_t *doc, struct token_keys **ret_keys, char *why, size_t size)
+static int check_settings(struct server *s, const json_t *doc, struct token_keys **ret_keys, struct seal **ret_seal, char *why, size_t size)
 {
 	struct strbuf faults = { 0 };
 	struct config *next = config_clone(s->env->config);
 	int rc = reload_values(next, doc, &faults) ? 0 : -ERR_INVALID;
-	if (rc == 0 && !(*ret_keys = keys_make(next, why, size))) {
+	if (rc == 0 && (!(*ret_keys = keys_make(next, why, size)) || !(*ret_seal = keys_make_seal(next, why, size)))) {
 		strbuf_puts(&faults, why);
 		rc = -ERR_INVALID;
 	}
@@ -140,10 +141,12 @@ static bool take_settings(struct server *s, const json_t *doc)
 	char why[512] = "";
 	struct config *c = s->env->config;
 	struct token_keys *keys = NULL;
+	struct seal *seal = NULL;
 	struct strbuf ignored = { 0 };
-	int rc = check_settings(s, doc, &keys, why, sizeof why);
+	int rc = check_settings(s, doc, &keys, &seal, why, sizeof why);
 	if (rc < 0) {
 		token_keys_free(keys);
+		seal_free(seal);
 		why[strcspn(why, "\n")] = 0;
 		log_error("reload", "%s; the previous settings stay in force", *why ? why : err_text(rc));
 		return false;
@@ -151,6 +154,7 @@ static bool take_settings(struct server *s, const json_t *doc)
 	reload_values(c, doc, &ignored);
 	strbuf_done(&ignored);
 	token_keys_replace(s->keys, keys);
+	seal_replace(s->seal, seal);
 	api_reload(s->api, c, s->keys);
 	for (size_t i = 0; i < s->nroles; i++)
 		if (s->roles[i].role->reload)
@@ -301,7 +305,7 @@ static int make_roles(struct server *s)
 {
 	struct role_env env = { .loop = s->loop, .bus = s->bus, .store = s->store, .config = s->env->config,
 				.node = config_str(s->env->config, "NODE_NAME"), .nodes = cluster_nodes(s->cluster),
-				.leases = cluster_leases(s->cluster) };
+				.leases = cluster_leases(s->cluster), .seal = s->seal };
 	for (const struct role *const *r = s->env->roles; *r; r++) {
 		struct running_role *to = &s->roles[s->nroles];
 		int rc = (*r)->init(&env, &to->state);
@@ -380,6 +384,7 @@ static void unmake(struct server *s)
 		pair_free(s->pair);
 	}
 	token_keys_free(s->keys);
+	seal_free(s->seal);
 	for (size_t i = 0; i < ARRAY_LEN(s->signals); i++)
 		loop_signal_free(s->signals[i]);
 	loop_timer_free(s->grace);
@@ -401,6 +406,10 @@ static bool server_make(const struct server_env *env, int pair_fd)
 	char why[256];
 	if (!(s.keys = keys_make(env->config, why, sizeof why))) {
 		log_error("server", "tokens: %s", why);
+		return false;
+	}
+	if (!(s.seal = keys_make_seal(env->config, why, sizeof why))) {
+		log_error("server", "secrets: %s", why);
 		return false;
 	}
 	make_outside(&s, pair_fd);

@@ -250,6 +250,7 @@ static void invalid_combinations_are_refused(void **state)
 		{ "JWT_SECRET: \"********\" from --set: is too short: at least 32 bytes are required", "--set=JWT_SECRET=short" },
 		{ "JWT_SECRETS_OLD: \"********\" from --set: number 2 is too short", "--set=JWT_SECRETS_OLD=" LONG ",x" },
 		{ "MASTER_KEY: \"********\" from --set: is too short", "--set=MASTER_KEY=short" },
+		{ "MASTER_KEYS_OLD: \"********\" from --set: number 2 is too short", "--set=MASTER_KEYS_OLD=" LONG ",x" },
 		{ "PORT_RANGE_START: \"20000\" from --set: is greater than PORT_RANGE_END", "--set=PORT_RANGE_START=20000" },
 		{ "PORT_RANGE_START: \"1023\" from --set: a whole number from 1024 to 65535", "--set=PORT_RANGE_START=1023" },
 		{ "MAX_CONCURRENT_SERVERS: \"1001\" from --set: a whole number from 1 to 1000", "--set=MAX_CONCURRENT_SERVERS=1001" },

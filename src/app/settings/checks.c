@@ -6,6 +6,7 @@
 #include "app/roles.h"
 #include "auth/token.h"
 #include "host/xrdp_config/profiles.h"
+#include "lucid/seal.h"
 #include "lucid/str.h"
 #include "store/open.h"
 
@@ -49,6 +50,20 @@ static void check_single(const struct config *c, const struct role *const *roles
 			config_fault(c, names[i], faults, "applies to one role, but this process runs several; omit it, or name one role with --role");
 }
 
+static void check_master_keys(const struct config *c, struct strbuf *faults)
+{
+	const char *const *old = config_list(c, "MASTER_KEYS_OLD");
+	size_t n = 0;
+	if (config_given(c, "MASTER_KEY") && strlen(config_str(c, "MASTER_KEY")) < SEAL_SECRET_MIN)
+		config_fault(c, "MASTER_KEY", faults, "is too short: at least %d bytes are required", SEAL_SECRET_MIN);
+	for (; old[n]; n++)
+		if (strlen(old[n]) < SEAL_SECRET_MIN)
+			config_fault(c, "MASTER_KEYS_OLD", faults, "number %zu is too short: at least %d bytes are required", n + 1,
+				     SEAL_SECRET_MIN);
+	if (n >= SEAL_KEYS_MAX)
+		config_fault(c, "MASTER_KEYS_OLD", faults, "at most %d keys are allowed", SEAL_KEYS_MAX - 1);
+}
+
 static void check_secrets(const struct config *c, struct strbuf *faults)
 {
 	bool production = str_eq(config_str(c, "ENVIRONMENT"), "production");
@@ -64,8 +79,7 @@ static void check_secrets(const struct config *c, struct strbuf *faults)
 				     TOKEN_SECRET_MIN);
 	if (n >= TOKEN_SECRETS_MAX)
 		config_fault(c, "JWT_SECRETS_OLD", faults, "at most %d secrets are allowed", TOKEN_SECRETS_MAX - 1);
-	if (config_given(c, "MASTER_KEY") && strlen(config_str(c, "MASTER_KEY")) < TOKEN_SECRET_MIN)
-		config_fault(c, "MASTER_KEY", faults, "is too short: at least %d bytes are required", TOKEN_SECRET_MIN);
+	check_master_keys(c, faults);
 	bool symmetric = str_eq(config_str(c, "JWT_ALGORITHM"), token_algorithm_name(TOKEN_HS256));
 	char why[256];
 	if (symmetric == (*config_str(c, "JWT_PUBLIC_KEY_FILE") != 0))

@@ -54,6 +54,14 @@ struct token_keys *keys_make_signing(const struct config *c)
 	return keys_of(c, NULL);
 }
 
+struct seal *keys_make_seal(const struct config *c, char *why, size_t size)
+{
+	struct seal *s = seal_new(config_str(c, "MASTER_KEY"), config_list(c, "MASTER_KEYS_OLD"));
+	if (!s)
+		snprintf(why, size, "MASTER_KEY or MASTER_KEYS_OLD is not valid; lucid-rdp check-config says why");
+	return s;
+}
+
 void keys_digest(const struct config *c, char dst[ID_DIGEST_SIZE])
 {
 	char why[256];
