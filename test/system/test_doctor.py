@@ -2,6 +2,7 @@
 import json
 import os
 import socket
+import subprocess
 
 import pytest
 
@@ -89,5 +90,24 @@ def test_damaged_store_is_found(make_daemon):
     open(path, "r+b").write(b"this is not a store" * 100)
     found = ask(d, 1)
     assert found["store"]["state"] == "fail"
+    os.unlink(path)
+    for other in (os.mkfifo, os.mkdir):
+        other(path)
+        found = ask(d, 1)
+        assert found["store"]["state"] == "fail" and "is not a regular file" in found["store"]["found"], found["store"]
+        assert d.run("verify").returncode != 0 and d.run("backup").returncode != 0
+        os.unlink(path) if other is os.mkfifo else os.rmdir(path)
     open(path, "wb").write(data)
     d.start()
+
+
+def test_full_disk_of_the_logs_is_found(make_daemon, tmp_path):
+    d = make_daemon(start=False, XRDP_BINARY=recent(tmp_path))
+    logs = tmp_path / "full"
+    logs.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "lrdp", logs], check=True)
+    try:
+        disk = ask(d, 1, LOG_DIR=str(logs))["disk"]
+    finally:
+        subprocess.run(["umount", logs], check=True)
+    assert disk["state"] == "fail" and str(logs) in disk["found"] and "LOG_DIR" in disk["advice"], disk

@@ -59,21 +59,49 @@ void doctor_cgroups(UNUSED const struct config *c, struct finding *f)
 	cgroups_free(g);
 }
 
+/* The file system of a directory, or of its nearest parent that exists, as the first start creates it. NULL: none is accessible. */
+static char *disk_of(const char *directory, struct statvfs *ret)
+{
+	char *path = xstrdup(directory), *slash;
+	int rc;
+	while ((rc = statvfs(path, ret)) < 0 && (slash = strrchr(path, '/')) && slash != path)
+		*slash = 0;
+	if (rc == 0)
+		return path;
+	free(path);
+	return NULL;
+}
+
+static enum doctor_state disk_state(const struct statvfs *s, uint64_t *ret_free_mib, unsigned *ret_inodes)
+{
+	*ret_free_mib = (uint64_t)s->f_bavail * s->f_frsize / MIB;
+	*ret_inodes = s->f_files ? (unsigned)(s->f_favail * 100 / s->f_files) : 100;
+	if (*ret_free_mib < 100 || *ret_inodes < 1 || s->f_flag & ST_RDONLY)
+		return DOCTOR_FAIL;
+	return *ret_free_mib < 1024 || *ret_inodes < 5 ? DOCTOR_WARN : DOCTOR_OK;
+}
+
+/* Reports the worst of the directories that grow. */
 void doctor_disk(const struct config *c, struct finding *f)
 {
-	_cleanup_(xfreep) char *path = xstrdup(config_str(c, "DATA_DIR"));
-	struct statvfs s;
-	while (statvfs(path, &s) < 0 && strrchr(path, '/') && strrchr(path, '/') != path)
-		*strrchr(path, '/') = 0; /* the first start creates it, so look at its parent */
-	if (statvfs(path, &s) < 0) {
-		doctor_say(f, DOCTOR_FAIL, "set DATA_DIR to an accessible directory", "%s: %s", path, strerror(errno));
-		return;
+	static const char *const growing[] = { "DATA_DIR", "LOG_DIR" };
+	bool said = false;
+	for (size_t i = 0; i < ARRAY_LEN(growing); i++) {
+		struct statvfs s;
+		uint64_t free_mib;
+		unsigned inodes;
+		_cleanup_(xfreep) char *path = disk_of(config_str(c, growing[i]), &s);
+		_cleanup_(xfreep) char *advice = xasprintf("%s %s", path ? "free some space there, or move" : "make accessible the directory of", growing[i]);
+		enum doctor_state state = path ? disk_state(&s, &free_mib, &inodes) : DOCTOR_FAIL;
+		if (said && state <= f->state)
+			continue;
+		said = true;
+		if (!path)
+			doctor_say(f, state, advice, "%s: %s", config_str(c, growing[i]), strerror(errno));
+		else
+			doctor_say(f, state, s.f_flag & ST_RDONLY ? "mount it for writing" : advice, "%s: %llu MiB and %u %% of the inodes are free%s", path,
+				   (unsigned long long)free_mib, inodes, s.f_flag & ST_RDONLY ? "; it is read-only" : "");
 	}
-	uint64_t free_mib = (uint64_t)s.f_bavail * s.f_frsize / MIB;
-	unsigned inodes = s.f_files ? (unsigned)(s.f_favail * 100 / s.f_files) : 100;
-	enum doctor_state state = free_mib < 100 || inodes < 1 || s.f_flag & ST_RDONLY ? DOCTOR_FAIL : free_mib < 1024 || inodes < 5 ? DOCTOR_WARN : DOCTOR_OK;
-	doctor_say(f, state, s.f_flag & ST_RDONLY ? "mount it for writing" : "free some space there, or move DATA_DIR", "%s: %llu MiB and %u %% of the inodes are free%s", path,
-		   (unsigned long long)free_mib, inodes, s.f_flag & ST_RDONLY ? "; it is read-only" : "");
 }
 
 void doctor_clock(UNUSED const struct config *c, struct finding *f)

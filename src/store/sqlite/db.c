@@ -1,6 +1,7 @@
 #include "store/sqlite/db.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "lucid/fold.h"
 #include "lucid/str.h"
@@ -33,7 +34,11 @@ int sqlite_settings(struct sqlite_db *db, bool writer)
 
 int sqlite_open_reader(struct sqlite_db *db, const char *path)
 {
+	struct stat st;
 	*db = (struct sqlite_db){ .path = path };
+	/* SQLite waits in open() for a writer of a pipe */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return SQLITE_NOTADB;
 	int rc = sqlite3_open_v2(path, &db->h, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite_settings(db, false);

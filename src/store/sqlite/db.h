@@ -37,7 +37,7 @@ int sqlite_lock_try(const char *path, int *ret_fd, char *why, size_t size);
  * but 0 with a sentence. */
 int sqlite_open_writer(struct sqlite_db *db, const char *path, bool untouched, char *why, size_t size);
 void sqlite_sync_directory(const char *path); /* sqlite/open.c: fsync of the file's directory, so that its name survives a power failure */
-/* A read-only connection. */
+/* A read-only connection. SQLITE_NOTADB without a connection: not a regular file. */
 int sqlite_open_reader(struct sqlite_db *db, const char *path);
 int sqlite_settings(struct sqlite_db *db, bool writer); /* settings of a new connection */
 void sqlite_db_close(struct sqlite_db *db);		 /* also if it is not open */

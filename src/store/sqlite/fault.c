@@ -51,7 +51,7 @@ int sqlite_fault(const struct sqlite_db *db, int rc, char *why, size_t size)
 		break;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-		snprintf(why, size, "%s is damaged", path);
+		snprintf(why, size, "%s %s", path, db->h ? "is damaged" : "is not a regular file: it cannot be a store");
 		break;
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
