@@ -171,9 +171,12 @@ def test_files_of_the_user_cannot_break_the_start(watch, users, login):
     d, ended = watch()
     user, = users(1, d)
     user.paint(BLUE)
-    user.write(".profile", "export DISPLAY=:1 XDG_RUNTIME_DIR=/nowhere DBUS_SESSION_BUS_ADDRESS=unix:path=/nowhere\nexport FROM_PROFILE=yes\nexec sleep 1000\nexit 1\n")
+    user.write(".profile", "umask 777\nexport DISPLAY=:1 XDG_RUNTIME_DIR=/nowhere DBUS_SESSION_BUS_ADDRESS=unix:path=/nowhere\nexport FROM_PROFILE=yes\nexec sleep 1000\nexit 1\n")
     user.write(".xsessionrc", "export FROM_RC=\"$FROM_PROFILE too\"\nexit 1\n")
-    user.job("env >$HOME/.job.env")
+    user.job("umask >$HOME/.job.umask; env >$HOME/.job.env")
+    for left in (".xsession-errors", ".job.umask", ".job.env"):
+        if os.path.exists(f"{user.home}/{left}"):
+            os.unlink(f"{user.home}/{left}")
     server = d.admin.create_server("files")
     try:
         login(d, server, user).wait_colour(BLUE)
@@ -181,6 +184,7 @@ def test_files_of_the_user_cannot_break_the_start(watch, users, login):
     finally:
         os.unlink(f"{user.home}/.xsessionrc")
         shutil.copy("/etc/skel/.profile", f"{user.home}/.profile")
+    assert read(f"{user.home}/.job.umask").strip() == "0077", "as the profile sets it, but for the person itself"
     env = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     display = d.admin.desktops(server["server_id"])[0]["display"]
     assert env["FROM_RC"] == "yes too" and env["DISPLAY"].split(".")[0] == f":{display}"

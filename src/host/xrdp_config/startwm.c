@@ -41,6 +41,8 @@ static const char part_one[] =
 	"\ttaken=$(cat \"$dir/env\")\n"
 	"\trm -f \"$dir/env\"\n"
 	"\tif (eval \"$taken\") >/dev/null 2>&1; then eval \"$taken\"; fi\n"
+	/* what is made from here on must be usable by the person, the desktop's own output included */
+	"\tumask u+rwx\n"
 	"\teval \"$own\"\n"
 	"\tunset SESSION_MANAGER DBUS_SESSION_BUS_ADDRESS\n"
 	"\tcase :$PATH: in *:/usr/bin:*) ;; *) PATH=$PATH:/usr/local/bin:/usr/bin:/bin ;; esac\n"
