@@ -35,6 +35,16 @@ extern const struct shape shape_instance, shape_instance_spec;
 extern const struct shape shape_instance_start; /* a spec with `replace` beside it: the body of POST /instances */
 extern const struct shape shape_connection, shape_desktop_session;
 extern const struct shape shape_session_counts, shape_connection_counts;
+/* xrdp.c: figures of a control group; the share of the last 10 s in which processes waited */
+extern const struct shape shape_pressure;
+#define GROUP_USAGE_FIELDS                                                                                             \
+	{ "cpu_usec", SH_INT, SH_NULLABLE, .help = "CPU time used since it started, in microseconds; null: unknown" },   \
+		{ "memory_bytes", SH_INT, SH_NULLABLE,                                                                 \
+		  .help = "working set: memory in use without the file cache that the kernel can drop at once (inactive_file)" }, \
+		{ "tasks", SH_INT, SH_NULLABLE, .help = "number of processes and threads" },                           \
+		{ "io_read_bytes", SH_INT, SH_NULLABLE, .help = "bytes read from block devices since it started; null: unknown" }, \
+		{ "io_write_bytes", SH_INT, SH_NULLABLE },                                                             \
+		{ "pressure", SH_OBJECT, .sub = &shape_pressure }
 extern const struct shape shape_log_file; /* the query of a whole log */
 extern const struct shape_field shape_display_item;
 #define DISPLAYS_TAKEN_FIELD                                                                                           \

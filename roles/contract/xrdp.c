@@ -97,20 +97,37 @@ static const struct shape_field ended_desktop[] = {
 };
 static const struct shape out_ended_desktop = SHAPE("EndedDesktop", ended_desktop);
 
+#define WAITED(resource) "percent of the last 10 s in which a process waited for " resource "; null: the kernel does not tell"
+static const struct shape_field pressure[] = {
+	{ "cpu", SH_NUMBER, SH_NULLABLE, .help = WAITED("a processor") },
+	{ "memory", SH_NUMBER, SH_NULLABLE, .help = WAITED("memory") },
+	{ "io", SH_NUMBER, SH_NULLABLE, .help = WAITED("a device") },
+};
+const struct shape shape_pressure = SHAPE("Pressure", pressure);
+static const struct shape_field desktop_stats[] = {
+	{ "display", SH_INT },
+	{ "username", SH_STRING, SH_NULLABLE },
+	{ "started_at", SH_STRING, SH_NULLABLE },
+	GROUP_USAGE_FIELDS,
+	{ "bytes_in", SH_INT, .help = "bytes received on its present connections" },
+	{ "bytes_out", SH_INT },
+};
+static const struct shape shape_desktop_stats = SHAPE("DesktopStats", desktop_stats);
+static const struct shape_field desktop_stats_item = { NULL, SH_OBJECT, .sub = &shape_desktop_stats };
 static const struct shape_field instance_stats[] = {
 	{ "server_id", SH_STRING },
-	{ "cpu_usec", SH_INT, SH_NULLABLE, .help = "CPU time used since the instance started, in microseconds; null: unknown" },
-	{ "memory_bytes", SH_INT, SH_NULLABLE },
-	{ "tasks", SH_INT, SH_NULLABLE },
+	GROUP_USAGE_FIELDS,
+	{ "memory_limit_bytes", SH_INT, SH_NULLABLE, .help = "the server's limit; null: none" },
 	{ "bytes_in", SH_INT },
 	{ "bytes_out", SH_INT },
 	{ "sessions", SH_OBJECT, .sub = &shape_session_counts },
+	{ "desktops", SH_ARRAY, .max = 1000, .item = &desktop_stats_item },
 };
 static const struct shape out_instance_stats = SHAPE("InstanceStats", instance_stats);
 
 static const struct shape_field figures_item = { NULL, SH_OBJECT, .sub = &out_instance_stats };
 static const struct shape_field stats[] = {
-	{ "host", SH_FREE, .help = "resource usage of the host" },
+	{ "host", SH_FREE, .max = 65536, .help = "resource usage of the host" },
 	{ "instances", SH_ARRAY, .max = 1000, .item = &figures_item },
 };
 static const struct shape out_stats = SHAPE("HostStats", stats);

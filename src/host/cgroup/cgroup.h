@@ -54,9 +54,16 @@ bool cgroup_populated(const struct cgroup *c); /* zombies do not count */
 size_t cgroup_kill(struct cgroup *c);
 bool cgroup_remove(struct cgroup *c); /* with all groups below; false while it has processes */
 
+/* cgroup_usage.c. -1: not known. */
 struct cgroup_usage {
-	int64_t cpu_us, memory_bytes, tasks; /* -1: not known */
+	int64_t cpu_us;
+	int64_t memory_bytes; /* the working set: memory in use without the file cache that the kernel can drop at once (inactive_file) */
+	int64_t tasks;
+	int64_t io_read_bytes, io_write_bytes; /* of block devices */
 };
 void cgroup_usage(const struct cgroup *c, struct cgroup_usage *ret);
+/* The share of the last 10 s, in percent, in which a process waited for the resource: "cpu", "memory" or "io" (PSI). -1: not known, as on
+ * v1 and on kernels without PSI. */
+double cgroup_pressure(const struct cgroup *c, const char *resource);
 
 #endif

@@ -5,7 +5,7 @@
 #include "lucid/base.h"
 
 #define CGROUP_HIERARCHIES 8
-enum { CG_CPU = 1, CG_CPUACCT = 2, CG_MEMORY = 4, CG_PIDS = 8, CG_FREEZER = 16 };
+enum { CG_CPU = 1, CG_CPUACCT = 2, CG_MEMORY = 4, CG_PIDS = 8, CG_FREEZER = 16, CG_IO = 32 };
 struct hierarchy {
 	char name[16]; /* "unified", or the first of the controllers used here, such as "memory" */
 	bool v2;

@@ -4,7 +4,7 @@
 #include "host/cgroup/cgroup_fs.h"
 #include "host/cgroup/cgroup_internal.h"
 
-/* The limits and the usage of a group. */
+/* The limits of a group. */
 
 static bool limit_cpu(const struct hierarchy *h, const char *dir, int64_t pct)
 {
@@ -57,26 +57,5 @@ void cgroup_limit(struct cgroup *c, const struct cgroup_limits *l, struct cgroup
 			ret->memory |= limit_memory(h, dir, l->memory_mb);
 		if (h->has & CG_PIDS)
 			ret->tasks |= limit_tasks(dir, l->tasks);
-	}
-}
-
-void cgroup_usage(const struct cgroup *c, struct cgroup_usage *ret)
-{
-	*ret = (struct cgroup_usage){ -1, -1, -1 };
-	for (size_t n = 0; c && n < c->of->n; n++) {
-		const struct hierarchy *h = &c->of->h[n];
-		const char *dir = c->dir[n];
-		if (!dir)
-			continue;
-		if (h->has & CG_CPUACCT) {
-			int64_t ns = cg_number(dir, "cpuacct.usage", NULL);
-			ret->cpu_us = ns < 0 ? ret->cpu_us : ns / 1000;
-		} else if (h->v2 && ret->cpu_us < 0) {
-			ret->cpu_us = cg_number(dir, "cpu.stat", "usage_usec");
-		}
-		if (h->has & CG_MEMORY)
-			ret->memory_bytes = cg_number(dir, h->v2 ? "memory.current" : "memory.usage_in_bytes", NULL);
-		if (h->has & CG_PIDS)
-			ret->tasks = cg_number(dir, "pids.current", NULL);
 	}
 }

@@ -18,6 +18,7 @@ static const struct {
 } controllers[] = {
 	{ "cpu", CG_CPU },   { "cpuacct", CG_CPUACCT }, { "memory", CG_MEMORY },
 	{ "pids", CG_PIDS }, { "freezer", CG_FREEZER },
+	{ "blkio", CG_IO },  { "io", CG_IO }, /* its names on v1 and v2 */
 };
 
 /* Which of the controllers used here are in a list separated by `sep`; *ret_first is the name of the first. */

@@ -35,7 +35,7 @@ struct observer {
 	struct loop_io *inotify_io;
 	struct list hook_peers; /* pam_hook.c */
 	size_t hook_peers_n;
-	uint64_t cpu_busy, cpu_total; /* ticks at the sample before the last, stats.c */
+	uint64_t cpu_busy, cpu_total; /* ticks at the sample before the last, host_figures.c */
 	uint64_t last_busy, last_total;
 	int64_t cpu_sampled_ms;
 	struct login_guard *guard;
@@ -48,7 +48,7 @@ struct observer {
 void hook_open(struct host *h);
 void hook_close(struct host *h);
 
-/* stats.c */
+/* host_figures.c */
 void stats_sample(struct observer *s);
 
 /* The instance that a request names, or NULL after an answer. */

@@ -1,126 +1,138 @@
 #include <stdio.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "host/kernel/proc.h"
+#include "host/observe/host_figures.h"
 #include "host/observe/observe.h"
 #include "host/observe/observed.h"
 #include "lucid/clock.h"
-#include "lucid/str.h"
 
-/* Processor usage is measured between two samples, at least this far apart. */
-#define SAMPLE_MS 900
-
-/* Ticks of all cores: busy, and in total, with idle time and waits for disks. */
-static bool read_cpu(uint64_t *ret_busy, uint64_t *ret_total)
-{
-	char text[512];
-	unsigned long long v[8];
-	FILE *f = fopen("/proc/stat", "re");
-	if (!f)
-		return false;
-	bool ok = fgets(text, sizeof text, f) && sscanf(text, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1],
-							&v[2], &v[3], &v[4], &v[5], &v[6], &v[7]) == 8;
-	fclose(f);
-	if (!ok)
-		return false;
-	*ret_total = 0;
-	for (size_t i = 0; i < ARRAY_LEN(v); i++)
-		*ret_total += v[i];
-	*ret_busy = *ret_total - v[3] - v[4];
-	return true;
-}
-
-void stats_sample(struct observer *s)
-{
-	int64_t now = clock_mono_ms();
-	uint64_t busy, total;
-	if (s->cpu_sampled_ms && now - s->cpu_sampled_ms < SAMPLE_MS)
-		return;
-	if (!read_cpu(&busy, &total))
-		return;
-	s->cpu_busy = s->last_busy;
-	s->cpu_total = s->last_total;
-	s->last_busy = busy;
-	s->last_total = total;
-	s->cpu_sampled_ms = now;
-}
-
-static json_t *cpu_percent(struct observer *s)
-{
-	uint64_t total = s->last_total - s->cpu_total, busy = s->last_busy - s->cpu_busy;
-	return s->last_total && total ? json_real((double)(busy * 1000 / total) / 10) : NULL;
-}
-
-static void disk_figures(json_t *doc, const char *dir)
-{
-	struct statvfs v;
-	json_t *disk = json_object();
-	if (dir && statvfs(dir, &v) == 0) {
-		doc_set_int(disk, "total_bytes", (int64_t)(v.f_blocks * v.f_frsize));
-		doc_set_int(disk, "used_bytes", (int64_t)((v.f_blocks - v.f_bfree) * v.f_frsize));
-		doc_set_int(disk, "free_bytes", (int64_t)(v.f_bavail * v.f_frsize));
-	}
-	doc_set(doc, "disk", disk);
-}
-
-static json_t *host_figures(struct host *h)
-{
-	json_t *doc = json_object(), *load = json_array();
-	char text[8192];
-	double avg[3] = { 0 };
-	stats_sample(h->observer);
-	doc_set_int(doc, "cores", h->cores);
-	doc_set(doc, "cpu_percent", cpu_percent(h->observer));
-	int64_t hz = sysconf(_SC_CLK_TCK);
-	doc_set_int(doc, "cpu_usec", (int64_t)h->observer->last_busy * (1000000 / hz));
-	if (getloadavg(avg, 3) == 3)
-		for (size_t i = 0; i < 3; i++)
-			json_array_append_new(load, json_real(avg[i]));
-	doc_set(doc, "load", load);
-	if (proc_read_file("/proc/meminfo", text, sizeof text) > 0) {
-		int64_t total = proc_keyed_number(text, "MemTotal:") * 1024;
-		int64_t available = proc_keyed_number(text, "MemAvailable:") * 1024;
-		doc_set_int(doc, "memory_total_bytes", total);
-		doc_set_int(doc, "memory_available_bytes", available);
-		doc_set_int(doc, "memory_used_bytes", total - available);
-		doc_set(doc, "memory_percent", total > 0 ? json_real((double)((total - available) * 1000 / total) / 10) : NULL);
-	}
-	disk_figures(doc, h->set.data_dir);
-	if (proc_read_file("/proc/uptime", text, sizeof text) > 0)
-		doc_set_int(doc, "uptime_seconds", atoll(text));
-	return doc;
-}
+/* What instances and their desktops use: of their control groups where there are some, else of their processes. */
 
 static json_t *known(int64_t v)
 {
 	return v >= 0 ? json_integer(v) : NULL;
 }
 
-static json_t *instance_figures(struct instance *i)
+static double group_pressure(const void *of, const char *resource)
 {
-	json_t *doc = json_object(), *counts = json_object();
-	struct cgroup_usage u = { -1, -1, -1 };
-	struct instance_sessions n;
-	struct connection *c;
-	uint64_t in = i->observed->closed_in, out = i->observed->closed_out;
-	if (i->cgroup)
-		cgroup_usage(i->cgroup, &u);
-	LIST_FOREACH (c, &i->observed->connections, node) {
-		in += c->bytes_in;
-		out += c->bytes_out;
+	return cgroup_pressure(of, resource);
+}
+
+/* One process: its processor time, and its memory without pages that it shares with others (libraries, shared memory). */
+static void process_usage(pid_t pid, struct cgroup_usage *u)
+{
+	char path[40], text[1024];
+	unsigned long long user, system;
+	long long resident, shared;
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	const char *end = proc_read_file(path, text, sizeof text) > 0 ? strrchr(text, ')') : NULL;
+	if (!end || sscanf(end, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &system) != 2)
+		return;
+	u->tasks++;
+	u->cpu_us += (int64_t)(user + system) * (1000000 / sysconf(_SC_CLK_TCK));
+	snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+	if (proc_read_file(path, text, sizeof text) > 0 && sscanf(text, "%*d %lld %lld", &resident, &shared) == 2)
+		u->memory_bytes += (resident - shared) * sysconf(_SC_PAGESIZE);
+}
+
+static void processes_usage(const pid_t *pids, size_t n, struct cgroup_usage *u)
+{
+	*u = (struct cgroup_usage){ 0, 0, 0, -1, -1 };
+	for (size_t k = 0; k < n; k++)
+		process_usage(pids[k], u);
+}
+
+static void desktop_usage(const struct desktop *d, struct cgroup_usage *u)
+{
+	if (d->cgroup) {
+		cgroup_usage(d->cgroup, u);
+		return;
 	}
+	_cleanup_(xfreep) pid_t *pids = xcalloc(DESKTOP_PIDS, sizeof *pids);
+	processes_usage(pids, MIN(desktop_pids(d, pids, DESKTOP_PIDS), (size_t)DESKTOP_PIDS), u);
+}
+
+static void instance_usage(const struct instance *i, struct cgroup_usage *u)
+{
+	if (i->cgroup) {
+		cgroup_usage(i->cgroup, u);
+		return;
+	}
+	_cleanup_(xfreep) pid_t *pids = xcalloc(DESKTOP_PIDS, sizeof *pids);
+	processes_usage(pids, MIN(daemon_pids(i, pids, DESKTOP_PIDS), (size_t)DESKTOP_PIDS), u);
+}
+
+static void set_usage(json_t *doc, const struct cgroup_usage *u, const struct cgroup *group)
+{
+	doc_set(doc, "cpu_usec", known(u->cpu_us));
+	doc_set(doc, "memory_bytes", known(u->memory_bytes));
+	doc_set(doc, "tasks", known(u->tasks));
+	doc_set(doc, "io_read_bytes", known(u->io_read_bytes));
+	doc_set(doc, "io_write_bytes", known(u->io_write_bytes));
+	figures_pressure(doc, group_pressure, group);
+}
+
+static json_t *desktop_figures(struct instance *i, const struct desktop *d)
+{
+	json_t *doc = json_object();
+	struct cgroup_usage u;
+	struct connection *c;
+	uint64_t in = 0, out = 0;
+	desktop_usage(d, &u);
+	LIST_FOREACH (c, &i->observed->connections, node)
+		if (c->display == d->display) {
+			in += c->bytes_in;
+			out += c->bytes_out;
+		}
+	doc_set_int(doc, "display", d->display);
+	doc_set_str(doc, "username", *d->user ? d->user : NULL);
+	doc_set_time(doc, "started_at", d->started_ms);
+	set_usage(doc, &u, d->cgroup);
+	doc_set_int(doc, "bytes_in", (int64_t)in);
+	doc_set_int(doc, "bytes_out", (int64_t)out);
+	return doc;
+}
+
+static json_t *desktops_figures(struct instance *i)
+{
+	json_t *list = json_array();
+	struct desktop *d;
+	LIST_FOREACH (d, &i->observed->desktops, node)
+		json_array_append_new(list, desktop_figures(i, d));
+	return list;
+}
+
+static json_t *session_counts(struct instance *i)
+{
+	json_t *counts = json_object();
+	struct instance_sessions n;
 	i->host->hooks.sessions(i, &n);
 	doc_set_int(counts, "active", (int64_t)n.active);
 	doc_set_int(counts, "disconnected", (int64_t)n.disconnected);
 	doc_set_int(counts, "orphaned", (int64_t)n.orphaned);
+	return counts;
+}
+
+static json_t *instance_figures(struct instance *i)
+{
+	json_t *doc = json_object();
+	struct cgroup_usage u;
+	struct connection *c;
+	uint64_t in = i->observed->closed_in, out = i->observed->closed_out;
+	int64_t limit_mb = doc_int(doc_get(i->spec, "limits"), "memory_mb", 0);
+	instance_usage(i, &u);
+	LIST_FOREACH (c, &i->observed->connections, node) {
+		in += c->bytes_in;
+		out += c->bytes_out;
+	}
 	doc_set_str(doc, "server_id", i->id);
-	doc_set(doc, "cpu_usec", known(u.cpu_us));
-	doc_set(doc, "memory_bytes", known(u.memory_bytes));
-	doc_set(doc, "tasks", known(u.tasks));
+	set_usage(doc, &u, i->cgroup);
+	doc_set(doc, "memory_limit_bytes", limit_mb ? json_integer(limit_mb * 1048576) : NULL);
 	doc_set_int(doc, "bytes_in", (int64_t)in);
 	doc_set_int(doc, "bytes_out", (int64_t)out);
-	doc_set(doc, "sessions", counts);
+	doc_set(doc, "sessions", session_counts(i));
+	doc_set(doc, "desktops", desktops_figures(i));
 	return doc;
 }
 
