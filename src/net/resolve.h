@@ -19,6 +19,11 @@ bool resolve_is_address(const char *name);
 typedef void (*resolve_done)(const char *address, const char *why, void *arg);
 /* NULL: done was called already. */
 struct resolving *resolve(struct resolver *r, const char *name, resolve_done done, void *arg);
+
+#define RESOLVE_MAX 16
+/* The same with all addresses, up to RESOLVE_MAX, borrowed during the call; n 0: the name cannot be resolved. */
+typedef void (*resolve_all_done)(const char (*addresses)[RESOLVE_SIZE], size_t n, const char *why, void *arg);
+struct resolving *resolve_all(struct resolver *r, const char *name, resolve_all_done done, void *arg);
 void resolve_cancel(struct resolving *q); /* done is not called; takes NULL */
 
 #endif

@@ -7,6 +7,7 @@
 #include "app/roles.h"
 #include "app/settings/checks.h"
 #include "lucid/account.h"
+#include "lucid/target.h"
 #include "net/http_host.h"
 
 /* 1 to `max` letters, digits and characters of `others`; the first is a letter or digit. */
@@ -189,6 +190,18 @@ static void check_bind(const struct config *c, struct strbuf *faults)
 	}
 }
 
+static void check_targets(const struct config *c, struct strbuf *faults)
+{
+	for (const char *const *item = config_list(c, "RDP_TARGETS_ALLOWED"); *item; item++) {
+		const char *const one[] = { *item, NULL };
+		char why[TARGET_WHY_SIZE];
+		struct target_list *t = target_list_new(one, why, sizeof why);
+		if (!t)
+			config_fault(c, "RDP_TARGETS_ALLOWED", faults, "%s", why);
+		target_list_free(t);
+	}
+}
+
 static void check_form(const struct config *c, const char *name, const struct form *f, struct strbuf *faults)
 {
 	if (!*config_str(c, name))
@@ -203,6 +216,7 @@ static void check_form(const struct config *c, const char *name, const struct fo
 void checks_values(const struct config *c, struct strbuf *faults)
 {
 	check_bind(c, faults);
+	check_targets(c, faults);
 	for (const struct form *f = forms; f < forms + ARRAY_LEN(forms); f++) {
 		if (f->name)
 			check_form(c, f->name, f, faults);

@@ -126,6 +126,7 @@ static const struct entry entries[] = {
 	INT("LOGIN_MAX_FAILURES", NULL, OPT_LIVE, 0, 1000, "failures", "0", "Failed RDP logins from one client address (IPv6: one /64) within LOGIN_BLOCK_SECONDS after which the address is blocked: its connections without a user are closed; 0: off."),
 	INT("LOGIN_BLOCK_SECONDS", NULL, OPT_LIVE, 1, 86400, "s", "600", "How long failed RDP logins count, and how long an address stays blocked after LOGIN_MAX_FAILURES of them."),
 	INT("LOGIN_TIMEOUT", NULL, OPT_LIVE, 0, 3600, "s", "60", "Time after which an RDP connection without a login is closed; 0: never."),
+	LIST("RDP_TARGETS_ALLOWED", NULL, OPT_LIVE, "", "Foreign RDP hosts that sessions may name: addresses, networks (10.1.0.0/16), host names and *.example.org; none by default. Loopback, link-local and metadata addresses are allowed only by an entry within their range."),
 	BOOL_("STOP_SERVERS_ON_EXIT", NULL, OPT_LIVE, "false", "End servers and desktops when the program stops; true as PID 1 of a container."),
 
 	/* xrdp and desktops */
