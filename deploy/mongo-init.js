@@ -42,6 +42,7 @@ const collections = {
       updated_at: { bsonType: "string" },
       metadata_project: { bsonType: "string" },
       metadata_environment: { bsonType: "string" },
+      visible_to: { bsonType: "array", items: { bsonType: "string" } },
     },
     indexes: [
       { name: "status", key: { status: 1, _id: 1 } },
@@ -52,6 +53,7 @@ const collections = {
       { name: "updated_at", key: { updated_at: 1, _id: 1 } },
       { name: "metadata_project", key: { metadata_project: 1, _id: 1 } },
       { name: "metadata_environment", key: { metadata_environment: 1, _id: 1 } },
+      { name: "visible_to", key: { visible_to: 1 } },
       { name: "owner", key: { user_id: 1, created_at: 1, _id: 1 } },
       { name: "owner_newest", key: { user_id: 1, created_at: -1, _id: 1 } },
       { name: "newest", key: { created_at: -1, _id: 1 } },

@@ -60,6 +60,7 @@ struct object_transition {
 	bool (*guard)(const struct object *o, const char *reason);
 	/* Sets members of the new document; NULL: no effect. */
 	void (*effect)(json_t *doc, int64_t now_ms);
+	const char *event; /* the event of this change is TOPIC.event; NULL: "status" */
 };
 
 /* What a task does if another process runs an operation on its object. */
@@ -94,6 +95,10 @@ struct object_kind {
 	size_t max;			      /* maximum number of records */
 
 	/* All of these may be NULL. */
+	bool (*valid_id)(const char *id); /* NULL: ids are UUIDs */
+	bool (*visible)(const struct object *o, const struct caller *c); /* NULL: the owner and admins see it */
+	void (*describe)(const struct object *o, json_t *data); /* adds members to the event of a change of state; o->doc is present */
+	void (*entered)(struct object *o, unsigned state); /* the state that this process entered is durable; its event was published */
 	void (*read)(struct object *o, const json_t *doc); /* copies what the role needs from the document to the record */
 	void (*dropped)(struct object *o);		    /* the object was deleted; its record is freed later */
 	void (*refresh)(struct object *o, json_t *doc);	    /* sets members that each new version gets */

@@ -14,6 +14,7 @@ static const struct {
 	const char *name, *format;
 } params[] = {
 	{ "server_id", "uuid" },
+	{ "session_id", "id" },
 	{ "node", "node" },
 	{ "id", "id" },
 	{ "display", "digits" },

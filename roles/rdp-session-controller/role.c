@@ -1,46 +1,130 @@
 #include "lucid/role.h"
 
-#include "roles/contract/contract.h"
-#include "roles/rdp-session-controller/sessions.h"
+#include "lucid/nodes.h"
+#include "lucid/str.h"
+#include "roles/rdp-session-controller/controller.h"
+#include "roles/rdp-session-controller/session/kind.h"
+#include "roles/rdp-session-controller/session/list.h"
+#include "roles/rdp-session-controller/session/read.h"
+#include "roles/rdp-session-controller/session/sweep.h"
+#include "roles/rdp-session-controller/watch/events.h"
+#include "roles/rdp-session-controller/watch/reconcile.h"
 
-/* rdp-session-controller: lists the live desktops. It stores nothing; the data come from the agents of the hosts. */
+/* rdp-session-controller: its operations, settings, start and end. */
+
+#define SERVERS_MAX 1000000
+#define NAMES_MAX 4000000
+
+static const struct {
+	const char *op;
+	call_handler handler;
+} handlers[] = {
+	{ "sessions.list", op_sessions },
+	{ "sessions.get", op_session_get },
+};
+
+const char *controller_name(struct controller *c, const char *name)
+{
+	char *kept = name && *name ? map_get(c->names, name) : NULL;
+	if (kept || !name || !*name)
+		return kept ? kept : "";
+	kept = xstrdup(name);
+	if (map_put(c->names, name, kept, NULL))
+		return kept;
+	free(kept);
+	return "";
+}
+
+static void sessions_make_metrics(struct controller *c)
+{
+	c->metrics.created = metric_series(metric_family("rdp_sessions_created_total", METRIC_COUNTER, NULL,
+							 "Sessions declared or found by this controller."), NULL);
+	c->metrics.terminated = metric_series(metric_family("rdp_sessions_terminated_total", METRIC_COUNTER, NULL,
+							    "Ends of sessions that this controller stored, for whatever reason."), NULL);
+}
+
+static void look_due(void *arg)
+{
+	follow_all(arg);
+}
+
+static void read_settings(struct controller *c, const struct config *config)
+{
+	c->max_live = config_int(config, "MAX_CONCURRENT_SESSIONS");
+	c->max_per_user = config_int(config, "MAX_SESSIONS_PER_USER");
+	c->timeout_s = config_int(config, "SESSION_TIMEOUT");
+	c->history_days = config_int(config, "SESSION_HISTORY_DAYS");
+}
 
 static int controller_init(const struct role_env *env, void **ret)
 {
-	struct controller *s = XNEW(struct controller);
-	s->env = *env;
-	s->instances = op_find("xrdp.instances.list");
-	s->desktops = op_find("xrdp.instances.desktops");
-	s->server = op_find("rdp.servers.get");
-	bus_serve(env->bus, op_find("sessions.list"), op_sessions, s);
-	*ret = s;
+	struct controller *c = XNEW(struct controller);
+	c->env = *env;
+	c->ops = (struct controller_ops){
+		.instances = op_find("xrdp.instances.list"), .desktops = op_find("xrdp.instances.desktops"),
+		.desktop_end = op_find("xrdp.instances.desktops.end"), .connections = op_find("xrdp.instances.connections"),
+		.connection_cut = op_find("xrdp.instances.connections.cut"), .server = op_find("rdp.servers.get"),
+		.servers = op_find("rdp.servers.list"), .connection = op_find("rdp.servers.connection"),
+		.rdp_file = op_find("rdp.servers.rdp_file"),
+	};
+	c->one_host = !nodes_shared(env->nodes);
+	c->servers = map_new(SERVERS_MAX);
+	c->names = map_new(NAMES_MAX);
+	list_init(&c->due);
+	read_settings(c, env->config);
+	sessions_make_metrics(c);
+	c->objects = objects_new(&(struct objects_env){ .kind = &session_kind, .loop = env->loop, .bus = env->bus, .store = env->store,
+							.leases = env->leases, .alone = c->one_host, .home = env->node, .ctx = c });
+	c->look_timer = loop_timer_new(env->loop, look_due, c);
+	events_begin(c);
+	sweep_begin(c);
+	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
+		bus_serve(env->bus, op_find(handlers[i].op), handlers[i].handler, c);
+	*ret = c;
+	return 0;
+}
+
+static void controller_start(void *role)
+{
+	struct controller *c = role;
+	objects_start(c->objects);
+}
+
+static int controller_reload(void *role, const struct config *next, bool apply, UNUSED char *why, UNUSED size_t size)
+{
+	if (apply)
+		read_settings(role, next);
 	return 0;
 }
 
 static void controller_drain(void *role, void (*done)(void *arg), void *arg)
 {
-	struct controller *s = role;
-	under_way_wait(&s->under_way, done, arg);
+	struct controller *c = role;
+	objects_drain(c->objects, done, arg);
 }
 
 static void controller_release(void *role)
 {
-	struct controller *s = role;
-	if (!s->under_way.n) /* otherwise pending replies still refer to it */
-		free(s);
+	struct controller *c = role;
+	events_end(c);
+	sweep_end(c);
+	loop_timer_free(c->look_timer);
+	if (!objects_free(c->objects))
+		return; /* responses may still arrive while the store closes; the memory they refer to must stay valid until then */
+	map_free(c->servers, watched_free);
+	map_free(c->names, free);
+	free(c);
 }
 
-/* Defined already, so that a configuration with them is refused with a message that names the missing part. */
-static const char part[] = "the session API";
 static const struct option settings[] = {
-	{ .name = "MAX_CONCURRENT_SESSIONS", .type = OPT_INT, .flags = OPT_NOT_BUILT, .min = 1, .max = 100000, .unit = "sessions", .otherwise = "100",
-	  .help = "Maximum number of sessions.", .part = part, .after = "LOGIN_TIMEOUT" },
-	{ .name = "MAX_SESSIONS_PER_USER", .type = OPT_INT, .flags = OPT_NOT_BUILT, .min = 1, .max = 100000, .unit = "sessions", .otherwise = "10",
-	  .help = "Maximum number of sessions of one user.", .part = part },
-	{ .name = "SESSION_TIMEOUT", .type = OPT_INT, .flags = OPT_NOT_BUILT, .min = 60, .max = 31536000, .unit = "s", .otherwise = "3600",
-	  .help = "Time after which an unused session ends.", .part = part },
-	{ .name = "SESSION_HISTORY_DAYS", .type = OPT_INT, .flags = OPT_NOT_BUILT, .min = 1, .max = 3650, .unit = "days", .otherwise = "90",
-	  .help = "How long ended sessions are kept.", .part = part, .after = "METRICS_PUBLIC" },
+	{ .name = "MAX_CONCURRENT_SESSIONS", .type = OPT_INT, .flags = OPT_LIVE, .min = 1, .max = 100000, .unit = "sessions", .otherwise = "100",
+	  .help = "Maximum number of sessions that have not ended.", .after = "LOGIN_TIMEOUT" },
+	{ .name = "MAX_SESSIONS_PER_USER", .type = OPT_INT, .flags = OPT_LIVE, .min = 1, .max = 100000, .unit = "sessions", .otherwise = "10",
+	  .help = "Maximum number of sessions of one user that have not ended." },
+	{ .name = "SESSION_TIMEOUT", .type = OPT_INT, .flags = OPT_LIVE, .min = 60, .max = 31536000, .unit = "s", .otherwise = "3600",
+	  .help = "Time after which a declared session that nobody used expires." },
+	{ .name = "SESSION_HISTORY_DAYS", .type = OPT_INT, .flags = OPT_LIVE, .min = 1, .max = 3650, .unit = "days", .otherwise = "90",
+	  .help = "How long ended sessions are kept.", .after = "METRICS_PUBLIC" },
 };
 
 extern const struct role role_rdp_session_controller;
@@ -53,10 +137,12 @@ const struct role role_rdp_session_controller = {
 	.settings = settings,
 	.n_settings = ARRAY_LEN(settings),
 	.alias = "rdp-controller",
-	.description = "Sessions: live desktops on all servers and hosts",
+	.description = "Sessions: who uses which server, on all hosts",
 	.host = "controller",
-	.about_host = "Lists the live desktops of all hosts.",
+	.about_host = "Follows the sessions on all hosts. Several may run side by side.",
 	.init = controller_init,
+	.start = controller_start,
+	.reload = controller_reload,
 	.drain = controller_drain,
 	.free = controller_release,
 };

@@ -74,7 +74,7 @@ struct object *objects_of_call(struct objects *set, struct call *c, const char *
 	if (!objects_ready(set, c, again))
 		return NULL;
 	struct object *o = objects_find(set, call_param(c, param));
-	if (o && object_visible(call_caller(c), o->owner->id))
+	if (o && (set->kind->visible ? set->kind->visible(o, call_caller(c)) : object_visible(call_caller(c), o->owner->id)))
 		return o;
 	if (o) {
 		call_fail(c, set->kind->missing, NULL);

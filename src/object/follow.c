@@ -16,6 +16,11 @@ static bool may_sync(const struct object *o)
 	return object_idle(o) && !o->doc && !o->writing && !o->unborn && !o->gone && o->stored_version == o->version;
 }
 
+static bool id_ok(const struct object_kind *k, const char *id)
+{
+	return k->valid_id ? k->valid_id(id) : id_is_uuid(id);
+}
+
 /* Updates the record from a document of the store, or creates it. */
 static struct object *take_in(struct objects *set, const json_t *doc)
 {
@@ -23,9 +28,9 @@ static struct object *take_in(struct objects *set, const json_t *doc)
 	const char *id = doc_str(doc, k->id_field, "");
 	struct object *o = map_get(set->objects, id);
 	if (!o) {
-		if (id_is_uuid(id) && (o = objects_add(set, doc)))
+		if (id_ok(k, id) && (o = objects_add(set, doc)))
 			return o;
-		if (id_is_uuid(id))
+		if (id_ok(k, id))
 			log_error(k->service, "too many %s in the store: at most %zu are supported; %s is ignored", k->plural, k->max, id);
 		else
 			log_error(k->service, "a document in the store is not a valid %s and is ignored", k->name);

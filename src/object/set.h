@@ -50,8 +50,8 @@ static inline bool object_between(const struct object *o)
 void object_group_free(void *group);
 
 /* write.c */
-/* Publishes the event "status" when the present version is durable. */
-void object_announce(struct object *o, json_t *consume_data);
+/* Publishes the event `what` ("status") about the present state when the present version is durable. `what` is static. */
+void object_announce(struct object *o, const char *what, json_t *consume_data);
 void object_flush(struct object *o);
 /* Replaces the document by a new version of it. A document itself never changes, as the store's cache shares it. */
 void object_next_version(struct object *o, json_t *consume);

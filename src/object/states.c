@@ -43,6 +43,7 @@ bool object_enter(struct object *o, unsigned to, const char *reason, json_t *ext
 {
 	const struct object_kind *k = o->set->kind;
 	const char *previous = object_state_name(o);
+	const struct object_transition *row = to < k->nstates ? o->set->rows[o->state][to] : NULL;
 	if (o->gone || !o->doc || !object_may(o, to, reason)) {
 		log_warn(k->service, "%s %s: no transition from state %s to %s", k->name, o->id, previous,
 			 to < k->nstates ? k->states[to].name : "an unknown state");
@@ -60,7 +61,9 @@ bool object_enter(struct object *o, unsigned to, const char *reason, json_t *ext
 	doc_set_str(data, "previous", previous);
 	doc_set_str(data, "reason", reason);
 	doc_set_int(data, "version", o->version);
-	object_announce(o, data);
+	if (k->describe)
+		k->describe(o, data);
+	object_announce(o, row->event ? row->event : "status", data);
 	log_info(k->service, "%s %s is %s%s%s", k->name, o->id, object_state_name(o), reason ? ": " : "", reason ? reason : "");
 	object_flush(o);
 	return true;

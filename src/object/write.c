@@ -11,6 +11,8 @@ struct waiter {
 	int64_t version;
 	object_durable done; /* NULL: it is an event */
 	void *arg;
+	const char *what; /* of the event */
+	unsigned state;	  /* that the event is about */
 	json_t *data;
 };
 
@@ -28,10 +30,12 @@ void object_forget_waiters(struct object *o)
 		waiter_free(w);
 }
 
-void object_announce(struct object *o, json_t *data)
+void object_announce(struct object *o, const char *what, json_t *data)
 {
 	struct waiter *w = XNEW(struct waiter);
 	w->version = o->version;
+	w->what = what;
+	w->state = o->state;
 	w->data = data;
 	list_append(&o->waiters, &w->node);
 }
@@ -48,6 +52,13 @@ void object_wait(struct object *o, object_durable done, void *arg)
 	w->arg = arg;
 	list_append(&o->waiters, &w->node);
 	object_flush(o);
+}
+
+static void publish_entered(struct object *o, struct waiter *w)
+{
+	object_publish(o, w->what, TAKE_PTR(w->data));
+	if (o->set->kind->entered)
+		o->set->kind->entered(o, w->state);
 }
 
 /* In the order in which the versions were entered. */
@@ -67,7 +78,7 @@ static void notify_durable(struct object *o)
 		if (w->done)
 			w->done(0, w->arg);
 		else if (!o->gone)
-			object_publish(o, "status", TAKE_PTR(w->data));
+			publish_entered(o, w);
 		waiter_free(w);
 	}
 }

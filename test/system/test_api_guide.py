@@ -92,7 +92,10 @@ def record(d, account, login):
     connection = [x for x in admin.connections(sid) if x["username"]][0]["id"]
     guide.names[connection] = "20480-1"
     ask("xrdp_instances_connections", "GET", f"{instance}/connections")
-    user("sessions_list", "GET", "/api/v1/sessions")
+    session = until("its session", lambda: [x for x in anna.get("/api/v1/sessions")["sessions"] if x["connection_id"]], 20)[0]
+    sessions = "/api/v1/sessions"
+    user("sessions_list", "GET", f"{sessions}?status=active")
+    user("sessions_get", "GET", f"{sessions}/{session['session_id']}")
     user("resources_usage", "GET", "/api/v1/resources/usage")
     ask("xrdp_stats", "GET", f"{XRDP}/stats")
     ask("xrdp_instances_connections_cut", "DELETE", f"{instance}/connections/{connection}")

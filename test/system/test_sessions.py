@@ -1,4 +1,4 @@
-"""Sessions and their usage, merged from the responses of all agents: in one process, and in three."""
+"""Sessions as the store has them, and usage as the agents report it: in one process, and in three."""
 import pytest
 
 from lucid import AGENT, MANAGER, MONITOR, SERVERS, SESSIONS
@@ -38,18 +38,27 @@ def test_sessions_and_figures(shape, users, login):
 
     def listed(who, query="", role=SESSIONS):
         return sessions.api(who, role).get(LIST + query)["sessions"]
-    both = until("both desktops with their clients",
-                 lambda: (lambda s: s if len(s) == 2 and all(x["client_address"] for x in s) else None)(listed("admin", "?sort=started_at")))
+    both = until("both sessions with their clients",
+                 lambda: (lambda s: s if len(s) == 2 and all(x["client_address"] for x in s) else None)(listed("admin", "?sort=created_at")))
     one = both[0]
     desktop, = admin.desktops(server["server_id"])
-    assert one == {"user_id": user.name, "server_id": server["server_id"], "node": server["node"], "username": user.name,
-                   "client_address": desktop["client_address"], "display": desktop["display"], "status": "active",
-                   "started_at": desktop["started_at"]}
-    assert listed(user.name, "?sort=started_at") == both and listed("somebody-else") == []
+    expected = {"user_id": user.name, "server_id": server["server_id"], "node": server["node"], "username": user.name,
+                "client_address": desktop["client_address"], "display": desktop["display"], "status": "active",
+                "started_at": desktop["started_at"], "declared": False, "visible_to": [user.name], "status_reason": None, "stopped_at": None}
+    assert {k: one[k] for k in expected} == expected
+    assert one["session_id"].startswith("sess-") and one["metadata"]["owner"] == user.name
+    assert listed(user.name, "?sort=created_at") == both
+    assert listed("somebody-else") == [both[1]] and both[1]["visible_to"] == [user.name, "somebody-else"]  # on a server of its own
+    path = f"{LIST}/{one['session_id']}"
+    assert sessions.api(user.name, SESSIONS).get(path) == one
+    sessions.api("somebody-else", SESSIONS).call("GET", path, expect=404)
+    sessions.api("admin", SESSIONS).call("GET", f"{LIST}/sess-0123456789abcdef", expect=404)
+    tag = sessions.api("admin", SESSIONS).call("GET", path, expect=200).headers["ETag"]
+    sessions.api("admin", SESSIONS).call("GET", path, headers={"If-None-Match": tag}, expect=304)
     assert [s["server_id"] for s in listed("admin", f"?server_id={other['server_id']}")] == [other["server_id"]]
-    assert [s["server_id"] for s in listed("admin", "?limit=1&page=2&sort=-started_at")] == [server["server_id"]]
+    assert [s["server_id"] for s in listed("admin", "?limit=1&page=2&sort=-created_at")] == [server["server_id"]]
     assert listed("admin", "?status=disconnected") == [] and listed("admin", "?node=no-such-host") == []
-    assert manager.admin.get(LIST + "?sort=started_at")["sessions"] == both  # through any port
+    assert manager.admin.get(LIST + "?sort=created_at")["sessions"] == both  # through any port
 
     usage = monitor.api("admin", MONITOR).get(USAGE)
     host, = usage["nodes"]
@@ -74,7 +83,8 @@ def test_unreachable_agent_is_named(apart):  # noqa: F811
     server = manager.admin.create_server("cut off")
     agent.stop()
     for where, role, what in ((LIST, SESSIONS, "sessions"), (USAGE, MONITOR, "servers")):
-        answer = rest.api("admin", role).get(where)
+        answer = until(f"the host to be named in {where}",
+                       lambda: (lambda a: a if a["unreachable"] else None)(rest.api("admin", role).get(where)))
         assert answer["unreachable"] == ["testnode"] and answer[what] == []
     # without the server-manager too: metrics are available without names, but users get none, because ownership is unknown
     agent.start()

@@ -1,0 +1,50 @@
+/*
+ * controller: the state that all of rdp-session-controller shares. Floor F6, loop thread only, never blocks.
+ *
+ * session/ one session: its states, its operations, its kind as a stored object (lucid/object.h)
+ * watch/   what really runs: the desktops that the agents of the hosts report, compared with the stored sessions
+ *
+ * Not for: anything that touches the host (the agent does), and servers (rdp-server-manager).
+ */
+#ifndef SESSIONS_CONTROLLER_H
+#define SESSIONS_CONTROLLER_H
+
+#include "lucid/object.h"
+#include "lucid/role.h"
+#include "roles/contract/contract.h"
+
+#define SERVICE ROLE_SESSIONS
+
+struct lease;
+struct controller_ops {
+	const struct op *instances, *desktops, *desktop_end, *connections, *connection_cut; /* of the agent */
+	const struct op *server, *servers, *connection, *rdp_file;			    /* of rdp-server-manager */
+};
+
+struct controller {
+	struct role_env env;
+	struct controller_ops ops;
+	struct objects *objects; /* the sessions; their groups are the nodes */
+	bool one_host;		 /* no other host shares the store */
+	int64_t max_live, max_per_user, timeout_s, history_days;
+	struct subscription *desktop_events, *connection_events, *instance_events, *server_events, *node_events, *gaps;
+	/* watch/server.c */
+	struct map *servers; /* server id → struct watched */
+	struct map *names;   /* users and nodes, each once: text → text */
+	/* watch/look.c */
+	struct list due; /* struct watched, whose desktops are to be listed */
+	size_t looking;
+	/* watch/reconcile.c */
+	struct loop_timer *look_timer;
+	bool look_soon;
+	/* session/sweep.c */
+	struct loop_timer *sweep_timer;
+	struct {
+		struct metric *created, *terminated;
+	} metrics;
+};
+
+/* The one copy of a name that the controller keeps until it exits. NULL gives "". */
+const char *controller_name(struct controller *s, const char *name);
+
+#endif

@@ -1,0 +1,64 @@
+#include "roles/rdp-session-controller/session/list.h"
+
+#include "lucid/listing.h"
+#include "lucid/str.h"
+#include "roles/rdp-session-controller/session/session.h"
+
+/* The stored texts of the sessions are copied into the response. */
+struct listed {
+	struct controller *c;
+	struct call *call;
+	struct listing_page page;
+};
+
+/* The nodes whose agents do not answer: their sessions are listed as they were seen last. */
+static json_t *unreachable_nodes(struct controller *c)
+{
+	struct map_pos pos = { 0 };
+	const struct place *p;
+	json_t *list = json_array();
+	while ((p = place_next(c, &pos)))
+		if (p->lost)
+			json_array_append_new(list, json_string(p->g.name));
+	return list;
+}
+
+static void sessions_listed(enum store_result result, struct blob *const *docs, size_t n, int64_t total, int err, void *arg)
+{
+	_cleanup_(xfreep) struct listed *w = arg;
+	struct strbuf b = { 0 };
+	if (result != STORE_OK) {
+		objects_fail_call(w->c->objects, w->call, err, ERR_INTERNAL);
+		return;
+	}
+	_cleanup_(doc_unrefp) json_t *nodes = unreachable_nodes(w->c);
+	_cleanup_(doc_unrefp) json_t *pagination = listing_pagination(&w->page, total);
+	_cleanup_(xfreep) char *missing = doc_text(nodes), *pages = doc_text(pagination);
+	strbuf_puts(&b, "{\"sessions\":[");
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			strbuf_putc(&b, ',');
+		strbuf_add(&b, docs[i]->data, docs[i]->len);
+	}
+	strbuf_printf(&b, "],\"unreachable\":%s,\"pagination\":%s}", missing, pages);
+	call_ok_blob(w->call, blob_new(b.s, b.len), NULL);
+	strbuf_done(&b);
+}
+
+static const struct listing_filter filters[] = {
+	{ "status" }, { "user_id" }, { "server_id" }, { "node" }, { "project", "metadata.project" }, { "environment", "metadata.environment" },
+};
+static const struct listing sessions = { filters, ARRAY_LEN(filters), "-created_at", NULL };
+
+void op_sessions(struct call *c, void *ctx)
+{
+	struct controller *s = ctx;
+	const struct caller *caller = call_caller(c);
+	struct store_query q;
+	struct listed *w = XNEW(struct listed);
+	*w = (struct listed){ s, c, listing_page(call_query(c)) };
+	listing_query(&sessions, call_query(c), &w->page, &q);
+	if (!caller_is_admin(caller))
+		listing_narrow(&q, "visible_to", STORE_HAS, caller->sub);
+	store_list(s->env.store, COL_SESSIONS, &q, sessions_listed, w);
+}

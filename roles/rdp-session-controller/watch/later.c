@@ -1,0 +1,11 @@
+#include "roles/rdp-session-controller/watch/later.h"
+
+#define SOON_MS 100
+
+void follow_later(struct controller *c)
+{
+	if (!objects_loaded(c->objects) || objects_draining(c->objects) || c->look_soon)
+		return;
+	c->look_soon = true;
+	loop_timer_set(c->look_timer, SOON_MS);
+}

@@ -1,0 +1,10 @@
+/* later: requests a comparison of all sessions with what runs (reconcile.h), soon and once for many requests. Floor F6, loop thread only,
+ * never blocks. */
+#ifndef SESSIONS_LATER_H
+#define SESSIONS_LATER_H
+
+#include "roles/rdp-session-controller/controller.h"
+
+void follow_later(struct controller *c);
+
+#endif
