@@ -1,11 +1,34 @@
 #include "roles/contract/contract.h"
 
-/* rdp-resource-monitor: resource usage. So far only current values, without history. */
+/* rdp-resource-monitor: resource usage now, and in the past. */
 
 #define BASE "/api/v1/resources"
 
+/* --- usage now */
+
+#define RATE_HELP " since the sample before (METRICS_INTERVAL); null: not known yet"
+#define RATE_FIELDS                                                                                                    \
+	{ "cpu_percent", SH_NUMBER, SH_NULLABLE, .help = "CPU usage in percent of all cores of the host," RATE_HELP },  \
+		{ "cpu_core_percent", SH_NUMBER, SH_NULLABLE, .help = "the same in percent of one core" },             \
+		{ "memory_percent", SH_NUMBER, SH_NULLABLE, .help = "of the server's limit, or of the host's memory if it has none" }, \
+		{ "net_in_kbps", SH_NUMBER, SH_NULLABLE, .help = "received, in 1,000 bits a second," RATE_HELP },       \
+		{ "net_out_kbps", SH_NUMBER, SH_NULLABLE },                                                            \
+		{ "io_read_bps", SH_INT, SH_NULLABLE, .help = "bytes read from block devices a second," RATE_HELP },    \
+		{ "io_write_bps", SH_INT, SH_NULLABLE }
+#define SAMPLED_FIELD { "sampled_at", SH_STRING, SH_NULLABLE, .help = "when the rates were measured; null: no rates" }
+
 static const struct shape_field disk[] = { { "total_bytes", SH_INT }, { "used_bytes", SH_INT }, { "free_bytes", SH_INT } };
 static const struct shape disk_shape = SHAPE("DiskUsage", disk);
+static const struct shape_field disks[] = {
+	{ "data", SH_OBJECT, .sub = &disk_shape, .help = "file system of DATA_DIR" },
+	{ "log", SH_OBJECT, .sub = &disk_shape, .help = "file system of LOG_DIR" },
+	{ "runtime", SH_OBJECT, .sub = &disk_shape, .help = "file system of RUNTIME_DIR" },
+};
+static const struct shape disks_shape = SHAPE("DisksUsage", disks);
+static const struct shape_field network[] = {
+	{ "bytes_in", SH_INT, .help = "bytes received since the host started, on its physical interfaces" }, { "bytes_out", SH_INT }
+};
+static const struct shape network_shape = SHAPE("NetworkUsage", network);
 static const struct shape_field load_item = { NULL, SH_NUMBER };
 static const struct shape_field node[] = {
 	{ "node", SH_STRING },
@@ -13,45 +36,87 @@ static const struct shape_field node[] = {
 	{ "cpu_percent", SH_NUMBER, SH_NULLABLE, .help = "CPU usage of all cores together, in percent; null: not measured yet" },
 	{ "cpu_usec", SH_INT, .help = "CPU time of all cores since the host started, in microseconds" },
 	{ "load", SH_ARRAY, .max = 3, .item = &load_item, .help = "load averages over 1, 5 and 15 minutes" },
+	{ "pressure", SH_OBJECT, .sub = &shape_pressure },
 	{ "memory_total_bytes", SH_INT },
 	{ "memory_available_bytes", SH_INT },
 	{ "memory_used_bytes", SH_INT },
 	{ "memory_percent", SH_NUMBER, SH_NULLABLE },
-	{ "disk", SH_OBJECT, .sub = &disk_shape, .help = "file system of DATA_DIR" },
+	{ "disk", SH_OBJECT, .sub = &disk_shape, .help = "file system of DATA_DIR; the same as disks.data" },
+	{ "disks", SH_OBJECT, .sub = &disks_shape },
+	{ "network", SH_OBJECT, SH_NULLABLE, .sub = &network_shape },
+	{ "net_in_kbps", SH_NUMBER, SH_NULLABLE, .help = "received, in 1,000 bits a second," RATE_HELP },
+	{ "net_out_kbps", SH_NUMBER, SH_NULLABLE },
+	{ "temperature_celsius", SH_NUMBER, SH_NULLABLE, .help = "of the hottest thermal zone; null: the host shows none" },
+	{ "throttled", SH_BOOL, SH_NULLABLE, .help = "the processor runs slower because of heat or low voltage; null: the host does not tell" },
+	{ "throttle_events", SH_INT, SH_NULLABLE, .help = "times that a core was throttled since the host started; null: not counted" },
 	{ "uptime_seconds", SH_INT },
 	{ "servers", SH_INT, .help = "number of servers with an instance on this host" },
+	SAMPLED_FIELD,
 };
 static const struct shape shape_node = SHAPE("NodeUsage", node);
 
-#define USAGE                                                                                                          \
-	{ "cpu_usec", SH_INT, SH_NULLABLE, .help = "CPU time used since the instance started, in microseconds; null: unknown" },            \
-		{ "memory_bytes", SH_INT, SH_NULLABLE }, { "tasks", SH_INT, SH_NULLABLE, .help = "number of processes and threads" }, \
-		{ "bytes_in", SH_INT, .help = "bytes received from clients" }, { "bytes_out", SH_INT, .help = "bytes sent to clients" }, \
-		{ "sessions", SH_OBJECT, .sub = &shape_session_counts }
+static const struct shape_field desktop[] = {
+	{ "display", SH_INT },
+	{ "username", SH_STRING, SH_NULLABLE },
+	{ "started_at", SH_STRING, SH_NULLABLE },
+	GROUP_USAGE_FIELDS,
+	{ "bytes_in", SH_INT, .help = "bytes received on its present connections" },
+	{ "bytes_out", SH_INT },
+	RATE_FIELDS,
+	SAMPLED_FIELD,
+};
+static const struct shape shape_desktop_usage = SHAPE("DesktopUsage", desktop);
+static const struct shape_field desktop_item = { NULL, SH_OBJECT, .sub = &shape_desktop_usage };
 static const struct shape_field server[] = {
 	{ "server_id", SH_STRING },
 	{ "name", SH_STRING, SH_NULLABLE, .help = "null: the definition could not be read" },
 	{ "user_id", SH_STRING, SH_NULLABLE },
 	{ "node", SH_STRING },
-	USAGE,
+	GROUP_USAGE_FIELDS,
+	{ "memory_limit_bytes", SH_INT, SH_NULLABLE, .help = "the server's limit; null: none" },
+	{ "bytes_in", SH_INT, .help = "bytes received from clients" },
+	{ "bytes_out", SH_INT, .help = "bytes sent to clients" },
+	RATE_FIELDS,
+	{ "sessions", SH_OBJECT, .sub = &shape_session_counts },
+	{ "desktops", SH_ARRAY, .max = 1000, .item = &desktop_item },
+	SAMPLED_FIELD,
 };
 static const struct shape shape_usage = SHAPE("ServerUsage", server);
-static const struct shape_field totals[] = { { "servers", SH_INT }, USAGE };
+static const struct shape_field totals[] = {
+	{ "servers", SH_INT },
+	{ "cpu_usec", SH_INT, SH_NULLABLE },
+	{ "memory_bytes", SH_INT, SH_NULLABLE },
+	{ "tasks", SH_INT, SH_NULLABLE },
+	{ "io_read_bytes", SH_INT, SH_NULLABLE },
+	{ "io_write_bytes", SH_INT, SH_NULLABLE },
+	{ "bytes_in", SH_INT },
+	{ "bytes_out", SH_INT },
+	{ "cpu_core_percent", SH_NUMBER, SH_NULLABLE, .help = "in percent of one core" },
+	{ "net_in_kbps", SH_NUMBER, SH_NULLABLE },
+	{ "net_out_kbps", SH_NUMBER, SH_NULLABLE },
+	{ "sessions", SH_OBJECT, .sub = &shape_session_counts },
+};
 static const struct shape shape_totals = SHAPE("UsageTotals", totals);
 static const struct shape_field node_item = { NULL, SH_OBJECT, .sub = &shape_node };
 static const struct shape_field server_item = { NULL, SH_OBJECT, .sub = &shape_usage };
 static const struct shape_field name_item = { NULL, SH_STRING };
+#define UNREACHABLE_FIELD                                                                                              \
+	{ "unreachable", SH_ARRAY, .max = 1000, .item = &name_item, .help = "hosts that did not respond; their usage is missing" }
 static const struct shape_field usage_fields[] = {
 	{ "timestamp", SH_STRING },
 	{ "nodes", SH_ARRAY, .max = 1000, .item = &node_item, .help = "hosts; for admins only" },
 	{ "servers", SH_ARRAY, .max = 10000, .item = &server_item, .help = "servers with an instance; a user sees only its own" },
 	{ "totals", SH_OBJECT, .sub = &shape_totals, .help = "sums over the listed servers" },
-	{ "unreachable", SH_ARRAY, .max = 1000, .item = &name_item, .help = "hosts that did not respond; their usage is missing" },
+	UNREACHABLE_FIELD,
 };
 static const struct shape out_usage = SHAPE("Usage", usage_fields);
 
+#define ROUTE(op_name, op_path, op_scope, op_query, op_out, text)                                                      \
+	{ .name = "resources." op_name, .role = ROLE_RESOURCES, .verb = "GET", .path = BASE op_path, .scope = op_scope,     \
+	  .flags = OP_READ, .query = op_query, .out = op_out, .summary = text }
 static const struct op ops[] = {
-	{ .name = "resources.usage", .role = ROLE_RESOURCES, .verb = "GET", .path = BASE "/usage", .scope = OP_USER,
-	  .flags = OP_READ, .out = &out_usage, .summary = "Current resource usage of hosts and servers" },
+	ROUTE("usage", "/usage", OP_USER, NULL, &out_usage, "Current resource usage of hosts and servers"),
+	ROUTE("nodes.usage", "/nodes/{node}/usage", OP_ADMIN, NULL, &shape_node, "Current resource usage of a host"),
+	ROUTE("servers.usage", "/servers/{server_id}/usage", OP_USER, NULL, &shape_usage, "Current resource usage of a server"),
 };
 const struct op_table contract_resources = { ops, ARRAY_LEN(ops) };

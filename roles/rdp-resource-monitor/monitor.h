@@ -5,12 +5,18 @@
 #include "lucid/role.h"
 #include "lucid/under_way.h"
 
+struct server_gauges;
+struct sampler;
+
 struct monitor {
 	struct role_env env;
-	const struct op *stats, *server, *servers;
+	const struct op *stats, *instance_stats, *server, *servers;
+	struct sampler *sampler; /* sample.h */
+	struct server_gauges *gauges;
 	struct under_way under_way; /* responses in progress */
 };
 
 void op_usage(struct call *c, void *monitor); /* usage.c */
+void op_usage_of_one(struct call *c, void *monitor); /* usage_one.c */
 
 #endif

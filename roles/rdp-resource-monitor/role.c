@@ -1,33 +1,58 @@
 #include "lucid/role.h"
 
 #include "roles/contract/contract.h"
+#include "roles/rdp-resource-monitor/server_gauges.h"
 #include "roles/rdp-resource-monitor/monitor.h"
+#include "roles/rdp-resource-monitor/sample.h"
 
-/* rdp-resource-monitor: current resource usage of hosts and servers. It stores nothing; the data come from the agents of the hosts. */
+/* rdp-resource-monitor: its operations, start and end. */
+
+static const struct {
+	const char *op;
+	call_handler handler;
+} handlers[] = {
+	{ "resources.usage", op_usage },
+	{ "resources.nodes.usage", op_usage_of_one },
+	{ "resources.servers.usage", op_usage_of_one },
+};
 
 static int monitor_init(const struct role_env *env, void **ret)
 {
 	struct monitor *m = XNEW(struct monitor);
 	m->env = *env;
 	m->stats = op_find("xrdp.stats");
+	m->instance_stats = op_find("xrdp.instances.stats");
 	m->server = op_find("rdp.servers.get");
 	m->servers = op_find("rdp.servers.list");
-	bus_serve(env->bus, op_find("resources.usage"), op_usage, m);
+	m->sampler = sampler_new(env);
+	m->gauges = server_gauges_new(m->sampler);
+	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
+		bus_serve(env->bus, op_find(handlers[i].op), handlers[i].handler, m);
 	*ret = m;
 	return 0;
+}
+
+static void monitor_start(void *role)
+{
+	struct monitor *m = role;
+	sampler_start(m->sampler);
 }
 
 static void monitor_drain(void *role, void (*done)(void *arg), void *arg)
 {
 	struct monitor *m = role;
+	sampler_stop(m->sampler); /* so that another monitor takes over at once */
 	under_way_wait(&m->under_way, done, arg);
 }
 
 static void monitor_release(void *role)
 {
 	struct monitor *m = role;
-	if (!m->under_way.n) /* otherwise pending replies still refer to it */
-		free(m);
+	if (m->under_way.n) /* pending replies still refer to it */
+		return;
+	sampler_free(m->sampler);
+	server_gauges_free(m->gauges);
+	free(m);
 }
 
 extern const struct role role_rdp_resource_monitor;
@@ -42,6 +67,7 @@ const struct role role_rdp_resource_monitor = {
 	.host = "monitor",
 	.about_host = "Reports the resource usage of all hosts.",
 	.init = monitor_init,
+	.start = monitor_start,
 	.drain = monitor_drain,
 	.free = monitor_release,
 };

@@ -2,6 +2,7 @@
 #include "lucid/fanout.h"
 #include "lucid/str.h"
 #include "roles/rdp-resource-monitor/monitor.h"
+#include "roles/rdp-resource-monitor/usage_doc.h"
 
 /* GET /usage: asks each agent for the usage of its host and instances, and rdp-server-manager for names and owners. For a user that is the
  * list of the user's servers; for an admin, each server that has an instance. */
@@ -13,7 +14,7 @@ struct usage {
 	struct monitor *m;
 	struct call *call;
 	struct fanout *f;
-	json_t *nodes, *servers; /* as in the response, except for names and owners; servers by id */
+	json_t *nodes, *servers; /* as in the response; server id → the agent's document and the node */
 	json_t *known;		 /* server id → definition */
 	enum err refused;	 /* error of listing the user's servers, explained by `message` */
 	char *message;
@@ -39,16 +40,11 @@ static void got_stats(const char *node, const char *param, const struct reply *r
 		fanout_miss(w->f, node);
 		return;
 	}
-	json_t *host = json_copy(json_object_get(r->doc, "host"));
-	doc_set_str(host, "node", node);
-	doc_set_int(host, "servers", (int64_t)json_array_size(list));
-	json_array_append_new(w->nodes, host);
+	json_array_append_new(w->nodes, usage_node(w->m->sampler, node, r->doc));
 	json_array_foreach(list, i, instance)
 	{
 		const char *id = doc_str(instance, "server_id", "");
-		json_t *server = json_copy(instance);
-		doc_set_str(server, "node", node);
-		json_object_set_new(w->servers, id, server);
+		json_object_set_new(w->servers, id, json_pack("{s:O, s:s}", "instance", instance, "node", node));
 		if (admin)
 			fanout_ask(w->f, w->m->server, NULL, id, NULL, got_server);
 	}
@@ -76,41 +72,19 @@ static void ask_page(struct usage *w)
 	fanout_ask_as_caller(w->f, w->m->servers, query, got_page);
 }
 
-/* Adds one value to its total. A value that is unknown for all servers stays null. */
-static void sum(json_t *total, const json_t *part, const char *key)
-{
-	const json_t *v = json_object_get(part, key);
-	if (json_is_integer(v))
-		doc_set_int(total, key, doc_int(total, key, 0) + json_integer_value(v));
-}
-
-static void sum_up(json_t *totals, const json_t *server)
-{
-	static const char *const figures[] = { "cpu_usec", "memory_bytes", "tasks", "bytes_in", "bytes_out" };
-	static const char *const counts[] = { "active", "disconnected", "orphaned" };
-	for (size_t i = 0; i < ARRAY_LEN(figures); i++)
-		sum(totals, server, figures[i]);
-	for (size_t i = 0; i < ARRAY_LEN(counts); i++)
-		sum(json_object_get(totals, "sessions"), json_object_get(server, "sessions"), counts[i]);
-	doc_set_int(totals, "servers", doc_int(totals, "servers", 0) + 1);
-}
-
 static json_t *usage_doc(struct usage *w)
 {
 	bool admin = caller_is_admin(call_caller(w->call));
-	json_t *out = json_object(), *list = json_array(), *server;
-	json_t *totals = json_pack("{s:i, s:n, s:n, s:n, s:i, s:i, s:{s:i, s:i, s:i}}", "servers", 0, "cpu_usec", "memory_bytes",
-				   "tasks", "bytes_in", 0, "bytes_out", 0, "sessions", "active", 0, "disconnected", 0, "orphaned", 0);
+	json_t *out = json_object(), *list = json_array(), *totals = usage_totals(), *found;
 	const char *id;
-	json_object_foreach(w->servers, id, server)
+	json_object_foreach(w->servers, id, found)
 	{
 		const json_t *known = json_object_get(w->known, id);
 		if (!known && !admin)
 			continue;
-		doc_set_str(server, "name", doc_str(known, "name", NULL));
-		doc_set_str(server, "user_id", doc_str(known, "user_id", NULL));
-		sum_up(totals, server);
-		json_array_append(list, server);
+		json_t *server = usage_server(w->m->sampler, doc_str(found, "node", ""), json_object_get(found, "instance"), known);
+		usage_add(totals, server);
+		json_array_append_new(list, server);
 	}
 	doc_set_time(out, "timestamp", clock_wall_ms());
 	if (admin)

@@ -24,6 +24,9 @@ EXAMPLES = {
     "backup": "xrdp.ini.20260131-100000-000", "connection_id": "20480-1", "connected_ms": 0, "disconnected_ms": 0, "client_address": "192.0.2.7", "start": 13389, "end": 14389, "url": None,
     "sections": {"Globals": {"max_bpp": 32, "…": "…"}}, "values": {"rdpdr": True, "…": "…"}, "xrdp_ini": "[Globals]\n…", "sesman_ini": "[Globals]\n…",
     "kernel": "6.1.0-18-amd64", "machine": "x86_64", "heartbeat_at": TIME, "not_before": TIME, "not_after": TIME, "version": 3,
+    "pressure": {"cpu": 0.4, "memory": 0.0, "io": 0.1}, "clock_usec": 3600000000, "temperature_celsius": 48.3, "throttled": False,
+    "throttle_events": None, "cpu_core_percent": 48, "net_in_kbps": 12.4, "net_out_kbps": 310.8, "io_read_bytes": 4194304, "io_write_bytes": 1048576,
+    "io_read_bps": 0, "io_write_bps": 8192, "sampled_at": TIME,
 }
 
 

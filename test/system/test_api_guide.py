@@ -97,6 +97,8 @@ def record(d, account, login):
     user("sessions_list", "GET", f"{sessions}?status=active")
     user("sessions_get", "GET", f"{sessions}/{session['session_id']}")
     user("resources_usage", "GET", "/api/v1/resources/usage")
+    user("resources_servers_usage", "GET", f"/api/v1/resources/servers/{sid}/usage")
+    ask("resources_nodes_usage", "GET", "/api/v1/resources/nodes/node-1/usage")
     ask("xrdp_stats", "GET", f"{XRDP}/stats")
     ask("xrdp_instances_connections_cut", "DELETE", f"{instance}/connections/{connection}")
     client.close()

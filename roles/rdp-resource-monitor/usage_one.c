@@ -1,0 +1,76 @@
+#include "lucid/str.h"
+#include "roles/rdp-resource-monitor/monitor.h"
+#include "roles/rdp-resource-monitor/subject.h"
+#include "roles/rdp-resource-monitor/usage_doc.h"
+
+/* GET …/nodes/{node}/usage and …/servers/{server_id}/usage: asks the one agent. */
+
+struct usage_one {
+	struct monitor *m;
+	struct call *call;
+	enum sample_kind kind;
+	char *node;
+	json_t *server; /* its definition */
+};
+
+static void usage_one_done(struct usage_one *w)
+{
+	struct monitor *m = w->m;
+	json_decref(w->server);
+	free(w->node);
+	free(w);
+	under_way_end(&m->under_way);
+}
+
+static void usage_one_answer(struct usage_one *w, const json_t *doc)
+{
+	call_ok(w->call, w->kind == SAMPLE_NODE ? usage_node(w->m->sampler, w->node, doc) :
+						  usage_server(w->m->sampler, w->node, doc, w->server));
+}
+
+static void usage_nothing(struct call *c, const json_t *server)
+{
+	call_fail(c, ERR_NO_FIGURES, "server %s does not run, so it uses nothing now; start it, or ask for its history",
+		  doc_str(server, "name", ""));
+}
+
+static void on_usage_one(const struct reply *r, void *arg)
+{
+	struct usage_one *w = arg;
+	_cleanup_(doc_unrefp) json_t *parsed = r->blob ? doc_parse(r->blob->data, r->blob->len, NULL, 0) : NULL;
+	const json_t *doc = r->doc ? r->doc : parsed;
+	if (r->err == ERR_INSTANCE_NOT_FOUND)
+		usage_nothing(w->call, w->server);
+	else if (r->err || !doc)
+		call_fail_reply(w->call, r);
+	else
+		usage_one_answer(w, doc);
+	usage_one_done(w);
+}
+
+static void usage_of_subject(struct monitor *m, struct call *c, const struct subject *s)
+{
+	if (s->kind == SAMPLE_SERVER && !s->server) {
+		call_fail(c, ERR_NO_FIGURES, "server %s does not exist; of a deleted server only the history is kept", s->id);
+		return;
+	}
+	if (!*s->node) {
+		usage_nothing(c, s->server);
+		return;
+	}
+	struct usage_one *w = XNEW(struct usage_one);
+	struct call_args a = { 0 };
+	*w = (struct usage_one){ m, c, s->kind, xstrdup(s->node), json_incref((json_t *)(uintptr_t)s->server) };
+	call_onward(c, &a);
+	a.caller = NULL; /* the caller may see it: that was decided; the agent knows no users */
+	a.op = s->kind == SAMPLE_NODE ? m->stats : m->instance_stats;
+	a.params[0] = s->kind == SAMPLE_NODE ? NULL : s->id;
+	a.node = w->node;
+	under_way_begin(&m->under_way);
+	bus_call(m->env.bus, &a, on_usage_one, w);
+}
+
+void op_usage_of_one(struct call *c, void *monitor)
+{
+	subject_of_call(monitor, c, usage_of_subject);
+}
