@@ -284,28 +284,39 @@ struct peer {
 	size_t len, got;
 	unsigned char request[64];
 	bool hang_up;
+	struct loop *loop;
+	struct loop_io *io;
 };
+
+/* The request has arrived: answers it. */
+static void on_peer_request(UNUSED int events, void *arg)
+{
+	struct peer *p = arg;
+	p->got = (size_t)recv(p->accepted, p->request, sizeof p->request, MSG_DONTWAIT);
+	if (p->len)
+		assert_int_equal(send(p->accepted, p->answer, p->len, 0), p->len);
+	loop_io_set(p->io, 0);
+	if (p->hang_up)
+		shutdown(p->accepted, SHUT_RDWR);
+}
 
 static void on_peer(UNUSED int events, void *arg)
 {
 	struct peer *p = arg;
 	p->accepted = accept(p->fd, NULL, NULL);
-	p->got = (size_t)recv(p->accepted, p->request, sizeof p->request, 0);
-	if (p->len)
-		assert_int_equal(send(p->accepted, p->answer, p->len, 0), p->len);
-	if (p->hang_up)
-		close(p->accepted);
+	p->io = loop_io_new(p->loop, p->accepted, LOOP_READ, on_peer_request, p);
 }
 
 static void probe_peer(struct rig *t, struct peer *p)
 {
 	int port;
+	p->loop = t->loop;
 	p->fd = listener(&port, 1);
 	struct loop_io *io = loop_io_new(t->loop, p->fd, LOOP_READ, on_peer, p);
 	probe_until_answer(t, "127.0.0.1", port);
 	loop_io_free(io);
-	if (!p->hang_up)
-		close(p->accepted);
+	loop_io_free(p->io);
+	close(p->accepted);
 	close(p->fd);
 }
 
