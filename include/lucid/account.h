@@ -15,6 +15,8 @@
 /* 1 to ACCOUNT_MAX bytes of well-formed UTF-8 without control characters and line breaks. */
 bool account_name_ok(const char *s);
 
+/* The account of a user: the one that the map gives it, else that of the same name. Borrowed from the arguments. */
+const char *account_of_user(const char *const *map, const char *user);
 /* The user of an account: the first user that the map gives it to. If there is none, the user of the same name, unless the map gives
  * that user another account. Otherwise "". */
 void account_user(const char *const *map, const char *account, char dst[CALLER_NAME_MAX + 1]);

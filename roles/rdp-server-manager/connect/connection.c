@@ -1,8 +1,9 @@
 #include "roles/rdp-server-manager/connect/connection.h"
 
+#include "lucid/account.h"
+#include "lucid/rdp_file.h"
 #include "roles/rdp-server-manager/agent_calls.h"
 #include "roles/rdp-server-manager/node/place.h"
-#include "roles/rdp-server-manager/connect/rdp_file.h"
 #include "roles/rdp-server-manager/server/reading.h"
 
 static bool in_list(const json_t *doc, const char *list, const char *name)
@@ -32,7 +33,7 @@ static void account_told(const struct reply *r, void *arg)
 static void with_account(struct reading *w, void (*then)(struct reading *w))
 {
 	const char *given = doc_str(call_query(w->call), "username", NULL), *why;
-	const char *own = rdp_account(config_list(w->m->env.config, "RDP_USER_MAP"), call_caller(w->call)->sub);
+	const char *own = account_of_user(config_list(w->m->env.config, "RDP_USER_MAP"), call_caller(w->call)->sub);
 	w->then = then;
 	w->account = given ? xstrdup(given) : shape_format("account", own, &why) ? xstrdup(own) : NULL;
 	if (given || !w->account) {
@@ -84,8 +85,11 @@ void op_connection(struct call *c, void *m)
 static void send_rdp_file(struct reading *w)
 {
 	struct strbuf text = { 0 };
-	rdp_file_text(&text, w->doc, place_host(w->m, doc_str(w->doc, "node", "")), w->account);
-	rdp_file_encode(&text);
+	struct rdp_file file;
+	rdp_file_of_server(&file, w->doc);
+	file.host = place_host(w->m, doc_str(w->doc, "node", ""));
+	file.username = w->account && account_name_ok(w->account) ? w->account : NULL;
+	rdp_file_write(&text, &file);
 	call_set_file_name(w->call, doc_str(w->doc, "name", "desktop"), ".rdp");
 	call_ok_blob(w->call, blob_new(text.s, text.len), "application/x-rdp");
 	strbuf_done(&text);
