@@ -45,11 +45,16 @@ MODULE_PKG := $(if $(call pkg-config,--modversion mongoc2 2>/dev/null),mongoc2,l
 # the library that xrdp and sesman of an instance load: without sanitizers, because these programs are built without them
 PRELOAD_SRCS := $(sort $(wildcard src/preload/*.c))
 PRELOAD := $(B)/lucid-rdp-preload.so
-SRCS := $(filter-out $(MODULE_SRCS) $(PRELOAD_SRCS),$(sort $(wildcard src/*/*.c src/*/*/*.c roles/*/*.c roles/*/*/*.c)))
+# the program that shows a message on a desktop: Pango and the X libraries are linked to it only
+NOTICE_SRCS := $(sort $(wildcard src/notice/*.c))
+NOTICE_PKGS := pangocairo xcb xcb-randr
+NOTICE := $(B)/lucid-rdp-notice
+SRCS := $(filter-out $(MODULE_SRCS) $(PRELOAD_SRCS) $(NOTICE_SRCS),$(sort $(wildcard src/*/*.c src/*/*/*.c roles/*/*.c roles/*/*/*.c)))
 # each file below web/ is embedded in the program: web/docs/style.css as asset_docs_style_css, and its length as asset_docs_style_css_size
 ASSETS := $(sort $(wildcard web/*.* web/*/*.*))
 OBJS := $(SRCS:%.c=$(B)/%.o) $(ASSETS:%=$(B)/%.o)
 MODULE_OBJS := $(MODULE_SRCS:%.c=$(B)/%.o)
+NOTICE_OBJS := $(NOTICE_SRCS:%.c=$(B)/%.o)
 MODULE := $(B)/lucid-rdp-mongodb.so
 LIB_OBJS := $(filter-out $(B)/src/app/main.o,$(OBJS))
 UNIT := $(patsubst %.c,$(B)/%,$(sort $(wildcard test/unit/test_*.c test/contract/test_*.c)))
@@ -59,13 +64,14 @@ UNIT := $(filter-out $(B)/test/unit/test_host_%,$(UNIT))
 endif
 
 .PHONY: all run test quick test-shapes unit-programs check bench fuzz lint docs fmt install clean program unit replay
-all: build/lucid-rdp build/lucid-rdp-mongodb.so build/lucid-rdp-preload.so
+FILES := build/lucid-rdp build/lucid-rdp-mongodb.so build/lucid-rdp-preload.so build/lucid-rdp-notice
+all: $(FILES)
 
 ifeq ($(V),release)
-build/lucid-rdp build/lucid-rdp-mongodb.so build/lucid-rdp-preload.so: build/%: $(B)/%
+$(FILES): build/%: $(B)/%
 	@ln -f $< $@ 2>/dev/null || cp $< $@
 endif
-program: $(B)/lucid-rdp $(MODULE) $(PRELOAD)
+program: $(B)/lucid-rdp $(MODULE) $(PRELOAD) $(NOTICE)
 
 # the symbols that the module imports from the program; its other undefined symbols are those of the MongoDB library and the C library
 $(B)/exports: $(MODULE_OBJS)
@@ -92,6 +98,11 @@ $(PRELOAD): $(PRELOAD_OBJS)
 	$(call say,link)
 	$(Q)$(CC) -shared -Wl,-z,relro,-z,now $(CFLAGS) -o $@ $^ -ldl
 
+$(NOTICE_OBJS): PKG_CFLAGS = $(call pkg-config,--cflags $(NOTICE_PKGS))
+$(NOTICE): $(NOTICE_OBJS)
+	$(call say,link)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg-config,--libs $(NOTICE_PKGS))
+
 $(B)/%.o: %.c VERSION
 	@mkdir -p $(@D)
 	$(call say,compile)
@@ -113,7 +124,7 @@ $(B)/test/%: $(B)/test/%.o $(B)/liblucid.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/liblucid.a $(PKG_LIBS) -lcmocka
 
 # tests that start real instances need the preload library
-$(filter $(B)/test/unit/test_host_%,$(UNIT)): | $(PRELOAD)
+$(filter $(B)/test/unit/test_host_%,$(UNIT)): | $(PRELOAD) $(NOTICE)
 
 # contract tests link the suites that every implementation must pass
 SUITES := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard test/contract/*_suite.c)))
@@ -197,14 +208,15 @@ docs: build/lucid-rdp
 fmt:
 	@clang-format -i $$(git ls-files '*.c' '*.h')
 
-install: build/lucid-rdp build/lucid-rdp-mongodb.so build/lucid-rdp-preload.so
+install: $(FILES)
 	$(call say,install,$(DESTDIR)$(PREFIX))
 	$(Q)install -D -m 0755 build/lucid-rdp $(DESTDIR)$(PREFIX)/bin/lucid-rdp
 	$(Q)install -D -m 0644 build/lucid-rdp-mongodb.so $(DESTDIR)$(PREFIX)/lib/lucid-rdp/lucid-rdp-mongodb.so
 	$(Q)install -D -m 0644 build/lucid-rdp-preload.so $(DESTDIR)$(PREFIX)/lib/lucid-rdp/lucid-rdp-preload.so
+	$(Q)install -D -m 0755 build/lucid-rdp-notice $(DESTDIR)$(PREFIX)/lib/lucid-rdp/lucid-rdp-notice
 
 clean:
 	rm -rf build
 
--include $(PRELOAD_OBJS:.o=.d) $(OBJS:.o=.d) $(MODULE_OBJS:.o=.d) $(UNIT:=.d) $(FUZZ:%=$(B)/test/fuzz/fuzz_%.d) $(SUITES:.o=.d)
+-include $(PRELOAD_OBJS:.o=.d) $(OBJS:.o=.d) $(MODULE_OBJS:.o=.d) $(NOTICE_OBJS:.o=.d) $(UNIT:=.d) $(FUZZ:%=$(B)/test/fuzz/fuzz_%.d) $(SUITES:.o=.d)
 .SECONDARY:

@@ -53,6 +53,15 @@ static const struct shape_field end[] = {
 };
 static const struct shape in_end = SHAPE(NULL, end);
 
+static const char *const levels[] = { "info", "warning", "critical", NULL };
+static const struct shape_field message[] = {
+	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
+	{ "display", SH_INT, SH_REQUIRED, .min = 1, .max = 65535 },
+	{ "text", SH_STRING, SH_REQUIRED | SH_MULTILINE, .min = 1, .max = 2000 },
+	{ "level", SH_STRING, .values = levels, .otherwise = "\"info\"" },
+};
+static const struct shape in_message = SHAPE(NULL, message);
+
 static const struct shape_field ports[] = {
 	{ "ports", SH_ARRAY, SH_REQUIRED, .min = 1, .max = 64, .item = &(const struct shape_field){ NULL, SH_INT, .min = 1024, .max = 65535 } },
 };
@@ -98,6 +107,7 @@ static const struct op ops[] = {
 	HOST("connection.cut", OP_IDEMPOTENT, 5000, &in_cut),	  /* → {"cut":Connection} */
 	HOST("desktops", OP_READ, 5000, &in_server),		  /* → {"desktops":[DesktopSession…]} */
 	HOST("desktop.end", OP_IDEMPOTENT, 10000, &in_end),	  /* → {"ended":DesktopSession,"processes":n,"forced":n} */
+	HOST("desktop.message", 0, 15000, &in_message),		  /* → {display,shown_at,closes_at,missing_characters} */
 	HOST("stats", OP_READ, 5000, NULL),			  /* → {"host":{…},"instances":[{server_id,…}]} */
 	HOST("instance.stats", OP_READ, 5000, &in_server),	  /* → usage of one instance */
 	HOST("logs", OP_READ, 10000, &in_logs),			  /* → {"lines":[…],"sources":[…]} */

@@ -114,6 +114,21 @@ static const struct shape_field desktop_stats[] = {
 };
 static const struct shape shape_desktop_stats = SHAPE("DesktopStats", desktop_stats);
 static const struct shape_field desktop_stats_item = { NULL, SH_OBJECT, .sub = &shape_desktop_stats };
+
+static const char *const message_levels[] = { "info", "warning", "critical", NULL };
+static const struct shape_field message[] = {
+	{ "text", SH_STRING, SH_REQUIRED | SH_MULTILINE, .min = 1, .max = 2000, .help = "plain text; it is wrapped, and shown as it is" },
+	{ "level", SH_STRING, .values = message_levels, .otherwise = "\"info\"", .help = "heading and colour of the window" },
+};
+static const struct shape in_message = SHAPE("DesktopMessage", message);
+static const struct shape_field message_shown[] = {
+	{ "display", SH_INT },
+	{ "shown_at", SH_STRING, .help = "when its window was mapped" },
+	{ "closes_at", SH_STRING, .help = "when the window closes, if the user does not close it before" },
+	{ "missing_characters", SH_INT, .help = "number of characters for which the host has no font" },
+};
+static const struct shape out_message = SHAPE("DesktopMessageShown", message_shown);
+
 static const struct shape_field instance_stats[] = {
 	{ "server_id", SH_STRING },
 	GROUP_USAGE_FIELDS,
@@ -314,6 +329,8 @@ static const struct op ops[] = {
 	XRDP("instances.desktops", "GET", INSTANCE "/desktops", OP_ROLES | OP_READ, 5000, &out_desktops, "List the desktops of an instance"),
 	XRDP("instances.desktops.end", "DELETE", INSTANCE "/desktops/{display}", OP_ROLES | OP_IDEMPOTENT, 10000,
 	     &out_ended_desktop, "End a desktop with all its processes"),
+	XRDP("instances.desktops.message", "POST", INSTANCE "/desktops/{display}/message", OP_ROLES, 15000, &out_message,
+	     "Show a message in a window on a desktop; responds when the window is visible", .in = &in_message),
 	XRDP("instances.stats", "GET", INSTANCE "/stats", OP_ROLES | OP_READ, 5000, &out_instance_stats, "Resource usage of an instance"),
 	XRDP("stats", "GET", "/stats", OP_ROLES | OP_READ, 5000, &out_stats, "Resource usage of the host and of each instance"),
 	XRDP("logs", "GET", "/logs", OP_READ, 10000, &out_lines, "Newest log lines of the host's xrdp, or of an instance",

@@ -49,6 +49,14 @@ static json_t *make_params_and_query(struct call *c)
 	return doc;
 }
 
+static json_t *make_params_and_body(struct call *c)
+{
+	json_t *doc = make_params(c);
+	if (doc)
+		json_object_update_missing(doc, call_body(c));
+	return doc;
+}
+
 static json_t *make_body(struct call *c)
 {
 	return json_incref(call_body(c));
@@ -126,6 +134,7 @@ const struct forward forwards[] = {
 	{ "xrdp.instances.connections.cut", "host.connection.cut", make_params },
 	{ "xrdp.instances.desktops", "host.desktops", make_params },
 	{ "xrdp.instances.desktops.end", "host.desktop.end", make_params },
+	{ "xrdp.instances.desktops.message", "host.desktop.message", make_params_and_body },
 	{ "xrdp.instances.stats", "host.instance.stats", make_params },
 	{ "xrdp.stats", "host.stats", make_nothing },
 	{ "xrdp.logs", "host.logs", lines_ask, lines_answer },

@@ -24,6 +24,7 @@
 #include "host/xrdp_config/profiles.h"
 #include "host/instance/recover.h"
 #include "host/instance/run.h"
+#include "host/message/messages.h"
 #include "host/observe/observe.h"
 #include "host/settings.h"
 #include "host/kernel/trash.h"
@@ -388,6 +389,7 @@ const struct host_entry host_entries[] = {
 	{ "host.connection.cut", host_connection_cut, .ends = true },
 	{ "host.desktops", host_desktops },
 	{ "host.desktop.end", host_desktop_end, .ends = true },
+	{ "host.desktop.message", host_desktop_message },
 	{ "host.stats", host_stats },
 	{ "host.instance.stats", host_instance_stats },
 	{ "host.logs", host_logs },

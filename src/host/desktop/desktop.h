@@ -14,6 +14,7 @@
 struct ending;
 struct host;
 struct instance;
+struct messages;
 
 enum desktop_state { DESKTOP_ACTIVE, DESKTOP_DISCONNECTED, DESKTOP_ORPHANED };
 
@@ -47,6 +48,7 @@ struct desktop {
 	char *report;	      /* start_report.h, sent by the hook when the session closed; NULL: none */
 	const char *end_reason; /* static: why the supervisor ends it; NULL: on request */
 	struct ending *ending;
+	struct messages *messages; /* message/messages.h; NULL: none was shown */
 };
 
 /* desktops.c */

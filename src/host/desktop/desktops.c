@@ -9,6 +9,7 @@
 #include "host/instance/instance.h"
 #include "host/kernel/fs.h"
 #include "host/kernel/proc.h"
+#include "host/message/messages.h"
 #include "host/xrdp_config/programs.h"
 #include "host/observe/observed.h"
 #include "lucid/clock.h"
@@ -148,6 +149,7 @@ void desktop_free(struct desktop *d)
 		ending_drop(d->ending);
 	if (d->wd >= 0)
 		inotify_rm_watch(h->observer->inotify_fd, d->wd);
+	messages_leave(d);
 	list_remove(&d->node);
 	cgroup_free(d->cgroup);
 	free(d->report);
@@ -181,6 +183,7 @@ void desktop_gone(struct desktop *d, const char *reason, size_t processes, size_
 	_cleanup_(xfreep) char *detail = NULL;
 	if (!reason)
 		reason = desktop_own_end(d, &detail);
+	messages_close(d);
 	if (d->cgroup)
 		cgroup_remove(d->cgroup);
 	record_remove(i, d->display);

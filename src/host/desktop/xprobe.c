@@ -128,20 +128,29 @@ static bool send_all(int fd, const void *data, size_t len)
 	return send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
 }
 
-/* The cookie is sent only to an X server of its owner: the kernel is asked for the peer first. */
-static bool setup_send(struct talk *t, const struct xprobe *x)
+int xprobe_connect(const struct xprobe *x, unsigned char ret_cookie[XPROBE_COOKIE])
 {
-	unsigned char cookie[XPROBE_COOKIE];
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	struct ucred who;
 	socklen_t len = sizeof who;
-	t->display = x->display;
-	t->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	snprintf(a.sun_path, sizeof a.sun_path, "/proc/%d/root/tmp/.X11-unix/X%d", (int)x->x_pid, x->display);
-	if (t->fd < 0 || !proc_alive(x->x_pid, x->x_start) || !read_cookie(x, cookie))
-		return false;
-	if (connect(t->fd, (struct sockaddr *)&a, sizeof a) < 0 ||
-	    getsockopt(t->fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 || (who.uid != x->uid && who.uid != 0))
+	if (fd < 0 || !proc_alive(x->x_pid, x->x_start) || !read_cookie(x, ret_cookie))
+		return -1;
+	if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 ||
+	    (who.uid != x->uid && who.uid != 0)) {
+		mem_wipe(ret_cookie, XPROBE_COOKIE);
+		return -1;
+	}
+	return TAKE_FD(fd);
+}
+
+static bool setup_send(struct talk *t, const struct xprobe *x)
+{
+	unsigned char cookie[XPROBE_COOKIE];
+	t->display = x->display;
+	t->fd = xprobe_connect(x, cookie);
+	if (t->fd < 0)
 		return false;
 	struct {
 		unsigned char order, pad;
