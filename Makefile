@@ -126,6 +126,10 @@ $(B)/test/%: $(B)/test/%.o $(B)/liblucid.a
 # tests that start real instances need the preload library
 $(filter $(B)/test/unit/test_host_%,$(UNIT)): | $(PRELOAD) $(NOTICE)
 
+# parts of the program of messages, which the archive does not contain
+$(B)/test/unit/test_message_pixels: PKG_LIBS += $(B)/src/notice/pixels.o
+$(B)/test/unit/test_message_pixels: $(B)/src/notice/pixels.o
+
 # contract tests link the suites that every implementation must pass
 SUITES := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard test/contract/*_suite.c)))
 $(filter $(B)/test/contract/%,$(UNIT)): %: %.o $(SUITES) $(B)/liblucid.a $(B)/exports $(MODULE)

@@ -103,6 +103,8 @@ def record(d, account, login):
     ask("xrdp_instances_connections_cut", "DELETE", f"{instance}/connections/{connection}")
     client.close()
     until("a desktop without client", lambda: [x for x in admin.desktops(sid) if x["status"] == "disconnected"], 20)
+    ask("xrdp_instances_desktops_message", "POST", f"{instance}/desktops/{display}/message",
+        {"text": "This host restarts at 18:00.\nPlease save your work.", "level": "warning"})
     ask("xrdp_instances_desktops_end", "DELETE", f"{instance}/desktops/{display}")
     until("no desktop", lambda: not admin.desktops(sid), 20)
 

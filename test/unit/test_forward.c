@@ -132,6 +132,8 @@ static const struct {
 	{ "xrdp.instances.connections.cut", "c-7", NULL, NULL, "host.connection.cut",
 	  "{\"server_id\":\"" SERVER "\",\"id\":\"c-7\"}" },
 	{ "xrdp.instances.desktops", NULL, NULL, NULL, "host.desktops", "{\"server_id\":\"" SERVER "\"}" },
+	{ "xrdp.instances.desktops.message", "12", NULL, "{\"text\":\"x\",\"level\":\"warning\"}", "host.desktop.message",
+	  "{\"server_id\":\"" SERVER "\",\"display\":12,\"text\":\"x\",\"level\":\"warning\"}" },
 	{ "xrdp.instances.desktops.end", "12", NULL, NULL, "host.desktop.end",
 	  "{\"server_id\":\"" SERVER "\",\"display\":12}" },
 	{ "xrdp.instances.stats", NULL, NULL, NULL, "host.instance.stats", "{\"server_id\":\"" SERVER "\"}" },

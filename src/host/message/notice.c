@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -71,20 +72,29 @@ static const struct reason {
 	{ CHILD_NO_PROGRAM, ERR_UNAVAILABLE, NOTICE_FILE " lacks a library; install libpangocairo-1.0-0 and libxcb-randr0" },
 };
 
-static void notice_failed(struct notice *n, const struct child_end *e)
+static const struct reason unknown = { 0, ERR_INTERNAL, "the process ended before; the log of the host has the cause" };
+
+static const struct reason *reason_of(const struct child_end *e)
 {
-	static const struct reason unknown = { 0, ERR_INTERNAL, "the process ended before; the log of the host has the cause" };
-	const struct reason *why = &unknown;
-	int code = e->obituary.known ? e->obituary.code : -1;
-	if (e->cause == CHILD_LATE)
+	static const struct reason killed = { 0, ERR_CONFLICT, "its process was ended, as happens when the desktop ends" };
+	int signo = e->obituary.known ? e->obituary.signal : 0, code = e->obituary.known ? e->obituary.code : -1;
+	if (e->cause == CHILD_LATE || signo == SIGALRM)
 		code = NOTICE_X_SILENT;
+	else if (signo == SIGTERM || signo == SIGKILL)
+		return &killed;
 	for (size_t k = 0; k < ARRAY_LEN(reasons); k++)
 		if (reasons[k].code == code)
-			why = &reasons[k];
+			return &reasons[k];
+	return &unknown;
+}
+
+static void notice_failed(struct notice *n, const struct child_end *e)
+{
+	const struct reason *why = reason_of(e);
 	_cleanup_(xfreep) char *message = xasprintf("the message was not shown on display :%d: %s", n->r.x.display, why->text);
 	if (why == &unknown)
-		log_warn("host", "a message was not shown on display :%d: its process ended with exit code %d, signal %d, error %d", n->r.x.display, code,
-			 e->obituary.signal, abs(e->err));
+		log_warn("host", "a message was not shown on display :%d: its process ended with exit code %d, signal %d, error %d", n->r.x.display,
+			 e->obituary.code, e->obituary.signal, abs(e->err));
 	notice_answer(n, why->err, message, 0);
 }
 
