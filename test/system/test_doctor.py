@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from lucid import BIN
+
 pytestmark = pytest.mark.one_shape("a host without a running program")
 
 CHECKS = ["configuration", "xrdp", "vulnerabilities", "sesman", "xorgxrdp", "pam", "desktops", "certificates", "user", "ports", "namespaces", "cgroups", "disk",
@@ -111,3 +113,14 @@ def test_full_disk_of_the_logs_is_found(make_daemon, tmp_path):
     finally:
         subprocess.run(["umount", logs], check=True)
     assert disk["state"] == "fail" and str(logs) in disk["found"] and "LOG_DIR" in disk["advice"], disk
+
+
+def test_chroot_is_found(make_daemon, tmp_path):
+    """A process in a chroot that enters a mount namespace again finds itself outside of the chroot."""
+    d = make_daemon(start=False, XRDP_BINARY=recent(tmp_path))
+    script = 'mount --rbind / "$1" && exec chroot "$1" "$2" doctor --json'
+    (tmp_path / "root").mkdir()
+    out = subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", tmp_path / "root", BIN], env=d.env, capture_output=True,
+                         text=True, timeout=60, check=False)
+    found = {c["name"]: c for c in json.loads(out.stdout)["checks"]}
+    assert found["namespaces"]["state"] == "warn" and "chroot" in found["namespaces"]["found"], found["namespaces"]

@@ -32,6 +32,9 @@ void doctor_namespaces(UNUSED const struct config *c, struct finding *f)
 	int err = WEXITSTATUS(status);
 	if (!err)
 		doctor_say(f, DOCTOR_OK, "", "mount namespaces are permitted");
+	else if (err == NS_CHROOT)
+		doctor_say(f, DOCTOR_WARN, "run it in a container, or enter the directory with pivot_root; otherwise instances are shared",
+			   "this is a chroot: mount namespaces cannot be entered again from it");
 	else
 		doctor_say(f, geteuid() == 0 ? DOCTOR_FAIL : DOCTOR_WARN,
 			   geteuid() == 0 ? "give the container CAP_SYS_ADMIN and a seccomp profile that permits mounts" : "run as root; otherwise instances are shared",

@@ -8,11 +8,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int ns_try(void)
+static int enter_new(void)
 {
 	if (unshare(CLONE_NEWNS) < 0)
 		return -errno;
 	return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ? -errno : 0;
+}
+
+/* setns() moves the root to that of the namespace. After a chroot that is another mount, without those of the instance. */
+static int keeps_root(void)
+{
+	struct statx before = { 0 }, after = { 0 };
+	int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &before) < 0 || setns(fd, CLONE_NEWNS) < 0 ||
+	    statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &after) < 0)
+		return -errno;
+	close(fd);
+	/* an old kernel says no mount id: 0 both times */
+	return before.stx_mnt_id == after.stx_mnt_id ? 0 : -NS_CHROOT;
+}
+
+int ns_try(void)
+{
+	int r = enter_new();
+	return r == 0 ? keeps_root() : r;
 }
 
 static int bind_over(const char *from, const char *to)
@@ -108,7 +127,7 @@ static int place(const struct ns_plan *p, int which)
 
 int ns_make(const struct ns_plan *p)
 {
-	int r = ns_try();
+	int r = enter_new();
 	if (r == 0)
 		r = make_run_tree(p);
 	if (r == 0)

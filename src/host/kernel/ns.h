@@ -13,6 +13,7 @@
 #ifndef HOST_KERNEL_NS_H
 #define HOST_KERNEL_NS_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -28,7 +29,8 @@ struct ns_plan {
 	int display_first, display_count;
 };
 
-/* In a child: whether this process may create mount namespaces. 0 or -errno. */
+/* In a child: whether this process may create mount namespaces and enter them again. 0, -NS_CHROOT or another -errno. */
+#define NS_CHROOT EXDEV /* not from within a chroot */
 int ns_try(void);
 /* In a child: enters a new namespace (propagation slave) with the mounts of the plan. 0 or -errno. */
 int ns_make(const struct ns_plan *p);
