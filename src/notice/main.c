@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "notice/window.h"
@@ -46,6 +47,7 @@ int main(void)
 {
 	struct notice_input in;
 	struct window w;
+	prctl(PR_SET_NAME, NOTICE_FILE); /* it was executed by descriptor, so it has that number as its name */
 	char *text = read_input(&in);
 	if (!text)
 		return NOTICE_BAD_INPUT;

@@ -92,7 +92,7 @@ def test_message_is_seen_on_the_desktop(desk, kind):
     assert os.stat(f"/proc/{window}/ns/mnt").st_ino == os.stat(f"/proc/{k.x_server()}/ns/mnt").st_ino
     assert proc.read(f"/proc/{window}/cgroup") == proc.read(f"/proc/{k.x_server()}/cgroup")
     assert "CapEff:\t0000000000000000" in proc.read(f"/proc/{window}/status") and "NoNewPrivs:\t1" in proc.read(f"/proc/{window}/status")
-    assert proc.cmdline(window).strip() == "lucid-rdp-notice"
+    assert proc.cmdline(window).strip() == "lucid-rdp-notice" and proc.read(f"/proc/{window}/comm") == "lucid-rdp-notic\n"
     assert set(os.listdir(f"/proc/{window}/fd")) == {"0", "1", "2", "4"}
 
     # a click on it closes it; a click beside it does not
@@ -157,6 +157,62 @@ def test_message_stays_above_other_windows(desk):
     until("the newer window", lambda: k.client.picture().share(AMBER, 20) > 0.002, 10, 0.2)
     assert k.client.picture().share("#bf1f1f", 20) > 0.002  # the heading of the older one
     assert len(k.windows()) == 2
+
+
+def test_message_is_above_a_fullscreen_window_and_leaves_it_the_keyboard(desk):
+    k = desk()
+    typed = os.path.join(k.user.home, "typed")
+    k.user.job(f"openbox & sleep 1; xterm -fullscreen -bg '{GREEN}' -fg black -cr '{GREEN}' -e sh -c 'read x; echo $x >{typed}; sleep 600' &")
+    until("the xterm", lambda: k.client.picture().share(GREEN) > 0.9, 30 * PATIENCE, 0.2)
+    k.press("mousemove", "400", "500", "click", "1")
+    k.say("above a window manager")
+    k.wait_window()
+    k.press("mousemove", "400", "120")
+    time.sleep(1)
+    k.press("type", "hello")
+    k.press("key", "Return")
+    until("the input of the xterm", lambda: proc.read(typed) == "hello\n", 10 * PATIENCE)
+    assert k.windows() and k.paper() > 0.05
+    if os.environ.get("PICTURE"):
+        k.client.save(f"{os.environ['PICTURE']}-openbox.png")
+
+
+def test_message_follows_a_new_size_of_the_desktop(desk, login):
+    k = desk()
+    k.say("It moves when the desktop gets smaller, and its text is wrapped again, so that all of it stays visible.")
+    k.wait_window()
+    k.client.close()
+    until("a desktop without a client", lambda: k.d.admin.desktops(k.sid)[0]["status"] == "disconnected")
+    k.client = login(k.d, k.server, k.user, size=(400, 300))
+    k.wait_window()
+    until("all of the window, beside the desktop's colour", lambda: k.client.picture().share(BLUE) > 0.1 and ink(k.client) > 400, 20 * PATIENCE, 0.2)
+    if os.environ.get("PICTURE"):
+        k.client.save(f"{os.environ['PICTURE']}-small.png")
+    time.sleep(1)
+    k.press("mousemove", "200", "60", "click", "1")
+    k.wait_none()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_idle_time_is_that_of_input_not_of_messages_and_pictures(desk, kind):
+    k = desk(kind)
+
+    def idle():
+        return k.d.admin.desktops(k.sid)[0]["idle_seconds"]
+    k.press("mousemove", "300", "300")
+    until("input", lambda: idle() == 0)
+    until("idle time while the desktop is painted", lambda: idle() >= 4, 10 * PATIENCE)
+    k.say("this is no input")
+    k.wait_window()
+    assert idle() >= 4
+    k.user.paint(GREEN)
+    until("a new picture", lambda: k.client.picture().share(GREEN) > 0.5, 20 * PATIENCE, 0.2)
+    assert idle() >= 4
+    k.press("mousemove", "310", "310")
+    until("input", lambda: idle() <= 1)
+    k.press("mousemove", "400", "120", "click", "1")  # closing the message is input
+    until("the end of the message", lambda: not k.windows())
+    until("idle time after it", lambda: idle() >= 3, 10 * PATIENCE)
 
 
 def test_windows_and_rate_are_bounded(desk):
