@@ -12,6 +12,7 @@
 #define BAR 6
 #define TEXT_WIDTH 460
 #define MARGIN 32 /* between the window and the edge of its monitor */
+#define SMALL 320 /* on monitors of less height, lengths other than fonts shrink with it */
 
 static const struct look {
 	const char *heading;
@@ -135,7 +136,7 @@ static bool text_is_legible(const struct picture_request *r, int missing)
 int picture_make(const struct picture_request *r, struct picture *ret)
 {
 	PangoFontMap *map = pango_cairo_font_map_get_default();
-	struct sheet s = { .scale = r->dpi / 96 };
+	struct sheet s = { .scale = MIN(r->dpi / 96, r->max_height / (double)SMALL) };
 	s.context = pango_font_map_create_context(map);
 	pango_cairo_context_set_resolution(s.context, r->dpi);
 	sheet_fit(&s, r);

@@ -10,7 +10,7 @@
 
 #define IGNORE_MS 600 /* a click or key that was meant for the window below must not close the message unseen */
 #define KEEP_MS 200   /* between two looks at the order of windows */
-#define CASCADE 46    /* pixels at 96 dpi by which a window is below the one before */
+#define CASCADE 50    /* pixels at 96 dpi by which a window is below the one before */
 
 enum { KEY_RETURN = 0xff0d, KEY_ESCAPE = 0xff1b, KEY_KEYPAD_ENTER = 0xff8d };
 
