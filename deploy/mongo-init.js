@@ -60,6 +60,17 @@ const collections = {
       { name: "project", key: { metadata_project: 1, metadata_environment: 1, _id: 1 } },
     ],
   },
+  session_events: {
+    fields: {
+      session_id: { bsonType: "string" },
+      time: { bsonType: "string" },
+    },
+    indexes: [
+      { name: "session_id", key: { session_id: 1, _id: 1 } },
+      { name: "time", key: { time: 1, _id: 1 } },
+      { name: "session_time", key: { session_id: 1, time: 1, _id: 1 } },
+    ],
+  },
   rdp_ports: {
     fields: {
       node: { bsonType: "string" },

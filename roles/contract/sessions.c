@@ -3,6 +3,7 @@
 /* rdp-session-controller: sessions, declared over the API or found on the hosts. */
 
 #define BASE "/api/v1/sessions"
+#define MANY_DEADLINE_MS 60000
 
 static const char *const statuses[] = { "created", "active", "disconnected", "orphaned", "terminated", "failed", "expired", NULL };
 static const char *const sorts[] = { "created_at", "-created_at", "updated_at", "-updated_at", "user_id", "-user_id", "server_id",
@@ -30,7 +31,7 @@ static const struct shape_field limits[] = {
 static const struct shape shape_session_limits = SHAPE("SessionLimits", limits);
 static const struct shape_field tag_item = { NULL, SH_STRING, .min = 1, .max = 64, .format = "tag" };
 static const struct shape_field metadata[] = {
-	{ "owner", SH_STRING, SH_READ_ONLY | SH_NULLABLE, .help = "user_id" },
+	{ "owner", SH_STRING, SH_NULLABLE, .max = 128, .help = "always the same as user_id" },
 	{ "project", SH_STRING, SH_NULLABLE, .min = 1, .max = 64 },
 	{ "environment", SH_STRING, SH_NULLABLE, .min = 1, .max = 64 },
 	{ "tags", SH_ARRAY, .max = 32, .item = &tag_item },
@@ -47,39 +48,77 @@ static const struct shape_field statistics[] = {
 static const struct shape shape_statistics = SHAPE("SessionStatistics", statistics);
 static const struct shape_field viewer_item = { NULL, SH_STRING };
 
-static const struct shape_field session[] = {
-	{ "session_id", SH_STRING, SH_READ_ONLY, .format = "id", .help = "sess- and 16 hex digits" },
-	{ "name", SH_STRING, SH_NULLABLE, .min = 1, .max = 64, .format = "name" },
-	{ "description", SH_STRING, SH_NULLABLE | SH_MULTILINE, .max = 2000 },
-	{ "user_id", SH_STRING, SH_READ_ONLY | SH_NULLABLE,
-	  .help = "owner: who declared it, or the user that RDP_USER_MAP gives to the account, else the owner of the server" },
-	{ "server_id", SH_STRING, .format = "uuid" },
-	{ "node", SH_STRING, SH_READ_ONLY, .help = "host it runs on" },
-	{ "username", SH_STRING, SH_READ_ONLY | SH_NULLABLE, .help = "Linux account; null: nobody has logged in yet" },
-	{ "client_address", SH_STRING, SH_READ_ONLY | SH_NULLABLE, .help = "null: no client is connected" },
-	{ "connection_id", SH_STRING, SH_READ_ONLY | SH_NULLABLE, .help = "its connection at the agent; null: no client is connected" },
-	{ "display", SH_INT, SH_READ_ONLY | SH_NULLABLE },
-	{ "status", SH_STRING, SH_READ_ONLY, .values = statuses,
-	  .help = "created: declared, nobody has logged in yet; orphaned: the sesman of its desktop is gone, so no client can reconnect; terminated, failed and expired: it has ended" },
-	{ "status_reason", SH_STRING, SH_READ_ONLY | SH_NULLABLE,
-	  .help = "why it ended: logout, ended, replaced, start_failed, disconnected_timeout, never_used, terminated, …" },
-	{ "declared", SH_BOOL, SH_READ_ONLY, .help = "false: found on the host" },
-	{ "version", SH_INT, SH_READ_ONLY },
-	{ "created_at", SH_STRING, SH_READ_ONLY },
-	{ "updated_at", SH_STRING, SH_READ_ONLY },
-	{ "status_since", SH_STRING, SH_READ_ONLY, .help = "when the present status began" },
-	{ "started_at", SH_STRING, SH_READ_ONLY | SH_NULLABLE, .help = "start of its desktop" },
-	{ "stopped_at", SH_STRING, SH_READ_ONLY | SH_NULLABLE },
-	{ "ended_by", SH_STRING, SH_READ_ONLY | SH_NULLABLE, .help = "user who ended it over the API" },
-	{ "rdp_config", SH_FREE, SH_READ_ONLY | SH_NULLABLE },
-	{ "recording_config", SH_FREE, SH_NULLABLE },
-	{ "storage_config", SH_FREE, SH_NULLABLE },
-	{ "limits", SH_OBJECT, SH_NULLABLE, .sub = &shape_session_limits },
-	{ "metadata", SH_OBJECT, .sub = &shape_metadata },
-	{ "statistics", SH_OBJECT, SH_READ_ONLY, .sub = &shape_statistics },
-	{ "visible_to", SH_ARRAY, SH_READ_ONLY, .max = 2, .item = &viewer_item,
-	  .help = "users who see it besides admins: its own, and the owner of its server" },
+static const char *const sources[] = { "x11", "rdp", NULL };
+static const char *const qualities[] = { "high", "medium", "low", NULL };
+static const char *const compressions[] = { "zstd", "lz4", "none", NULL };
+static const char *const losses[] = { "alert", "terminate_session", NULL };
+static const char *const fulls[] = { "pause", "terminate_session", NULL };
+static const struct shape_field recording_config[] = {
+	{ "enabled", SH_BOOL, .help = "kept; recording is not available yet" },
+	{ "source", SH_STRING, .values = sources },
+	{ "frame_rate", SH_INT, .min = 1, .max = 60, .help = "upper bound, in frames per second" },
+	{ "resolution", SH_STRING, .min = 7, .max = 9, .format = "id", .help = "WIDTHxHEIGHT, such as 1920x1080" },
+	{ "quality", SH_STRING, .values = qualities },
+	{ "compression", SH_STRING, .values = compressions },
+	{ "max_mb_per_min", SH_INT, .min = 1, .max = 100000 },
+	{ "on_loss", SH_STRING, .values = losses },
+	{ "on_full", SH_STRING, .values = fulls },
+	{ "takeover", SH_BOOL },
 };
+static const struct shape shape_recording_config = SHAPE("RecordingConfig", recording_config);
+static const struct shape_field storage_config[] = {
+	{ "retention_days", SH_INT, .min = 1, .max = 36500 },
+	{ "max_bytes", SH_INT, .min = 1 },
+	{ "hold", SH_BOOL, .help = "exempt from retention" },
+};
+static const struct shape shape_storage_config = SHAPE("StorageConfig", storage_config);
+
+/* Fields that an owner may set, at creation and later. */
+#define WRITABLE                                                                                                       \
+	{ "name", SH_STRING, SH_NULLABLE, .min = 1, .max = 64, .format = "name" },                                     \
+		{ "description", SH_STRING, SH_NULLABLE | SH_MULTILINE, .max = 2000 },                                 \
+		{ "recording_config", SH_OBJECT, SH_NULLABLE, .sub = &shape_recording_config },                        \
+		{ "storage_config", SH_OBJECT, SH_NULLABLE, .sub = &shape_storage_config },                            \
+		{ "limits", SH_OBJECT, SH_NULLABLE, .sub = &shape_session_limits },                                    \
+		{ "metadata", SH_OBJECT, .sub = &shape_metadata }
+
+/* Fields that only the program sets. */
+#define READ_ONLY                                                                                                      \
+	{ "session_id", SH_STRING, SH_READ_ONLY, .format = "id", .help = "sess- and 16 hex digits" },                  \
+		{ "node", SH_STRING, SH_READ_ONLY, .help = "host it runs on" },                                        \
+		{ "username", SH_STRING, SH_READ_ONLY | SH_NULLABLE, .help = "Linux account; null: nobody has logged in yet" }, \
+		{ "client_address", SH_STRING, SH_READ_ONLY | SH_NULLABLE, .help = "null: no client is connected" },   \
+		{ "connection_id", SH_STRING, SH_READ_ONLY | SH_NULLABLE,                                              \
+		  .help = "its connection at the agent; null: no client is connected" },                               \
+		{ "display", SH_INT, SH_READ_ONLY | SH_NULLABLE },                                                     \
+		{ "status", SH_STRING, SH_READ_ONLY, .values = statuses,                                               \
+		  .help = "created: declared, nobody has logged in yet; orphaned: the sesman of its desktop is gone, so no client can reconnect; terminated, failed and expired: it has ended" }, \
+		{ "status_reason", SH_STRING, SH_READ_ONLY | SH_NULLABLE,                                              \
+		  .help = "why it ended: logout, ended, replaced, start_failed, disconnected_timeout, never_used, or what was given to terminate" }, \
+		{ "declared", SH_BOOL, SH_READ_ONLY, .help = "false: found on the host" },                             \
+		{ "version", SH_INT, SH_READ_ONLY },                                                                   \
+		{ "created_at", SH_STRING, SH_READ_ONLY },                                                             \
+		{ "updated_at", SH_STRING, SH_READ_ONLY },                                                             \
+		{ "status_since", SH_STRING, SH_READ_ONLY, .help = "when the present status began" },                  \
+		{ "started_at", SH_STRING, SH_READ_ONLY | SH_NULLABLE, .help = "start of its desktop" },               \
+		{ "stopped_at", SH_STRING, SH_READ_ONLY | SH_NULLABLE },                                               \
+		{ "ended_by", SH_STRING, SH_READ_ONLY | SH_NULLABLE, .help = "user who ended it over the API" },       \
+		{ "statistics", SH_OBJECT, SH_READ_ONLY, .sub = &shape_statistics },                                   \
+		{ "visible_to", SH_ARRAY, SH_READ_ONLY, .max = 2, .item = &viewer_item,                                \
+		  .help = "users who see it besides admins: its own, and the owner of its server" }
+
+#define OWNER_FIELD(flags)                                                                                             \
+	{ "user_id", SH_STRING, (flags) | SH_NULLABLE, .min = 1, .max = 128, .format = "user",                         \
+	  .help = "owner: who declared it, or the user that RDP_USER_MAP gives to the account, else the owner of the server" }
+#define SERVER_FIELD(flags) { "server_id", SH_STRING, flags, .format = "uuid" }
+#define RDP_CONFIG_FIELD(flags)                                                                                        \
+	{ "rdp_config", SH_FREE, (flags) | SH_NULLABLE, .help = "an RDP host outside this installation; not available yet" }
+
+static const struct shape_field session[] = { SERVER_FIELD(0), OWNER_FIELD(SH_ADMIN), WRITABLE, RDP_CONFIG_FIELD(0), READ_ONLY };
+static const struct shape_field change[] = { SERVER_FIELD(SH_READ_ONLY), OWNER_FIELD(SH_READ_ONLY), WRITABLE, RDP_CONFIG_FIELD(SH_READ_ONLY),
+					     READ_ONLY };
+static const struct shape shape_create = SHAPE("SessionCreate", session);
+static const struct shape shape_change = SHAPE("SessionChange", change);
 static const struct shape shape_session = SHAPE("Session", session);
 static const struct shape_field session_item = { NULL, SH_OBJECT, .sub = &shape_session };
 static const struct shape_field node_item = { NULL, SH_STRING };
@@ -91,13 +130,141 @@ static const struct shape_field list_fields[] = {
 };
 static const struct shape out_list = SHAPE("SessionList", list_fields);
 
+static const char *const modes[] = { "end", "disconnect", NULL };
+static const struct shape_field terminate_query[] = {
+	{ "mode", SH_STRING, .values = modes, .otherwise = "\"end\"", .help = "disconnect: cut the connection only; the desktop stays" },
+};
+static const struct shape query_terminate = SHAPE(NULL, terminate_query);
+static const struct shape_field terminate_body[] = {
+	{ "reason", SH_STRING, .min = 1, .max = 200, .format = "name", .help = "becomes status_reason; absent: terminated" },
+};
+static const struct shape in_terminate = SHAPE("SessionTerminate", terminate_body);
+static const struct shape_field cut_item = { NULL, SH_OBJECT, .sub = &shape_connection };
+static const struct shape_field ended_fields[] = {
+	{ "session_id", SH_STRING },
+	{ "status", SH_STRING, .values = statuses },
+	{ "ended", SH_OBJECT, SH_NULLABLE, .sub = &shape_desktop_session, .help = "its desktop; null: the desktop stays, or nobody had logged in" },
+	{ "processes", SH_INT, .help = "number of its processes that were ended" },
+	{ "forced", SH_INT, .help = "number of them that had to be killed" },
+	{ "cut", SH_ARRAY, .max = 64, .item = &cut_item, .help = "connections that were cut" },
+};
+static const struct shape out_ended = SHAPE("SessionEnded", ended_fields);
+static const struct shape_field many_query[] = {
+	{ "dry_run", SH_BOOL, .otherwise = "false", .help = "list what would be ended, and end nothing" },
+	FILTERS,
+};
+static const struct shape query_many = SHAPE(NULL, many_query);
+static const char *const outcomes[] = { "ended", "would_end", "already_ended", "uncertain", "failed", NULL };
+static const struct shape_field many_result[] = {
+	{ "session_id", SH_STRING },
+	{ "user_id", SH_STRING, SH_NULLABLE },
+	{ "server_id", SH_STRING },
+	{ "status", SH_STRING, .values = statuses, .help = "before the end" },
+	{ "outcome", SH_STRING, .values = outcomes },
+	{ "message", SH_STRING, SH_NULLABLE, .max = 2000, .help = "why it could not be ended, and what to do" },
+};
+static const struct shape shape_many_result = SHAPE("SessionOutcome", many_result);
+static const struct shape_field many_item = { NULL, SH_OBJECT, .sub = &shape_many_result };
+static const struct shape_field many_fields[] = {
+	{ "dry_run", SH_BOOL },
+	{ "matched", SH_INT },
+	{ "ended", SH_INT },
+	{ "results", SH_ARRAY, .max = 1000, .item = &many_item, .help = "at most 1000; repeat the request while `matched` is 1000" },
+};
+static const struct shape out_many = SHAPE("SessionsEnded", many_fields);
+
+static const struct shape_field connection_fields[] = {
+	{ "session_id", SH_STRING },
+	{ "server_id", SH_STRING },
+	{ "host", SH_STRING },
+	{ "port", SH_INT },
+	{ "security_layer", SH_STRING },
+	{ "min_tls", SH_STRING },
+	{ "certificate_fingerprint", SH_STRING, SH_NULLABLE, .help = "SHA-256, hex; null: the server does not run" },
+	{ "username", SH_STRING, SH_NULLABLE, .help = "Linux account to log in with; null: no allowed account is known" },
+	{ "status", SH_STRING, .values = statuses },
+	{ "server_status", SH_STRING },
+};
+static const struct shape out_connection = SHAPE("SessionConnection", connection_fields);
+static const struct shape_field figure_fields[] = {
+	{ "session_id", SH_STRING },
+	{ "status", SH_STRING, .values = statuses },
+	{ "status_since", SH_STRING },
+	{ "started_at", SH_STRING, SH_NULLABLE },
+	{ "stopped_at", SH_STRING, SH_NULLABLE },
+	{ "connections", SH_INT },
+	{ "reconnects", SH_INT },
+	{ "connected_ms", SH_INT, .help = "with the time of the present status" },
+	{ "disconnected_ms", SH_INT },
+	{ "total_ms", SH_INT },
+	{ "idle_seconds", SH_INT, SH_NULLABLE, .help = "seconds since the last input; null: unknown" },
+	{ "bytes_in", SH_INT, .help = "with those of its open connections" },
+	{ "bytes_out", SH_INT },
+	{ "agent", SH_STRING, .help = "available or away; away: idle time and open connections are missing" },
+};
+static const struct shape out_figures = SHAPE("SessionFigures", figure_fields);
+static const struct shape_field entry_fields[] = {
+	{ "time", SH_STRING },
+	{ "event", SH_STRING, .help = "created, found, started, disconnected, reconnected, orphaned, updated, terminated, failed, expired" },
+	{ "status", SH_STRING, .values = statuses, .help = "after it" },
+	{ "reason", SH_STRING, SH_NULLABLE },
+	{ "by", SH_STRING, SH_NULLABLE, .help = "user who did it; null: it happened" },
+	{ "client_address", SH_STRING, SH_NULLABLE },
+	{ "username", SH_STRING, SH_NULLABLE },
+	{ "display", SH_INT, SH_NULLABLE },
+};
+static const struct shape shape_entry = SHAPE("SessionEvent", entry_fields);
+static const struct shape_field entry_item = { NULL, SH_OBJECT, .sub = &shape_entry };
+static const struct shape_field timeline_fields[] = {
+	{ "session_id", SH_STRING },
+	{ "events", SH_ARRAY, .max = 1000, .item = &entry_item, .help = "in the order in which they happened; at most the first 1000" },
+};
+static const struct shape out_timeline = SHAPE("SessionTimeline", timeline_fields);
+
+static const struct shape_field status_counts[] = {
+	{ "created", SH_INT }, { "active", SH_INT }, { "disconnected", SH_INT }, { "orphaned", SH_INT },
+	{ "terminated", SH_INT }, { "failed", SH_INT }, { "expired", SH_INT },
+};
+static const struct shape shape_status_counts = SHAPE("SessionStatusCounts", status_counts);
+static const struct shape_field server_count[] = { { "server_id", SH_STRING }, { "sessions", SH_INT } };
+static const struct shape shape_server_count = SHAPE("SessionsOfServer", server_count);
+static const struct shape_field server_count_item = { NULL, SH_OBJECT, .sub = &shape_server_count };
+static const struct shape_field user_count[] = { { "user_id", SH_STRING, .help = "empty: of no known user" }, { "sessions", SH_INT } };
+static const struct shape shape_user_count = SHAPE("SessionsOfUser", user_count);
+static const struct shape_field user_count_item = { NULL, SH_OBJECT, .sub = &shape_user_count };
+static const struct shape_field summary_fields[] = {
+	{ "live", SH_INT, .help = "sessions that have not ended" },
+	{ "by_status", SH_OBJECT, .sub = &shape_status_counts, .help = "with those of the history" },
+	{ "by_server", SH_ARRAY, .max = 1000, .item = &server_count_item, .help = "sessions that have not ended" },
+	{ "by_user", SH_ARRAY, .max = 1000, .item = &user_count_item, .help = "sessions that have not ended" },
+};
+static const struct shape out_summary = SHAPE("SessionSummary", summary_fields);
+
 #define ROW(op_name, op_verb, op_path, ...)                                                                            \
 	{                                                                                                              \
 		.name = "sessions." op_name, .role = ROLE_SESSIONS, .verb = op_verb, .path = BASE op_path, .scope = OP_USER, __VA_ARGS__ \
 	}
 
 static const struct op ops[] = {
-	ROW("list", "GET", "", .flags = OP_READ | OP_ROLES, .query = &query_list, .out = &out_list, .summary = "List sessions"),
-	ROW("get", "GET", "/{session_id}", .flags = OP_READ | OP_ROLES, .out = &shape_session, .summary = "Get a session"),
+	ROW("list", "GET", "", .flags = OP_READ, .query = &query_list, .out = &out_list, .summary = "List sessions"),
+	ROW("create", "POST", "", .rate = RATE_SESSION_CREATE, .flags = OP_CREATES, .status = 201, .in = &shape_create, .out = &shape_session,
+	    .summary = "Declare a session on a server; the next login of its user there is joined with it"),
+	ROW("summary", "GET", "/summary", .flags = OP_READ, .out = &out_summary, .summary = "Count sessions by status, server and user"),
+	ROW("terminate_many", "POST", "/terminate", .deadline_ms = MANY_DEADLINE_MS, .query = &query_many, .in = &in_terminate, .out = &out_many,
+	    .summary = "End all sessions that match"),
+	ROW("get", "GET", "/{session_id}", .flags = OP_READ, .out = &shape_session, .summary = "Get a session"),
+	ROW("put", "PUT", "/{session_id}", .flags = OP_IDEMPOTENT | OP_PATCH_BODY | OP_IF_MATCH, .in = &shape_change, .out = &shape_session,
+	    .summary = "Change the given fields of a session"),
+	ROW("patch", "PATCH", "/{session_id}", .flags = OP_IDEMPOTENT | OP_PATCH_BODY | OP_IF_MATCH, .in = &shape_change, .out = &shape_session,
+	    .summary = "Change the given fields of a session"),
+	ROW("delete", "DELETE", "/{session_id}", .flags = OP_IDEMPOTENT | OP_IF_MATCH, .status = 204,
+	    .summary = "End a session and delete the record of it"),
+	ROW("terminate", "POST", "/{session_id}/terminate", .query = &query_terminate, .in = &in_terminate, .out = &out_ended,
+	    .summary = "End a session with its desktop, or cut its connection"),
+	ROW("connection", "GET", "/{session_id}/connection", .flags = OP_READ, .out = &out_connection, .summary = "How to connect to a session"),
+	ROW("rdp_file", "GET", "/{session_id}/rdp-file", .flags = OP_READ, .media = "application/x-rdp",
+	    .summary = "Download an .rdp file for the session"),
+	ROW("statistics", "GET", "/{session_id}/statistics", .flags = OP_READ, .out = &out_figures, .summary = "Times, connections and bytes of a session"),
+	ROW("timeline", "GET", "/{session_id}/timeline", .flags = OP_READ, .out = &out_timeline, .summary = "What happened to a session, in order"),
 };
 const struct op_table contract_sessions = { ops, ARRAY_LEN(ops) };

@@ -2,6 +2,7 @@
  * controller: the state that all of rdp-session-controller shares. Floor F6, loop thread only, never blocks.
  *
  * session/ one session: its states, its operations, its kind as a stored object (lucid/object.h)
+ * operations/ what callers ask for: lists, reads, declarations, changes, ends
  * watch/   what really runs: the desktops that the agents of the hosts report, compared with the stored sessions
  *
  * Not for: anything that touches the host (the agent does), and servers (rdp-server-manager).

@@ -3,10 +3,17 @@
 #include "lucid/nodes.h"
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/controller.h"
+#include "roles/rdp-session-controller/operations/connect.h"
+#include "roles/rdp-session-controller/operations/create.h"
+#include "roles/rdp-session-controller/operations/end.h"
+#include "roles/rdp-session-controller/operations/end_many.h"
+#include "roles/rdp-session-controller/operations/figures.h"
 #include "roles/rdp-session-controller/session/kind.h"
-#include "roles/rdp-session-controller/session/list.h"
-#include "roles/rdp-session-controller/session/read.h"
+#include "roles/rdp-session-controller/operations/list.h"
+#include "roles/rdp-session-controller/operations/read.h"
 #include "roles/rdp-session-controller/session/sweep.h"
+#include "roles/rdp-session-controller/session/timeline.h"
+#include "roles/rdp-session-controller/operations/update.h"
 #include "roles/rdp-session-controller/watch/events.h"
 #include "roles/rdp-session-controller/watch/reconcile.h"
 
@@ -21,6 +28,17 @@ static const struct {
 } handlers[] = {
 	{ "sessions.list", op_sessions },
 	{ "sessions.get", op_session_get },
+	{ "sessions.create", op_session_create },
+	{ "sessions.put", op_session_update },
+	{ "sessions.patch", op_session_update },
+	{ "sessions.delete", op_session_delete },
+	{ "sessions.terminate", op_session_terminate },
+	{ "sessions.terminate_many", op_sessions_terminate },
+	{ "sessions.connection", op_session_connection },
+	{ "sessions.rdp_file", op_session_rdp_file },
+	{ "sessions.statistics", op_session_statistics },
+	{ "sessions.timeline", op_session_timeline },
+	{ "sessions.summary", op_sessions_summary },
 };
 
 const char *controller_name(struct controller *c, const char *name)

@@ -21,7 +21,7 @@ EXAMPLES = {
     "backend": "process", "isolation": "private", "hash": HASH, "previous": HASH, "fingerprint": HASH, "certificate_fingerprint": HASH,
     "request_id": "5c0e6d2b-00000001", "seq": 7, "subject": "CN = node-1", "issuer": "CN = node-1", "total": 1, "pages": 1, "has_next": False,
     "last_exit": None, "cpu_enforced": True, "limits_enforced": {"cpu_percent": True, "memory_mb": True, "tasks": True}, "message": "…",
-    "backup": "xrdp.ini.20260131-100000-000", "connection_id": "20480-1", "connected_ms": 0, "disconnected_ms": 0, "client_address": "192.0.2.7", "start": 13389, "end": 14389, "url": None,
+    "backup": "xrdp.ini.20260131-100000-000", "connection_id": "20480-1", "connected_ms": 0, "disconnected_ms": 0, "total_ms": 0, "client_address": "192.0.2.7", "start": 13389, "end": 14389, "url": None,
     "sections": {"Globals": {"max_bpp": 32, "…": "…"}}, "values": {"rdpdr": True, "…": "…"}, "xrdp_ini": "[Globals]\n…", "sesman_ini": "[Globals]\n…",
     "kernel": "6.1.0-18-amd64", "machine": "x86_64", "heartbeat_at": TIME, "not_before": TIME, "not_after": TIME, "version": 3,
     "pressure": {"cpu": 0.4, "memory": 0.0, "io": 0.1}, "clock_usec": 3600000000, "temperature_celsius": 48.3, "throttled": False,

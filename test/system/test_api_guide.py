@@ -96,6 +96,18 @@ def record(d, account, login):
     sessions = "/api/v1/sessions"
     user("sessions_list", "GET", f"{sessions}?status=active")
     user("sessions_get", "GET", f"{sessions}/{session['session_id']}")
+    declared = user("sessions_create", "POST", sessions, {"server_id": sid, "name": "drawing", "limits": {"idle_timeout": 900},
+                                                          "metadata": {"project": "bridge", "tags": ["cad"]}}).json()
+    user("sessions_put", "PUT", f"{sessions}/{declared['session_id']}", {**declared, "description": "the new bridge"})
+    user("sessions_patch", "PATCH", f"{sessions}/{declared['session_id']}", {"metadata": {"environment": "test"}})
+    user("sessions_connection", "GET", f"{sessions}/{declared['session_id']}/connection")
+    user("sessions_rdp_file", "GET", f"{sessions}/{declared['session_id']}/rdp-file")
+    user("sessions_summary", "GET", f"{sessions}/summary")
+    user("sessions_statistics", "GET", f"{sessions}/{session['session_id']}/statistics")
+    ask("sessions_terminate_many", "POST", f"{sessions}/terminate?status=created&dry_run=true", {"reason": "maintenance"})
+    user("sessions_terminate", "POST", f"{sessions}/{declared['session_id']}/terminate", {"reason": "not needed"})
+    user("sessions_timeline", "GET", f"{sessions}/{declared['session_id']}/timeline")
+    user("sessions_delete", "DELETE", f"{sessions}/{declared['session_id']}")
     user("resources_usage", "GET", "/api/v1/resources/usage")
     user("resources_servers_usage", "GET", f"/api/v1/resources/servers/{sid}/usage")
     ask("resources_nodes_usage", "GET", "/api/v1/resources/nodes/node-1/usage")

@@ -1,4 +1,4 @@
-/* The list of sessions and the current metrics: the answers of agents and server-manager merged. */
+/* The current metrics: the answers of agents and server-manager merged. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,18 +19,16 @@
 #define TWO "5f0c1f0e-9d57-4b43-9a53-0c8a2f1d7e22"
 #define IDLE "5f0c1f0e-9d57-4b43-9a53-0c8a2f1d7e33"
 
-extern const struct role role_rdp_session_controller, role_rdp_resource_monitor;
+extern const struct role role_rdp_resource_monitor;
 
 static const struct caller admin = { .sub = "root", .roles = CALLER_ADMIN };
-static const struct caller anna = { .sub = "anna@example.org", .roles = CALLER_USER };
 static const struct caller bert = { .sub = "bert", .roles = CALLER_USER };
-static const struct caller carl = { .sub = "carl", .roles = CALLER_USER };
 
 struct bed {
 	struct loop *loop;
 	struct bus *bus;
 	struct config *config;
-	void *sessions, *monitor;
+	void *monitor;
 	int away, manager_away; /* errors */
 	unsigned lists, at_once, most, extra;
 	/* what came back */
@@ -54,25 +52,6 @@ static void instances(struct call *c, void *arg)
 		json_array_append_new(list, json_pack("{s:s, s:{s:i, s:i, s:i}}", "server_id", owners[i][0], "sessions", "active", i < 2,
 						      "disconnected", 0, "orphaned", i == 1));
 	call_ok(c, json_pack("{s:o}", "instances", list));
-}
-
-static json_t *desktop(const char *server, const char *account, int display, const char *status)
-{
-	return json_pack("{s:s, s:s, s:i, s:s, s:s?, s:s, s:i}", "server_id", server, "username", account, "display", display,
-			 "status", status, "client_address", str_eq(status, "active") ? "10.0.0.9" : NULL, "started_at",
-			 display == 12 ? "2026-01-01T00:00:00.000Z" : "2026-01-02T00:00:00.000Z", "memory_bytes", 1);
-}
-
-static void desktops(struct call *c, void *arg)
-{
-	json_t *list = json_array();
-	if (str_eq(call_param(c, "server_id"), ONE)) {
-		json_array_append_new(list, desktop(ONE, "ann", 10, "active"));
-		json_array_append_new(list, desktop(ONE, "bert", 12, "disconnected"));
-	} else if (str_eq(call_param(c, "server_id"), TWO)) {
-		json_array_append_new(list, desktop(TWO, "dora", 11, "orphaned")); /* dora has another account: this desktop belongs to no user */
-	}
-	call_ok(c, json_pack("{s:o}", "desktops", list));
 }
 
 static void stats(struct call *c, void *arg)
@@ -137,12 +116,10 @@ static void bed_open(struct bed *t)
 	strbuf_done(&faults);
 	strbuf_done(&warnings);
 	bus_serve(t->bus, op_find("xrdp.instances.list"), instances, t);
-	bus_serve(t->bus, op_find("xrdp.instances.desktops"), desktops, t);
 	bus_serve(t->bus, op_find("xrdp.stats"), stats, t);
 	bus_serve(t->bus, op_find("rdp.servers.get"), manager_get, t);
 	bus_serve(t->bus, op_find("rdp.servers.list"), manager_list, t);
 	struct role_env env = { .loop = t->loop, .bus = t->bus, .config = t->config, .node = "node-1" };
-	assert_int_equal(role_rdp_session_controller.init(&env, &t->sessions), 0);
 	assert_int_equal(role_rdp_resource_monitor.init(&env, &t->monitor), 0);
 }
 
@@ -154,10 +131,8 @@ static void drained(void *arg)
 static void bed_close(struct bed *t)
 {
 	int n = 0;
-	role_rdp_session_controller.drain(t->sessions, drained, &n);
 	role_rdp_resource_monitor.drain(t->monitor, drained, &n);
-	assert_int_equal(n, 2);
-	role_rdp_session_controller.free(t->sessions);
+	assert_int_equal(n, 1);
 	role_rdp_resource_monitor.free(t->monitor);
 	assert_int_equal(bus_calls_open(t->bus), 0);
 	json_decref(t->doc);
@@ -186,28 +161,6 @@ static void ask(struct bed *t, const struct caller *who, const char *op, const c
 		loop_run(t->loop);
 }
 
-/* The displays in the answer, in its order: "10 12". */
-static const char *shown(struct bed *t, const struct caller *who, const char *query)
-{
-	static char text[100];
-	struct strbuf b = { 0 };
-	json_t *s;
-	size_t i;
-	ask(t, who, "sessions.list", query);
-	if (t->err)
-		return err_name(t->err);
-	json_array_foreach(json_object_get(t->doc, "sessions"), i, s)
-		strbuf_printf(&b, "%s%lld", i ? " " : "", (long long)doc_int(s, "display", 0));
-	str_copy(text, sizeof text, b.s ? b.s : "");
-	strbuf_done(&b);
-	return text;
-}
-
-static const char *member(struct bed *t, size_t i, const char *key)
-{
-	return doc_str(json_array_get(json_object_get(t->doc, "sessions"), i), key, "null");
-}
-
 static void test_account_user(void **state)
 {
 	const char *const map[] = { "anna@example.org=ann", "x=y=z", "dora=d0", NULL };
@@ -221,57 +174,11 @@ static void test_account_user(void **state)
 	assert_string_equal(user, "emil");
 }
 
-static void test_sessions(void **state)
-{
-	struct bed t;
-	bed_open(&t);
-	assert_string_equal(shown(&t, &admin, NULL), "10 11 12"); /* newest first, then by server */
-	assert_string_equal(member(&t, 0, "user_id"), "anna@example.org");
-	assert_string_equal(member(&t, 0, "client_address"), "10.0.0.9");
-	assert_string_equal(member(&t, 1, "user_id"), "carl"); /* of an account without a user: the owner of the server */
-	assert_string_equal(member(&t, 2, "user_id"), "bert");
-	assert_string_equal(member(&t, 2, "node"), "node-1");
-	assert_null(json_object_get(json_array_get(json_object_get(t.doc, "sessions"), 0), "memory_bytes"));
-	assert_int_equal(json_array_size(json_object_get(t.doc, "unreachable")), 0);
-	assert_string_equal(shown(&t, &anna, NULL), "10");
-	assert_string_equal(shown(&t, &bert, NULL), "12");
-	assert_string_equal(shown(&t, &carl, NULL), "11");
-	assert_string_equal(shown(&t, &anna, "{\"user_id\":\"bert\"}"), "");
-	assert_string_equal(shown(&t, &admin, "{\"user_id\":\"bert\"}"), "12");
-	assert_string_equal(shown(&t, &admin, "{\"status\":\"orphaned\"}"), "11");
-	assert_string_equal(shown(&t, &admin, "{\"node\":\"node-1\",\"sort\":\"-display\"}"), "12 11 10");
-	assert_string_equal(shown(&t, &admin, "{\"node\":\"node-2\"}"), "");
-	assert_string_equal(shown(&t, &admin, "{\"sort\":\"username\",\"limit\":1,\"page\":2}"), "12");
-	const json_t *p = json_object_get(t.doc, "pagination");
-	assert_int_equal(doc_int(p, "total", 0), 3);
-	assert_true(doc_bool(p, "has_next", false) && doc_bool(p, "has_previous", false));
-	assert_string_equal(shown(&t, &admin, "{\"page\":1,\"offset\":2}"), "INVALID");
-	bed_close(&t);
-}
-
-static void test_sessions_of_one_server(void **state)
-{
-	struct bed t;
-	bed_open(&t);
-	assert_string_equal(shown(&t, &admin, "{\"server_id\":\"" ONE "\",\"sort\":\"display\"}"), "10 12");
-	assert_string_equal(shown(&t, &admin, "{\"server_id\":\"" ONE "\",\"node\":\"node-2\"}"), "");
-	assert_string_equal(shown(&t, &admin, "{\"server_id\":\"5f0c1f0e-9d57-4b43-9a53-0c8a2f1d7eff\"}"), "");
-	assert_int_equal(t.lists, 0);
-	t.manager_away = ERR_UNAVAILABLE; /* then all hosts are called */
-	assert_string_equal(shown(&t, &admin, "{\"server_id\":\"" ONE "\",\"sort\":\"display\"}"), "10 12");
-	assert_int_equal(t.lists, 1);
-	assert_string_equal(shown(&t, &carl, NULL), ""); /* the owner of 11 is unknown: only admins see it */
-	assert_string_equal(shown(&t, &admin, "{\"server_id\":\"" TWO "\"}"), "11");
-	bed_close(&t);
-}
-
 static void test_away(void **state)
 {
 	struct bed t;
 	bed_open(&t);
 	t.away = ERR_UNAVAILABLE;
-	assert_string_equal(shown(&t, &admin, NULL), "");
-	assert_string_equal(json_string_value(json_array_get(json_object_get(t.doc, "unreachable"), 0)), "node-1");
 	ask(&t, &admin, "resources.usage", NULL);
 	assert_int_equal(t.err, 0);
 	assert_int_equal(json_array_size(json_object_get(t.doc, "nodes")), 0);
@@ -421,9 +328,8 @@ static void test_deadline(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_account_user), cmocka_unit_test(test_sessions), cmocka_unit_test(test_sessions_of_one_server),
-		cmocka_unit_test(test_away),	     cmocka_unit_test(test_usage),    cmocka_unit_test(test_at_once),
-		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_account_user), cmocka_unit_test(test_away),     cmocka_unit_test(test_usage),
+		cmocka_unit_test(test_at_once),	     cmocka_unit_test(test_deadline),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

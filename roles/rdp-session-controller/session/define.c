@@ -13,6 +13,13 @@ json_t *session_visible_to(const char *user, const char *server_owner)
 	return list;
 }
 
+void session_check_metadata(const json_t *body, const char *user, struct faults *f)
+{
+	const char *owner = doc_str(json_object_get(body, "metadata"), "owner", user);
+	if (!str_eq(owner, user))
+		faults_add(f, "metadata.owner", "is always the user of the session; omit it");
+}
+
 static json_t *metadata_of(const json_t *body, const char *user)
 {
 	json_t *metadata = json_copy(json_object_get(body, "metadata"));

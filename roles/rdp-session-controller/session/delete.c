@@ -1,9 +1,12 @@
 #include "roles/rdp-session-controller/session/delete.h"
 
+#include "roles/rdp-session-controller/session/timeline.h"
+
 static void session_gone(struct task *t)
 {
 	struct session *s = task_session(t);
 	json_t *data = json_object();
+	timeline_forget(s);
 	doc_set_str(data, "status", object_state_name(&s->o));
 	object_publish(&s->o, "deleted", data);
 	if (t->on.call)

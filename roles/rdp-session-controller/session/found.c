@@ -3,6 +3,7 @@
 #include "lucid/account.h"
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/session/define.h"
+#include "roles/rdp-session-controller/session/timeline.h"
 #include "roles/rdp-session-controller/watch/later.h"
 
 void session_user_of(const struct watched *w, const json_t *desktop, char dst[CALLER_NAME_MAX + 1])
@@ -46,6 +47,7 @@ static void found_born(struct finding *f)
 	objects_figures(s->o.set);
 	metric_add(session_controller(s)->metrics.created, 1);
 	object_publish(&s->o, "created", json_incref(f->doc));
+	timeline_add(s, f->doc, "found", "");
 	session_observe(s);
 	finding_end(f);
 }

@@ -3,6 +3,7 @@
 #include "lucid/clock.h"
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/session/session.h"
+#include "roles/rdp-session-controller/session/timeline.h"
 #include "roles/rdp-session-controller/watch/look.h"
 #include "roles/rdp-session-controller/watch/reconcile.h"
 
@@ -85,6 +86,7 @@ static void session_entered(struct object *o, unsigned status)
 {
 	if (session_status_ended(status))
 		metric_add(((struct controller *)object_ctx(o))->metrics.terminated, 1);
+	timeline_entered((struct session *)o, status);
 }
 
 static void place_lead(struct object_group *g, bool held)
@@ -114,6 +116,9 @@ static int64_t sessions_pass_ms(struct objects *set)
 static void session_task_free(struct object_task *t)
 {
 	json_decref(task_of(t)->body);
+	free(task_of(t)->reason);
+	free(task_of(t)->by);
+	json_decref(task_of(t)->connections);
 	json_decref(task_of(t)->outcome);
 }
 
@@ -121,6 +126,8 @@ static void session_task_ended(struct object_task *t)
 {
 	if (t->run == run_session_observe) /* also if the task ended without running */
 		((struct session *)t->object)->observing = false;
+	if (task_of(t)->ended) /* it did not run */
+		task_of(t)->ended(task_of(t), ERR_SESSION_NOT_FOUND, err_text(ERR_SESSION_NOT_FOUND));
 }
 
 const struct object_kind session_kind = {

@@ -2,9 +2,12 @@
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/session/define.h"
 #include "roles/rdp-session-controller/session/session.h"
+#include "roles/rdp-session-controller/session/timeline.h"
 #include "roles/rdp-session-controller/watch/look.h"
 
 /* Brings a session in line with its desktop, as the last listing of its server shows it. */
+
+#define FIRST_CLIENT_MS 4000
 
 /* What the agent says about the end of a desktop, and the status that follows from it. */
 static const struct {
@@ -53,6 +56,7 @@ static void connection_changed(struct session *s, const json_t *desktop)
 	doc_set_int(data, "version", s->o.version);
 	doc_set_str(data, "client_address", doc_str(desktop, "client_address", NULL));
 	object_publish(&s->o, "reconnected", data);
+	timeline_add(s, s->o.doc, "reconnected", "");
 }
 
 static void take_connection(struct session *s, const json_t *desktop)
@@ -78,12 +82,24 @@ static void take_owner(struct session *s)
 	s->server_owner = str_eq(w->owner, s->o.owner->id) ? "" : w->owner;
 }
 
+/* A desktop exists a moment before the connection that it is for is known to show it. */
+static bool awaits_client(struct session *s, enum session_status to)
+{
+	if (s->o.state != SESSION_CREATED || to != SESSION_DISCONNECTED)
+		return false;
+	if (!s->seen_us)
+		s->seen_us = clock_mono_us();
+	return clock_mono_us() - s->seen_us < FIRST_CLIENT_MS * 1000;
+}
+
 static void observed(struct session *s, const json_t *desktop)
 {
 	static const char *const members[] = { "username", "display", "started_at", "client_address", "connection_id" };
 	enum session_status to = session_status_of_desktop(doc_str(desktop, "status", ""));
 	if (session_ended(s) && s->o.changed_us >= s->server->asked_us)
 		return; /* it ended after that listing was requested */
+	if (awaits_client(s, to))
+		return;
 	if (to != s->o.state) {
 		json_t *extra = json_object();
 		for (size_t i = 0; i < ARRAY_LEN(members); i++)

@@ -17,6 +17,7 @@ struct session {
 	int64_t desktop_ms;
 	char connection[SESSION_CONNECTION_MAX]; /* "": none */
 	bool observing; /* an observation is queued */
+	int64_t seen_us; /* monotonic: when its desktop was first seen, before a client was; 0: not yet */
 	const char *server_owner; /* who sees it too; "": nobody */
 	int64_t created_ms, ended_ms; /* wall clock */
 	/* how long it has had its status: a wall-clock time for others, a monotonic one for this process */
@@ -27,14 +28,16 @@ struct task {
 	struct object_task on;
 	json_t *body;
 	int64_t if_match;
-	bool disconnect; /* cut the connection only */
-	bool asked_to_end; /* the agent was asked */
 	unsigned tries;
-	int64_t asked_us;
-	int64_t bytes_in, bytes_out;
-	void (*ended)(struct task *t, int err, const char *message); /* instead of an answer to a call */
+	int64_t bytes_in, bytes_out; /* bytes.c */
+	/* end.c */
+	bool disconnect; /* cut the connection only */
+	bool remove;	 /* then delete the session */
+	char *reason, *by;
+	json_t *connections; /* that are to be cut */
+	void (*ended)(struct task *t, int err, const char *message); /* instead of an answer to a call; NULL: none */
 	void *arg;
-	json_t *outcome;
+	json_t *outcome; /* what the answer says */
 };
 
 static inline struct controller *session_controller(const struct session *s)

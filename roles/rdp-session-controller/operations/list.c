@@ -1,7 +1,8 @@
-#include "roles/rdp-session-controller/session/list.h"
+#include "roles/rdp-session-controller/operations/list.h"
 
 #include "lucid/listing.h"
 #include "lucid/str.h"
+#include "roles/rdp-session-controller/agent.h"
 #include "roles/rdp-session-controller/session/session.h"
 
 /* The stored texts of the sessions are copied into the response. */
@@ -18,7 +19,7 @@ static json_t *unreachable_nodes(struct controller *c)
 	const struct place *p;
 	json_t *list = json_array();
 	while ((p = place_next(c, &pos)))
-		if (p->lost)
+		if (p->lost || agent_unreachable(c, p->g.name))
 			json_array_append_new(list, json_string(p->g.name));
 	return list;
 }
@@ -50,15 +51,28 @@ static const struct listing_filter filters[] = {
 };
 static const struct listing sessions = { filters, ARRAY_LEN(filters), "-created_at", NULL };
 
+static void sessions_query(struct call *c, const struct listing_page *page, struct store_query *ret)
+{
+	const struct caller *caller = call_caller(c);
+	listing_query(&sessions, call_query(c), page, ret);
+	if (!caller_is_admin(caller))
+		listing_narrow(ret, "visible_to", STORE_HAS, caller->sub);
+}
+
+void sessions_query_live(struct call *c, struct store_query *ret)
+{
+	static const char *const live[] = { "created", "active", "disconnected", "orphaned", NULL };
+	sessions_query(c, &(struct listing_page){ .limit = STORE_MAX_PAGE }, ret);
+	if (!doc_str(call_query(c), "status", NULL))
+		ret->filters[ret->nfilters++] = (struct store_filter){ .path = "status", .cmp = STORE_IN, .list = live };
+}
+
 void op_sessions(struct call *c, void *ctx)
 {
 	struct controller *s = ctx;
-	const struct caller *caller = call_caller(c);
 	struct store_query q;
 	struct listed *w = XNEW(struct listed);
 	*w = (struct listed){ s, c, listing_page(call_query(c)) };
-	listing_query(&sessions, call_query(c), &w->page, &q);
-	if (!caller_is_admin(caller))
-		listing_narrow(&q, "visible_to", STORE_HAS, caller->sub);
+	sessions_query(c, &w->page, &q);
 	store_list(s->env.store, COL_SESSIONS, &q, sessions_listed, w);
 }

@@ -1,4 +1,4 @@
-#include "roles/rdp-session-controller/session/read.h"
+#include "roles/rdp-session-controller/operations/read.h"
 
 #include "lucid/str.h"
 
@@ -9,7 +9,7 @@ static bool doc_visible(const struct caller *c, const json_t *doc)
 
 static void got_text(enum store_result result, const struct store_doc *d, int err, void *arg)
 {
-	_cleanup_(xfreep) struct reading *r = arg;
+	_cleanup_(xfreep) struct session_reading *r = arg;
 	const struct caller *caller = call_caller(r->call);
 	bool whose = result == STORE_OK && !caller_is_admin(caller);
 	_cleanup_(doc_unrefp) json_t *doc = whose ? doc_parse(d->text->data, d->text->len, NULL, 0) : NULL;
@@ -25,12 +25,12 @@ static void got_text(enum store_result result, const struct store_doc *d, int er
 
 void op_session_get(struct call *c, void *ctx)
 {
-	struct reading *r = XNEW(struct reading);
-	*r = (struct reading){ .c = ctx, .call = c };
+	struct session_reading *r = XNEW(struct session_reading);
+	*r = (struct session_reading){ .c = ctx, .call = c };
 	store_get(r->c->env.store, COL_SESSIONS, call_param(c, "session_id"), got_text, r);
 }
 
-void session_read_end(struct reading *r)
+void session_read_end(struct session_reading *r)
 {
 	json_decref(r->doc);
 	free(r);
@@ -38,7 +38,7 @@ void session_read_end(struct reading *r)
 
 static void got_doc(enum store_result result, const struct store_doc *d, int err, void *arg)
 {
-	struct reading *r = arg;
+	struct session_reading *r = arg;
 	r->doc = result == STORE_OK ? doc_parse(d->text->data, d->text->len, NULL, 0) : NULL;
 	if (r->doc && doc_visible(call_caller(r->call), r->doc)) {
 		r->then(r);
@@ -51,9 +51,9 @@ static void got_doc(enum store_result result, const struct store_doc *d, int err
 	session_read_end(r);
 }
 
-void session_read_begin(struct controller *c, struct call *call, void (*then)(struct reading *r))
+void session_read_begin(struct controller *c, struct call *call, void (*then)(struct session_reading *r))
 {
-	struct reading *r = XNEW(struct reading);
-	*r = (struct reading){ .c = c, .call = call, .then = then };
+	struct session_reading *r = XNEW(struct session_reading);
+	*r = (struct session_reading){ .c = c, .call = call, .then = then };
 	store_get(c->env.store, COL_SESSIONS, call_param(call, "session_id"), got_doc, r);
 }

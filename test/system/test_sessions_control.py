@@ -1,0 +1,153 @@
+"""Sessions over the API: declared and joined with a login, changed, ended, and deleted."""
+import time
+
+import pytest
+
+import proc
+from lucid import SESSIONS, XRDP, Api, token_for
+from proc import until
+from test_sessions_life import BLUE, LIST, ended, listed, session_of
+
+UNKNOWN = "sess-0123456789abcdef"
+
+
+def error(answer):
+    return answer.json()["error"]
+
+
+@pytest.mark.shapes
+def test_login_is_joined_with_the_oldest_declaration(daemon, users, login):
+    user, = users(1, daemon)
+    user.paint(BLUE)
+    mine = daemon.api(user.name, SESSIONS)
+    server = daemon.api(user.name).create_server("declared")
+    body = {"server_id": server["server_id"], "name": "drawing", "limits": {"idle_timeout": 600},
+            "metadata": {"project": "bridge", "environment": "test", "tags": ["cad"]}, "recording_config": {"enabled": False, "frame_rate": 10}}
+    answer = mine.call("POST", LIST, body, expect=201)
+    first = answer.json()
+    assert answer.headers["Location"] == f"{LIST}/{first['session_id']}"
+    assert first["status"] == "created" and first["declared"] and first["metadata"]["owner"] == user.name
+    second = mine.call("POST", LIST, {"server_id": server["server_id"]}, expect=201).json()
+    assert mine.get(f"{LIST}/{first['session_id']}/connection")["port"] == server["port"]
+    file = mine.call("GET", f"{LIST}/{first['session_id']}/rdp-file", expect=200)
+    assert f":{server['port']}\r\n" in file.text and user.name in file.text
+    assert file.headers["Content-Type"].startswith("application/x-rdp") and "drawing.rdp" in file.headers["Content-Disposition"]
+    login(daemon, server, user).wait_colour(BLUE)
+    joined = until("the login to be joined", lambda: (lambda s: s if s["status"] == "active" else None)(mine.get(f"{LIST}/{first['session_id']}")))
+    assert joined["name"] == "drawing" and joined["username"] == user.name and joined["display"] and joined["started_at"]
+    assert mine.get(f"{LIST}/{second['session_id']}")["status"] == "created"
+    assert [s["session_id"] for s in listed(daemon, query="?project=bridge&environment=test&status=active")] == [first["session_id"]]
+    figures = mine.get(f"{LIST}/{first['session_id']}/statistics")
+    assert figures["connections"] == 1 and figures["connected_ms"] > 0 and figures["agent"] == "available"
+    until("bytes of the open connection", lambda: mine.get(f"{LIST}/{first['session_id']}/statistics")["bytes_out"] > 0)
+    summary = mine.get(LIST + "/summary")
+    assert summary["live"] == 2 and summary["by_status"]["active"] == 1 and summary["by_user"] == [{"user_id": user.name, "sessions": 2}]
+
+    # changed
+    changed = mine.call("PATCH", f"{LIST}/{first['session_id']}", {"description": "the bridge", "limits": None, "metadata": {"project": "tunnel"}}, expect=200).json()
+    assert changed["description"] == "the bridge" and changed["limits"] is None
+    assert changed["metadata"] == {"project": "tunnel", "environment": "test", "tags": ["cad"], "owner": user.name}
+    assert mine.call("PUT", f"{LIST}/{first['session_id']}", changed, expect=200).json()["version"] == changed["version"]
+    mine.call("PATCH", f"{LIST}/{first['session_id']}", {"name": "x"}, headers={"If-Match": '"1"'}, expect=412)
+    assert error(mine.call("PATCH", f"{LIST}/{first['session_id']}", {"status": "expired"}, expect=422))["code"] == "LUCID_ERR_0005"
+
+    # ended by its user: the client sees it, and no process is left
+    of_it = [p for p in proc.marked(user_ids={user.uid}) if f"DISPLAY=:{joined['display']}" in (proc.read(f"/proc/{p}/environ") or "")]
+    assert of_it
+    client = daemon.clients[-1]
+    over = mine.call("POST", f"{LIST}/{first['session_id']}/terminate", {"reason": "done for today"}, expect=200).json()
+    assert over["status"] == "terminated" and over["ended"]["display"] == joined["display"] and over["processes"] >= len(of_it)
+    assert not [proc.describe(p) for p in of_it if proc.alive(p)]
+    until("the client to disconnect", lambda: not client.connected)
+    now = mine.get(f"{LIST}/{first['session_id']}")
+    assert now["status_reason"] == "done for today" and now["ended_by"] == user.name and now["client_address"] is None
+    assert error(mine.call("POST", f"{LIST}/{first['session_id']}/terminate", {}, expect=409))["code"] == "LUCID_ERR_2202"
+    mine.call("GET", f"{LIST}/{first['session_id']}/connection", expect=409)
+    events = [(e["event"], e["by"]) for e in mine.get(f"{LIST}/{first['session_id']}/timeline")["events"]]
+    assert events[:2] == [("created", user.name), ("started", None)] and events[-1] == ("terminated", user.name)
+    assert ("updated", user.name) in events
+
+    # deleted
+    mine.call("DELETE", f"{LIST}/{first['session_id']}", expect=204)
+    mine.call("GET", f"{LIST}/{first['session_id']}", expect=404)
+    mine.call("POST", f"{LIST}/{second['session_id']}/terminate", {}, expect=200)
+    assert ended(daemon, second)["status_reason"] == "terminated"
+
+
+@pytest.mark.shapes
+def test_disconnecting_keeps_the_desktop_and_deleting_ends_it(daemon, users, login):
+    user, = users(1, daemon)
+    user.paint(BLUE)
+    mine = daemon.api(user.name, SESSIONS)
+    server = daemon.api(user.name).create_server("cut")
+    client = login(daemon, server, user)
+    client.wait_colour(BLUE)
+    session = session_of(daemon, server, "active")
+    path = f"{LIST}/{session['session_id']}"
+    cut = mine.call("POST", path + "/terminate?mode=disconnect", {}, expect=200).json()
+    assert cut["ended"] is None and [c["id"] for c in cut["cut"]] == [session["connection_id"]]
+    until("the client to disconnect", lambda: not client.connected)
+    assert session_of(daemon, server, "disconnected")["session_id"] == session["session_id"]
+    assert error(mine.call("POST", path + "/terminate?mode=disconnect", {}, expect=409))["code"] == "LUCID_ERR_2202"
+    assert daemon.admin.desktops(server["server_id"])
+    mine.call("DELETE", path, expect=204)
+    assert daemon.admin.desktops(server["server_id"]) == []
+    mine.call("GET", path, expect=404)
+    time.sleep(1.5)  # no event of the end makes another session of it
+    assert listed(daemon) == []
+
+
+@pytest.mark.shapes
+def test_terminating_many_says_what_became_of_each(daemon, users, login):
+    anna, ben = users(2, daemon)
+    server = daemon.api(anna.name).create_server("both")
+    other = daemon.admin.create_server("third")
+    for user, where in ((anna, server), (ben, server), (ben, other)):
+        user.paint(BLUE)
+        login(daemon, where, user).wait_colour(BLUE)
+    until("all three", lambda: len(listed(daemon, query="?status=active")) == 3)
+    admin = daemon.api("admin", SESSIONS)
+    dry = admin.call("POST", f"{LIST}/terminate?dry_run=true&server_id={server['server_id']}", {}, expect=200).json()
+    assert dry["dry_run"] and dry["matched"] == 2 and dry["ended"] == 0 and {r["outcome"] for r in dry["results"]} == {"would_end"}
+    assert len(listed(daemon, query="?status=active")) == 3
+    # the owner of the server ends those on it, and no others
+    done = daemon.api(anna.name, SESSIONS).call("POST", f"{LIST}/terminate", {"reason": "maintenance"}, expect=200).json()
+    assert done["matched"] == done["ended"] == 2 and {r["outcome"] for r in done["results"]} == {"ended"}
+    assert {s["status_reason"] for s in listed(daemon, query=f"?server_id={server['server_id']}")} == {"maintenance"}
+    left, = listed(daemon, query="?status=active")
+    assert left["server_id"] == other["server_id"]
+    assert daemon.admin.desktops(server["server_id"]) == []
+    daemon.api(anna.name, SESSIONS).call("POST", f"{LIST}/{left['session_id']}/terminate", {}, expect=404)
+
+
+def test_bad_declarations_are_refused(make_daemon):
+    d = make_daemon(MAX_SESSIONS_PER_USER="2", MAX_CONCURRENT_SESSIONS="3")
+    server = d.api("anna").create_server("one", auto_start=False)
+    anna, sid = d.api("anna"), server["server_id"]
+    for body, field in (({}, "server_id"), ({"server_id": "x"}, "server_id"), ({"server_id": sid, "status": "active"}, "status"),
+                        ({"server_id": sid, "user_id": "ben"}, "user_id"), ({"server_id": sid, "limits": {"idle_timeout": -1}}, "limits.idle_timeout"),
+                        ({"server_id": sid, "recording_config": {"frame_rate": 100}}, "recording_config.frame_rate"),
+                        ({"server_id": sid, "rdp_config": {"host": "192.0.2.1"}}, "rdp_config"), ({"server_id": sid, "colour": "red"}, "colour")):
+        details = error(anna.call("POST", LIST, body, expect=422))["details"]
+        assert field in [x["field"] for x in details], (body, details)
+    assert error(anna.call("POST", LIST, {"server_id": "0b2c5c0e-6d2b-4c8e-9a57-2f3a1d4e5f60"}, expect=404))["code"] == "LUCID_ERR_2001"
+    d.api("ben").call("POST", LIST, {"server_id": sid}, expect=404)  # another's server stays invisible
+    denied = Api(d.url(), token_for("anna", can_create_sessions=False)).call("POST", LIST, {"server_id": sid}, expect=403)
+    assert "can_create_sessions" in error(denied)["message"]
+    # quotas
+    key = {"Idempotency-Key": "first"}
+    one = anna.call("POST", LIST, {"server_id": sid}, headers=key, expect=201).json()
+    assert anna.call("POST", LIST, {"server_id": sid}, headers=key, expect=201).json() == one
+    anna.call("POST", LIST, {"server_id": sid}, expect=201)
+    over = error(anna.call("POST", LIST, {"server_id": sid}, expect=429))
+    assert over["code"] == "LUCID_ERR_2008" and "MAX_SESSIONS_PER_USER" in over["message"]
+    d.admin.call("POST", LIST, {"server_id": sid, "user_id": "carl"}, expect=201)
+    over = error(d.admin.call("POST", LIST, {"server_id": sid, "user_id": "dora"}, expect=429))
+    assert over["code"] == "LUCID_ERR_2008" and "MAX_CONCURRENT_SESSIONS" in over["message"]
+    anna.call("DELETE", f"{LIST}/{one['session_id']}", expect=204)
+    anna.call("POST", LIST, {"server_id": sid}, expect=201)
+    for method, tail in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/terminate"), ("GET", "/timeline"), ("GET", "/statistics"),
+                         ("GET", "/connection"), ("GET", "/rdp-file")):
+        answer = anna.call(method, f"{LIST}/{UNKNOWN}{tail}", {} if method in ("PATCH", "POST") else None, expect=404)
+        assert error(answer)["code"] == "LUCID_ERR_2201", (method, tail)
+    assert d.admin.get(f"{XRDP}/instances")["instances"] == []
