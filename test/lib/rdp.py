@@ -34,7 +34,9 @@ class Picture:
 
 
 class Client:
-    def __init__(self, port, user, password, size=(400, 300), args=(), host="127.0.0.1", wrap=()):
+    """file: an .rdp file with address and user, which are then not taken from the arguments."""
+
+    def __init__(self, port, user, password, size=(400, 300), args=(), host="127.0.0.1", wrap=(), file=None):
         self.server_says = None  # returns the server's logs, for the message of a failure
         self.dir = tempfile.TemporaryDirectory(prefix="lrdp-client-")
         # -noreset: without it, the X server resets when the last client disconnects (xwd is one, and pictures are taken from the start), and
@@ -45,8 +47,12 @@ class Client:
         assert self.display != ":", "Xvfb did not start"
         self.log_path = os.path.join(self.dir.name, "log")
         env = {"PATH": os.environ["PATH"], "HOME": self.dir.name, "DISPLAY": self.display, "LANG": "C.UTF-8"}
+        whom = [f"/v:{host}:{port}", f"/u:{user}"] if file is None else [os.path.join(self.dir.name, "given.rdp")]
+        if file is not None:
+            with open(whom[0], "wb") as f:
+                f.write(file)
         with open(self.log_path, "wb") as log:
-            self.rdp = subprocess.Popen([*wrap, "xfreerdp", f"/v:{host}:{port}", f"/u:{user}", f"/p:{password}", "/cert:ignore", "/bpp:24",
+            self.rdp = subprocess.Popen([*wrap, "xfreerdp", *whom, f"/p:{password}", "/cert:ignore", "/bpp:24",
                                          f"/size:{size[0]}x{size[1]}", "-decorations", "/log-level:WARN", *args],
                                         env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
