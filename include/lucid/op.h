@@ -26,7 +26,9 @@ enum {
 	/* A role may call this as itself: a service token is sufficient, and sees the objects of all owners. A call that a role makes on behalf
 	 * of a user has that user's rights, whatever the row. */
 	OP_ROLES = 1 << 7,
-	OP_STREAMS = 1 << 6,	/* may respond with a stream (lucid/source.h) of any length; text or bytes, never JSON */
+	/* May respond with a stream (lucid/source.h) of any length; text or bytes, never JSON. A row that has `out` too responds with a document,
+	 * unless the query has format=csv. */
+	OP_STREAMS = 1 << 6,
 };
 
 #define OP_MAX_PARAMS 3
@@ -45,7 +47,7 @@ struct op {
 	const struct shape *query; /* query parameters; NULL: none */
 	const struct shape *in;	   /* body; NULL: none */
 	const struct shape *out;   /* response; NULL: no JSON document (204, text, file). With status 204: the response of a 202 */
-	const char *media;	   /* content type of a response that is not JSON; NULL: JSON, or no body */
+	const char *media;	   /* content type of a response that is not JSON, or of the stream beside `out`; NULL: JSON, or no body */
 	const char *summary; /* one line, for OpenAPI and the API guide */
 };
 
@@ -57,6 +59,8 @@ struct op_table {
 extern const struct op_table *const op_tables[];
 
 const struct op *op_find(const char *name); /* NULL if unknown */
+/* Whether the response to this query (may be NULL) is a stream. */
+bool op_streams(const struct op *op, const json_t *query);
 /* The format (shape_format) of a path parameter; an unknown name is a programming error. */
 const char *op_param_format(const char *name);
 /* Copies the names of the path parameters into ret, in the order of the template; returns their number. */

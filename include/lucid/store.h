@@ -93,7 +93,7 @@ json_t *store_peek_doc(struct store *s, enum store_collection col, const char *i
 
 enum store_cmp { STORE_EQ, STORE_NE, STORE_IN /* text: NULL-terminated list */, STORE_PREFIX, STORE_CONTAINS /* case-insensitive (fold.h) */, STORE_HAS, STORE_GE, STORE_LT };
 struct store_filter {
-	const char *path; /* a declared field */
+	const char *path; /* a declared field; or "id" with STORE_GE or STORE_LT, to continue a long list where the last page ended */
 	enum store_cmp cmp;
 	const char *text; /* for text fields */
 	const char *const *list; /* for STORE_IN */

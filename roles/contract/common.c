@@ -6,6 +6,7 @@ static const char *const outcomes[] = { "ok", "refused", "failed", NULL };
 static const char *const sorts[] = { "time", "-time", NULL };
 static const struct shape_field audit_query[] = {
 	LISTING_FIELDS,
+	LISTING_FORMAT_FIELD,
 	{ "sort", SH_STRING, .values = sorts, .otherwise = "\"-time\"", .help = "prefix with '-' for descending order" },
 	{ "actor", SH_STRING, .min = 1, .max = 128, .format = "user" },
 	{ "action", SH_STRING, .min = 1, .max = 128, .help = "operation name, such as rdp.servers.create" },
@@ -39,7 +40,7 @@ static const struct shape_field list_fields[] = {
 static const struct shape out_audit = SHAPE("AuditEntryList", list_fields);
 
 static const struct op ops[] = {
-	{ .name = "audit.list", .role = ROLE_COMMON, .verb = "GET", .path = "/api/v1/audit", .scope = OP_ADMIN, .flags = OP_READ,
-	  .query = &query_audit, .out = &out_audit, .summary = "List audit log entries: actor, operation, object, client address and outcome" },
+	{ .name = "audit.list", .role = ROLE_COMMON, .verb = "GET", .path = "/api/v1/audit", .scope = OP_ADMIN, .flags = OP_READ | OP_STREAMS,
+	  .query = &query_audit, .out = &out_audit, .media = "text/csv", .summary = "List audit log entries: actor, operation, object, client address and outcome" },
 };
 const struct op_table contract_common = { ops, ARRAY_LEN(ops) };

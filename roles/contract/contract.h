@@ -31,6 +31,11 @@ extern const struct shape shape_pagination;
 	{ "page", SH_INT, .min = 1, .max = 1000000, .help = "page number, from 1; cannot be combined with offset" },                \
 		{ "limit", SH_INT, .min = 1, .max = 100, .otherwise = "20", .help = "items per page" },               \
 		{ "offset", SH_INT, .min = 0, .max = 100000000, .help = "number of items to skip; cannot be combined with page", .without = "page" }
+/* Query parameter of a list that is also offered as CSV (OP_STREAMS, media "text/csv"; lucid/csv.h). */
+extern const char *const listing_formats[];
+#define LISTING_FORMAT_FIELD                                                                                           \
+	{ "format", SH_STRING, .values = listing_formats, .otherwise = "\"json\"",                                     \
+	  .help = "csv: all items that match, as CSV (RFC 4180); page, limit and offset have no effect" }
 extern const struct shape shape_instance, shape_instance_spec;
 extern const struct shape shape_instance_start; /* a spec with `replace` beside it: the body of POST /instances */
 extern const struct shape shape_connection, shape_desktop_session;

@@ -30,6 +30,11 @@ const struct op *op_find(const char *name)
 	return NULL;
 }
 
+bool op_streams(const struct op *op, const json_t *query)
+{
+	return op->flags & OP_STREAMS && (!op->out || strcmp(doc_str(query, "format", ""), "csv") == 0);
+}
+
 const char *op_param_format(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(params); i++)

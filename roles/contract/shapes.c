@@ -1,5 +1,7 @@
 #include "roles/contract/contract.h"
 
+const char *const listing_formats[] = { "json", "csv", NULL };
+
 /* Bounds are those of the API specification (api.md). Handlers also check the bounds that depend on the host: cores, memory. */
 
 const struct shape shape_empty = { .name = NULL };

@@ -89,7 +89,8 @@ struct api *api_new(const struct api_env *env)
 	a->reference = reference_new();
 	routes_add_operations(a);
 	if (env->store) {
-		bus_serve(env->bus, op_find("audit.list"), audit_list, env->store);
+		a->audit_reader = (struct audit_reader){ env->loop, env->store };
+		bus_serve(env->bus, op_find("audit.list"), audit_list, &a->audit_reader);
 		if (config_bool(env->config, "AUDIT_LOG"))
 			a->audit = audit_new(env->loop, env->store, config_int(env->config, "AUDIT_RETENTION_DAYS"));
 	}

@@ -5,6 +5,7 @@
 #ifndef API_REQUEST_H
 #define API_REQUEST_H
 
+#include "api/audit/list.h"
 #include "api/env.h"
 #include "auth/rate.h"
 #include "net/http.h"
@@ -56,6 +57,7 @@ struct api {
 	struct account *account;
 	struct asset_store *assets;
 	struct audit *audit; /* NULL: no audit log */
+	struct audit_reader audit_reader;
 	struct events *events;
 	struct gauges *gauges;
 	struct health *health;

@@ -143,11 +143,11 @@ void call_fail_reply(struct call *c, const struct reply *r)
 
 const char *call_known_type(const char *type)
 {
-	static const char *const known[] = { "text/plain; charset=utf-8", "application/x-rdp", "application/octet-stream" };
+	static const char *const known[] = { "text/plain; charset=utf-8", "text/csv; charset=utf-8", "application/x-rdp", "application/octet-stream" };
 	for (size_t i = 0; type && i < ARRAY_LEN(known); i++)
 		if (!strcasecmp(type, known[i]))
 			return known[i];
-	return known[2];
+	return known[ARRAY_LEN(known) - 1];
 }
 
 void call_set_version(struct call *c, int64_t version)

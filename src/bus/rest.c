@@ -109,7 +109,7 @@ static int send_it(struct asked *a, const char **ret_why)
 	int64_t timeout_ms = call_time_left_ms(c) + TIMEOUT_SLACK_MS;
 	struct http_ask ask = { .method = method_of(c->op), .url = url, .headers = headers, .n_headers = n, .body = body,
 				.body_len = body ? strlen(body) : 0, .timeout_ms = timeout_ms, .max_body = REST_ANSWER_MAX,
-				.streams = c->op->flags & OP_STREAMS };
+				.streams = op_streams(c->op, call_query(c)) };
 	a->sent_ms = clock_mono_ms();
 	return http_client_ask(r->client, &ask, on_result, a, ret_why, &a->http);
 }

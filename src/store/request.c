@@ -201,9 +201,20 @@ static const struct store_field *field(enum store_collection col, const char *pa
 	return NULL;
 }
 
+static const char *take_id_filter(struct store_request *r, struct store_filter *f)
+{
+	if ((f->cmp != STORE_GE && f->cmp != STORE_LT) || !f->text)
+		return "a filter on the id takes STORE_GE or STORE_LT and a text";
+	f->path = "id";
+	f->text = copy(r, f->text);
+	return NULL;
+}
+
 static const char *take_filter(struct store_request *r, struct store_filter *f)
 {
 	const struct store_field *def = field(r->col, f->path);
+	if (!def && f->path && str_eq(f->path, "id"))
+		return take_id_filter(r, f);
 	if (!def)
 		return "a filter on a field that is not declared";
 	f->path = def->path;

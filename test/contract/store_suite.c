@@ -537,7 +537,18 @@ static void sorting_and_paging(void **state)
 	expect_list(f, (struct store_query){ .sort = { "status", true }, .offset = 1, .limit = 3 }, "s1 s3 s6");
 	expect_list(f, (struct store_query){ .offset = 4, .limit = 3 }, "s5 s6");
 	expect_list(f, (struct store_query){ .offset = 6, .limit = 3 }, "");
-	struct store_query q = { .offset = 4, .limit = 1 };
+	/* a list continues where a page ended, in both directions, whatever was removed in between */
+	expect_list(f, WITH(.path = "id", .cmp = STORE_GE, .text = "s4"), "s4 s5 s6");
+	expect_list(f, WITH(.path = "id", .cmp = STORE_LT, .text = "s4"), "s1 s2 s3");
+	struct store_query rest = WITH(.path = "id", .cmp = STORE_LT, .text = "s5");
+	rest.sort = (struct store_sort){ "id", true };
+	rest.limit = 2;
+	expect_list(f, rest, "s4 s3");
+	struct store_query q = WITH(.path = "id", .cmp = STORE_EQ, .text = "s4");
+	suite_list(f->l, f->s, COL_SERVERS, &q, &a);
+	assert_int_equal(a.result, STORE_FAILED);
+	assert_int_equal(a.err, -ERR_INVALID);
+	q = (struct store_query){ .offset = 4, .limit = 1 };
 	suite_list(f->l, f->s, COL_SERVERS, &q, &a);
 	assert_int_equal(a.total, -1);
 	assert_int_equal(a.n, 1);

@@ -1,5 +1,6 @@
 #include "api/audit/list.h"
 
+#include "api/audit/export.h"
 #include "lucid/clock.h"
 #include "lucid/listing.h"
 #include "lucid/str.h"
@@ -49,17 +50,23 @@ static const char *time_of(const json_t *query, const char *name, char dst[CLOCK
 	return text && clock_from_iso(text, &ms) ? clock_iso(dst, ms) : NULL;
 }
 
-void audit_list(struct call *c, void *store)
+void audit_list(struct call *c, void *reader)
 {
+	const struct audit_reader *r = reader;
 	const json_t *query = call_query(c);
 	char from[CLOCK_ISO_SIZE], to[CLOCK_ISO_SIZE];
 	struct store_query q;
-	struct listed *w = XNEW(struct listed);
-	*w = (struct listed){ c, listing_page(query) };
-	listing_query(&entries, query, &w->page, &q);
+	struct listing_page page = listing_page(query);
+	listing_query(&entries, query, &page, &q);
 	q.sort.path = "id"; /* ids are sequence numbers */
 	const char *since = time_of(query, "from", from);
 	listing_narrow(&q, "time", STORE_GE, since ? since : "0"); /* excludes the anchor, which has no time */
 	listing_narrow(&q, "time", STORE_LT, time_of(query, "to", to));
-	store_list(store, COL_AUDIT, &q, on_listed, w);
+	if (op_streams(call_op(c), query)) {
+		audit_export(c, r->loop, r->store, &q);
+		return;
+	}
+	struct listed *w = XNEW(struct listed);
+	*w = (struct listed){ c, page };
+	store_list(r->store, COL_AUDIT, &q, on_listed, w);
 }

@@ -97,16 +97,22 @@ static json_t *request_body(const struct op *op)
 	return o;
 }
 
+static json_t *media_schema(const char *media)
+{
+	return str_starts(media, "text/") ? openapi_text() : json_pack("{s:s,s:s}", "type", "string", "format", "binary");
+}
+
 static json_t *success_doc(const struct op *op, int status)
 {
 	json_t *o = json_object();
+	bool document = op->out && status != 204;
 	doc_set_str(o, "description", status == 201 ? "Created" : status == 202 ? "Started" : status == 204 ? "Completed" : "Success");
-	if (op->out && status != 204)
+	if (document)
 		doc_set(o, "content", openapi_content(OPENAPI_JSON, top_schema(op->out, SCHEMA_ANSWER)));
-	else if (op->media && str_starts(op->media, "text/"))
-		doc_set(o, "content", openapi_content(op->media, openapi_text()));
-	else if (op->media)
-		doc_set(o, "content", openapi_content(op->media, json_pack("{s:s,s:s}", "type", "string", "format", "binary")));
+	if (document && op->media) /* the stream beside the document */
+		doc_set(json_object_get(o, "content"), op->media, json_pack("{s:o}", "schema", media_schema(op->media)));
+	else if (!document && op->media)
+		doc_set(o, "content", openapi_content(op->media, media_schema(op->media)));
 	return o;
 }
 

@@ -166,8 +166,9 @@ static void append_filter(bson_t *to, const struct store_filter *f, enum store_c
 {
 	/* equality with a list is equality with one of its members */
 	static const char *const operators[] = { [STORE_EQ] = "$eq", [STORE_NE] = "$ne", [STORE_HAS] = "$eq", [STORE_GE] = "$gte", [STORE_LT] = "$lt" };
-	char name[STORE_FIELD_NAME];
-	store_field_name(name, f->path);
+	char name[STORE_FIELD_NAME] = "_id";
+	if (strcmp(f->path, "id") != 0)
+		store_field_name(name, f->path);
 	if (f->cmp == STORE_PREFIX)
 		append_prefix(to, name, f->text);
 	else if (f->cmp == STORE_CONTAINS)

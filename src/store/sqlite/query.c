@@ -68,8 +68,9 @@ static void add_prefix(struct strbuf *sql, struct params *p, const char *name, c
 
 static void add_filter(struct strbuf *sql, struct params *p, const struct store_filter *f, bool integer)
 {
-	char name[64];
-	sqlite_column_name(name, f->path);
+	char name[64] = "id";
+	if (!str_eq(f->path, "id"))
+		sqlite_column_name(name, f->path);
 	if (f->cmp == STORE_PREFIX) {
 		add_prefix(sql, p, name, f->text);
 	} else if (f->cmp == STORE_CONTAINS) {
