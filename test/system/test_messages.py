@@ -143,6 +143,16 @@ def test_message_closes_by_itself(desk, short, kind):
     k.wait_none()
 
 
+def test_stopped_window_ends_too(desk, short):
+    """Its user may stop the process, which then cannot end by itself."""
+    k = desk(**short)
+    k.say("Only for a moment")
+    window, = k.windows()
+    os.kill(window, signal.SIGSTOP)
+    until("the end of its process", lambda: not proc.alive(window), 20 * PATIENCE)
+    k.wait_none()
+
+
 def test_message_stays_above_other_windows(desk):
     """A window that is opened later, and covers the screen, is below the message; a newer message is above an older one."""
     k = desk()
@@ -290,6 +300,7 @@ def test_text_without_a_font_is_a_clear_error(desk, no_fonts):
     assert "no font" in error["message"] and not k.windows()
 
 
+@pytest.mark.shapes
 def test_message_ends_with_its_desktop(desk):
     k = desk()
     k.say("until the end")
