@@ -141,6 +141,24 @@ const collections = {
       { name: "holder", key: { holder: 1, _id: 1 } },
     ],
   },
+  resource_metrics: {
+    fields: {
+      series: { bsonType: "string" },
+      node: { bsonType: "string" },
+      start: { bsonType: ["long", "int"] },
+      expires_at: { bsonType: ["long", "int"] },
+      expires: { bsonType: "date" },
+    },
+    indexes: [
+      { name: "series", key: { series: 1, _id: 1 } },
+      { name: "node", key: { node: 1, _id: 1 } },
+      { name: "start", key: { start: 1, _id: 1 } },
+      { name: "expires_at", key: { expires_at: 1, _id: 1 } },
+      { name: "series", key: { series: 1, start: 1, _id: 1 } },
+      { name: "recent", key: { node: 1, start: 1, _id: 1 } },
+      { name: "expires", key: { expires: 1 }, expireAfterSeconds: 0 },
+    ],
+  },
 };
 
 const present = target.getCollectionNames();

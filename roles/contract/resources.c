@@ -111,6 +111,41 @@ static const struct shape_field usage_fields[] = {
 };
 static const struct shape out_usage = SHAPE("Usage", usage_fields);
 
+/* --- history */
+
+static const char *const metric_names[] = {
+#define RESOURCE(id, name, unit, scale, help) name,
+#include "roles/contract/resources_sampled.def"
+#undef RESOURCE
+	NULL
+};
+static const char *const resolutions[] = { "raw", "5m", "1h", NULL };
+/* The range itself is checked by the role, with an error code of its own. */
+#define STEP_BOUND 1000000000000
+static const struct shape_field history_query[] = {
+	{ "metric", SH_STRING, .values = metric_names, .otherwise = "\"cpu_percent\"" },
+	{ "from", SH_STRING, .max = 40, .format = "time", .help = "begin of the range; absent: an hour before `to`" },
+	{ "to", SH_STRING, .max = 40, .format = "time", .help = "end of the range; absent: now" },
+	{ "step", SH_INT, .min = -STEP_BOUND, .max = STEP_BOUND, .help = "seconds between two points, at most 2,000 of them; absent: a suitable one" },
+};
+static const struct shape query_history = SHAPE(NULL, history_query);
+static const struct shape_field history_point[] = {
+	{ "time", SH_STRING, .help = "begin of the step" }, { "min", SH_NUMBER }, { "mean", SH_NUMBER }, { "max", SH_NUMBER }
+};
+static const struct shape shape_history_point = SHAPE("HistoryPoint", history_point);
+static const struct shape_field history_point_item = { NULL, SH_OBJECT, .sub = &shape_history_point };
+static const struct shape_field history_fields[] = {
+	{ "metric", SH_STRING, .values = metric_names },
+	{ "unit", SH_STRING },
+	{ "from", SH_STRING },
+	{ "to", SH_STRING },
+	{ "step", SH_INT, .help = "seconds" },
+	{ "resolution", SH_STRING, .values = resolutions,
+	  .help = "samples of the last 24 hours, slots of 5 minutes of 30 days, or hours of a year; the newest points come from finer ones" },
+	{ "points", SH_ARRAY, .max = 2000, .item = &history_point_item, .help = "steps without figures are absent" },
+};
+static const struct shape out_history = SHAPE("ResourceHistory", history_fields);
+
 #define ROUTE(op_name, op_path, op_scope, op_query, op_out, text)                                                      \
 	{ .name = "resources." op_name, .role = ROLE_RESOURCES, .verb = "GET", .path = BASE op_path, .scope = op_scope,     \
 	  .flags = OP_READ, .query = op_query, .out = op_out, .summary = text }
@@ -118,5 +153,7 @@ static const struct op ops[] = {
 	ROUTE("usage", "/usage", OP_USER, NULL, &out_usage, "Current resource usage of hosts and servers"),
 	ROUTE("nodes.usage", "/nodes/{node}/usage", OP_ADMIN, NULL, &shape_node, "Current resource usage of a host"),
 	ROUTE("servers.usage", "/servers/{server_id}/usage", OP_USER, NULL, &shape_usage, "Current resource usage of a server"),
+	ROUTE("nodes.history", "/nodes/{node}/history", OP_ADMIN, &query_history, &out_history, "Resource usage of a host over time"),
+	ROUTE("servers.history", "/servers/{server_id}/history", OP_USER, &query_history, &out_history, "Resource usage of a server over time"),
 };
 const struct op_table contract_resources = { ops, ARRAY_LEN(ops) };

@@ -5,6 +5,7 @@
 #include "lucid/role.h"
 #include "lucid/under_way.h"
 
+struct keeper;
 struct server_gauges;
 struct sampler;
 
@@ -13,6 +14,7 @@ struct monitor {
 	const struct op *stats, *instance_stats, *server, *servers;
 	struct sampler *sampler; /* sample.h */
 	struct server_gauges *gauges;
+	struct keeper *keeper;
 	struct under_way under_way; /* responses in progress */
 };
 

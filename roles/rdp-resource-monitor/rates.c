@@ -6,7 +6,7 @@
 
 const struct resource_info resources[RES_COUNT] = {
 #define RESOURCE(id, name, unit, scale, help) [RES_##id] = { name, unit, help, scale },
-#include "roles/rdp-resource-monitor/resources.def"
+#include "roles/contract/resources_sampled.def"
 #undef RESOURCE
 };
 
@@ -91,6 +91,9 @@ void rates_of_host(const json_t *host, struct counters *prev, double value[RES_C
 				      doc_int(network, "bytes_out", -1), -1, -1 };
 	unknown(value);
 	set_rates(&now, prev, h.cores, value);
+	/* the kernel counts in ticks, so that a busy host may seem to have used a little more than there is */
+	value[RES_CPU] = isnan(value[RES_CPU]) ? NAN : fmin(value[RES_CPU], 100);
+	value[RES_CPU_CORE] = value[RES_CPU] * (double)h.cores;
 	/* the agent measures it over the last second; it stands in until there are two samples */
 	if (isnan(value[RES_CPU])) {
 		value[RES_CPU] = number_of(host, "cpu_percent");

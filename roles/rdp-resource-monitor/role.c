@@ -2,6 +2,8 @@
 
 #include "roles/contract/contract.h"
 #include "roles/rdp-resource-monitor/server_gauges.h"
+#include "roles/rdp-resource-monitor/history/history.h"
+#include "roles/rdp-resource-monitor/history/keeper.h"
 #include "roles/rdp-resource-monitor/monitor.h"
 #include "roles/rdp-resource-monitor/sample.h"
 
@@ -14,6 +16,8 @@ static const struct {
 	{ "resources.usage", op_usage },
 	{ "resources.nodes.usage", op_usage_of_one },
 	{ "resources.servers.usage", op_usage_of_one },
+	{ "resources.nodes.history", op_history },
+	{ "resources.servers.history", op_history },
 };
 
 static int monitor_init(const struct role_env *env, void **ret)
@@ -26,6 +30,7 @@ static int monitor_init(const struct role_env *env, void **ret)
 	m->servers = op_find("rdp.servers.list");
 	m->sampler = sampler_new(env);
 	m->gauges = server_gauges_new(m->sampler);
+	m->keeper = keeper_new(env, m->sampler, &m->under_way);
 	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
 		bus_serve(env->bus, op_find(handlers[i].op), handlers[i].handler, m);
 	*ret = m;
@@ -35,12 +40,14 @@ static int monitor_init(const struct role_env *env, void **ret)
 static void monitor_start(void *role)
 {
 	struct monitor *m = role;
+	keeper_start(m->keeper);
 	sampler_start(m->sampler);
 }
 
 static void monitor_drain(void *role, void (*done)(void *arg), void *arg)
 {
 	struct monitor *m = role;
+	keeper_stop(m->keeper);
 	sampler_stop(m->sampler); /* so that another monitor takes over at once */
 	under_way_wait(&m->under_way, done, arg);
 }
@@ -51,6 +58,7 @@ static void monitor_release(void *role)
 	if (m->under_way.n) /* pending replies still refer to it */
 		return;
 	sampler_free(m->sampler);
+	keeper_free(m->keeper);
 	server_gauges_free(m->gauges);
 	free(m);
 }

@@ -12,13 +12,13 @@
 
 enum resource {
 #define RESOURCE(id, ...) RES_##id,
-#include "roles/rdp-resource-monitor/resources.def"
+#include "roles/contract/resources_sampled.def"
 #undef RESOURCE
 	RES_COUNT
 };
 struct resource_info {
 	const char *name, *unit, *help;
-	double scale; /* stored as a whole number of 1/scale */
+	double scale; /* history stores value × scale, rounded to a whole number */
 };
 extern const struct resource_info resources[RES_COUNT];
 int resource_find(const char *name); /* enum resource, or -1 */

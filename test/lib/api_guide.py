@@ -27,6 +27,7 @@ EXAMPLES = {
     "pressure": {"cpu": 0.4, "memory": 0.0, "io": 0.1}, "clock_usec": 3600000000, "temperature_celsius": 48.3, "throttled": False,
     "throttle_events": None, "cpu_core_percent": 48, "net_in_kbps": 12.4, "net_out_kbps": 310.8, "io_read_bytes": 4194304, "io_write_bytes": 1048576,
     "io_read_bps": 0, "io_write_bps": 8192, "sampled_at": TIME,
+    "points": [{"time": TIME, "min": 40960000, "mean": 41943040, "max": 46137344}, "…"],
 }
 
 
@@ -50,6 +51,8 @@ class Guide:
     def plain(self, value, key=None):
         if key == "ports" and value and isinstance(value[0], int):
             return [EXAMPLES["port"]]
+        if key == "unit" and value == "bytes":  # of a metric, not of systemd
+            return value
         if key in EXAMPLES and not (isinstance(value, dict) and key in ("display", "port")):
             return EXAMPLES[key]
         if isinstance(value, dict):

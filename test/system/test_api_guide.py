@@ -110,6 +110,8 @@ def record(d, account, login):
     user("sessions_delete", "DELETE", f"{sessions}/{declared['session_id']}")
     user("resources_usage", "GET", "/api/v1/resources/usage")
     user("resources_servers_usage", "GET", f"/api/v1/resources/servers/{sid}/usage")
+    user("resources_servers_history", "GET", f"/api/v1/resources/servers/{sid}/history?metric=memory_bytes&step=300")
+    ask("resources_nodes_history", "GET", "/api/v1/resources/nodes/node-1/history?metric=memory_bytes&step=300")
     ask("resources_nodes_usage", "GET", "/api/v1/resources/nodes/node-1/usage")
     ask("xrdp_stats", "GET", f"{XRDP}/stats")
     ask("xrdp_instances_connections_cut", "DELETE", f"{instance}/connections/{connection}")

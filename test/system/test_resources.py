@@ -1,4 +1,4 @@
-"""Figures of servers and desktops now: what a program on a desktop uses appears in the figures of that desktop and server, and of no other."""
+"""Figures of servers and desktops, now and in the past: what a program on a desktop uses appears in the figures of that desktop and server, and of no other."""
 import os
 
 import pytest
@@ -105,3 +105,56 @@ def test_users_see_only_their_servers_and_admins_the_hosts(daemon):
     daemon.admin.call("POST", f"{SERVERS}/{mine['server_id']}/stop?wait=true", expect=200)
     error = monitor["anna"].get(path, expect=404)["error"]
     assert error["code"] == "LUCID_ERR_2301" and "does not run" in error["message"]
+
+
+def history(api, what, query="", **more):
+    return api.get(f"{BASE}/{what}/history{query}", **more)
+
+
+@pytest.mark.shapes
+def test_history_has_each_sample_once_and_survives_kill(make_daemon):
+    d = make_daemon(METRICS_INTERVAL="1")
+    server = d.api("anna").create_server("kept")
+    what = f"servers/{server['server_id']}"
+    monitor = {who: d.api(who, MONITOR) for who in ("anna", "bert", "admin")}
+
+    def points(query="?metric=memory_bytes&step=2"):
+        return history(monitor["anna"], what, query)["points"]
+    before = until("five points", lambda: (lambda p: p if len(p) >= 5 else None)(points()))
+    assert all(0 < p["min"] <= p["mean"] <= p["max"] for p in before)
+    pid = d.pid_of(MONITOR)
+    d.kill(pid)
+    until("a new process", lambda: d.pid_of(MONITOR) not in (None, pid) and d.ready(), 60)
+    after = until("more points", lambda: (lambda p: p if len(p) >= len(before) + 3 else None)(points()), 60)
+    # the step that was in progress may have got another sample, and the range moves on with the time; of the others none is lost
+    known = {p["time"]: p for p in history(monitor["anna"], what, f"?metric=memory_bytes&step=2&from={before[0]['time']}")["points"]}
+    lost = [p for p in before[:-1] if p["time"] not in known]
+    assert not lost, (before, after)
+    whole = history(monitor["admin"], what, "?metric=memory_bytes&step=3600")
+    assert whole["unit"] == "bytes" and whole["resolution"] == "raw" and len(whole["points"]) == 1
+    assert whole["points"][0]["max"] >= max(p["max"] for p in before)
+    node = history(monitor["admin"], f"nodes/{server['node']}")
+    assert node["metric"] == "cpu_percent" and node["points"] and all(0 <= p["mean"] <= 100 for p in node["points"])
+    assert history(monitor["bert"], what, expect=404)["error"]["code"] == "LUCID_ERR_2001"
+    history(monitor["anna"], f"nodes/{server['node']}", expect=403)
+    # of a deleted server the figures are kept, for admins
+    d.admin.delete(f"{SERVERS}/{server['server_id']}")
+    assert history(monitor["admin"], what)["points"] is not None
+    assert history(monitor["anna"], what, expect=404)
+    nobody = "servers/00000000-0000-4000-8000-000000000000"
+    assert history(monitor["admin"], nobody, expect=404)["error"]["code"] == "LUCID_ERR_2301"
+
+
+BAD_RANGES = [("?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "is not before `to`"), ("?from=2999-01-01T00:00:00Z&to=2999-01-02T00:00:00Z", "in the future"),
+              ("?from=1990-01-01T00:00:00Z", "too long"), ("?step=0", "0 is not a step"), ("?step=-5", "-5 is not a step"), ("?step=1", "at least 2 s")]
+
+
+@pytest.mark.parametrize("query,words", BAD_RANGES)
+def test_bad_ranges_have_an_error_of_their_own(daemon, query, words):
+    error = history(daemon.api("admin", MONITOR), "nodes/testnode", query, expect=422)["error"]
+    assert error["code"] == "LUCID_ERR_2302" and words in error["details"][0]["message"], error
+
+
+@pytest.mark.parametrize("query", ["?metric=password", "?from=yesterday", "?step=x", "?until=now"])
+def test_malformed_history_queries_are_invalid(daemon, query):
+    assert history(daemon.api("admin", MONITOR), "nodes/testnode", query, expect=422)["error"]["code"] == "LUCID_ERR_0005"

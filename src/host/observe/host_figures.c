@@ -131,11 +131,14 @@ json_t *host_figures(struct host *h)
 	json_t *doc = json_object(), *load = json_array();
 	char text[128];
 	double avg[3] = { 0 };
+	uint64_t busy, ticks;
 	stats_sample(h->observer);
 	doc_set_int(doc, "cores", h->cores);
 	doc_set(doc, "cpu_percent", cpu_percent(h->observer));
-	int64_t hz = sysconf(_SC_CLK_TCK);
-	doc_set_int(doc, "cpu_usec", (int64_t)h->observer->last_busy * (1000000 / hz));
+	/* read now, to belong to clock_usec; the last sample may be almost a second old */
+	if (read_cpu(&busy, &ticks))
+		doc_set_int(doc, "cpu_usec", (int64_t)busy * (1000000 / sysconf(_SC_CLK_TCK)));
+	doc_set_int(doc, "clock_usec", clock_mono_us());
 	if (getloadavg(avg, 3) == 3)
 		for (size_t i = 0; i < 3; i++)
 			json_array_append_new(load, json_real(avg[i]));
@@ -146,6 +149,5 @@ json_t *host_figures(struct host *h)
 	host_sensors(doc);
 	if (proc_read_file("/proc/uptime", text, sizeof text) > 0)
 		doc_set_int(doc, "uptime_seconds", atoll(text));
-	doc_set_int(doc, "clock_usec", clock_mono_us());
 	return doc;
 }
