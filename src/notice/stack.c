@@ -1,6 +1,5 @@
 #include "notice/stack.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -86,7 +85,7 @@ int stack_make_room(struct stack *s)
 	return NOTICE_WINDOWS_MAX - 1;
 }
 
-void stack_keep(struct stack *s, xcb_window_t own, uint32_t made)
+bool stack_keep(struct stack *s, xcb_window_t own, uint32_t made)
 {
 	struct look looks[LOOK_MAX];
 	int n = look_at_top(s, own, looks);
@@ -98,7 +97,8 @@ void stack_keep(struct stack *s, xcb_window_t own, uint32_t made)
 			above = looks[k].window;
 	}
 	if (!above)
-		return;
+		return false;
 	const uint32_t values[] = { above, XCB_STACK_MODE_ABOVE };
 	xcb_configure_window(s->screen->c, own, XCB_CONFIG_WINDOW_SIBLING | XCB_CONFIG_WINDOW_STACK_MODE, values);
+	return true;
 }

@@ -5,6 +5,8 @@
 #ifndef NOTICE_STACK_H
 #define NOTICE_STACK_H
 
+#include <stdbool.h>
+
 #include "notice/screen.h"
 
 struct stack {
@@ -15,7 +17,7 @@ struct stack {
 uint32_t stack_now(void); /* the value of the mark of a window made now, in milliseconds */
 /* The number of other message windows; closes the oldest if there are NOTICE_WINDOWS_MAX. */
 int stack_make_room(struct stack *s);
-/* Puts the window directly above the highest window that must not cover it, if there is one above it. */
-void stack_keep(struct stack *s, xcb_window_t own, uint32_t made);
+/* Puts the window directly above the highest window that must not cover it. False: there was none above it. */
+bool stack_keep(struct stack *s, xcb_window_t own, uint32_t made);
 
 #endif

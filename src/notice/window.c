@@ -10,6 +10,7 @@
 
 #define IGNORE_MS 600 /* a click or key that was meant for the window below must not close the message unseen */
 #define KEEP_MS 200   /* between two looks at the order of windows */
+#define KEEP_MORE_MS 40 /* longer after each correction, so that two programs that both want to be on top do not flicker */
 #define CASCADE 50    /* pixels at 96 dpi by which a window is below the one before */
 
 enum { KEY_RETURN = 0xff0d, KEY_ESCAPE = 0xff1b, KEY_KEYPAD_ENTER = 0xff8d };
@@ -136,6 +137,7 @@ struct watching {
 	struct window *w;
 	int64_t accept_from_ms; /* clicks and keys before are ignored */
 	int64_t keep_ms;	/* when the order is looked at next; 0: nothing changed */
+	int corrections;	/* of the order */
 	bool pressed, resized, closed;
 };
 
@@ -160,7 +162,7 @@ static void on_structure(struct watching *x, const xcb_generic_event_t *e)
 	if (configured && c->window == x->w->screen.root->root)
 		x->resized = true;
 	if (!x->keep_ms && !(configured && c->window == x->w->id))
-		x->keep_ms = now_ms() + KEEP_MS;
+		x->keep_ms = now_ms() + KEEP_MS + x->corrections * KEEP_MORE_MS;
 }
 
 static void on_event(struct watching *x, const xcb_generic_event_t *e)
@@ -197,7 +199,7 @@ static void keep_in_place(struct watching *x, int64_t now)
 	if (x->resized)
 		window_draw(x->w);
 	x->resized = false;
-	stack_keep(&x->w->stack, x->w->id, x->w->made);
+	x->corrections += stack_keep(&x->w->stack, x->w->id, x->w->made);
 }
 
 int window_run(struct window *w)

@@ -169,6 +169,16 @@ def test_message_stays_above_other_windows(desk):
     assert len(k.windows()) == 2
 
 
+def test_message_is_seen_beside_a_program_that_raises_itself(desk):
+    k = desk()
+    k.user.job(f"xterm -T rogue -geometry 200x100+0+0 -bg '{GREEN}' -fg '{GREEN}' & while sleep 0.05; do xdotool search --name rogue windowraise %@; done")
+    until("the xterm", lambda: k.client.picture().share(GREEN) > 0.5, 20 * PATIENCE, 0.2)
+    k.say("who is on top?")
+    k.wait_window()
+    time.sleep(6)
+    k.wait_window()
+
+
 def test_message_is_above_a_fullscreen_window_and_leaves_it_the_keyboard(desk):
     k = desk()
     typed = os.path.join(k.user.home, "typed")
