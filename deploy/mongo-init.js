@@ -159,6 +159,34 @@ const collections = {
       { name: "expires", key: { expires: 1 }, expireAfterSeconds: 0 },
     ],
   },
+  resource_alerts: {
+    fields: {
+      status: { bsonType: "string" },
+      user_id: { bsonType: "string" },
+      kind: { bsonType: "string" },
+      node: { bsonType: "string" },
+      server_id: { bsonType: "string" },
+      metric: { bsonType: "string" },
+      raised_at: { bsonType: "string" },
+    },
+    indexes: [
+      { name: "status", key: { status: 1, _id: 1 } },
+      { name: "user_id", key: { user_id: 1, _id: 1 } },
+      { name: "kind", key: { kind: 1, _id: 1 } },
+      { name: "node", key: { node: 1, _id: 1 } },
+      { name: "server_id", key: { server_id: 1, _id: 1 } },
+      { name: "metric", key: { metric: 1, _id: 1 } },
+      { name: "raised_at", key: { raised_at: 1, _id: 1 } },
+      { name: "newest", key: { raised_at: -1, _id: 1 } },
+      { name: "owner_newest", key: { user_id: 1, raised_at: -1, _id: 1 } },
+    ],
+  },
+  resource_thresholds: {
+    fields: {
+    },
+    indexes: [
+    ],
+  },
 };
 
 const present = target.getCollectionNames();

@@ -20,5 +20,7 @@ bool id_is_request(const char *s);
 #define ID_DIGEST_SIZE 65
 /* SHA-256 of n bytes in lower-case hex. */
 void id_digest(char dst[ID_DIGEST_SIZE], const void *data, size_t n);
+/* HMAC-SHA256 of n bytes under a key (RFC 2104), in lower-case hex. */
+void id_hmac(char dst[ID_DIGEST_SIZE], const void *key, size_t key_len, const void *data, size_t n);
 
 #endif

@@ -19,6 +19,7 @@
 #define ROLE(name, table) extern const struct op_table contract_##table;
 #include "roles/contract/roles.def"
 #undef ROLE
+extern const struct op_table contract_alerts; /* alerts.c: a second table of rdp-resource-monitor */
 extern const struct op_table contract_common; /* common.c: audit.* */
 extern const struct op_table contract_host;	/* host.c: host.*, not on REST */
 

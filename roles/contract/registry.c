@@ -5,7 +5,7 @@
 #define ROLE(name, table) &contract_##table,
 const struct op_table *const op_tables[] = {
 #include "roles/contract/roles.def"
-	&contract_common, &contract_host, NULL,
+	&contract_alerts, &contract_common, &contract_host, NULL,
 };
 #undef ROLE
 
@@ -17,6 +17,7 @@ static const struct {
 	{ "session_id", "id" },
 	{ "node", "node" },
 	{ "id", "id" },
+	{ "alert_id", "uuid" },
 	{ "display", "digits" },
 	{ "section", "name" },
 };

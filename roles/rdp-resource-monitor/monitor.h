@@ -4,6 +4,7 @@
 
 #include "lucid/role.h"
 #include "lucid/under_way.h"
+#include "roles/rdp-resource-monitor/alert/alert.h"
 
 struct keeper;
 struct server_gauges;
@@ -16,6 +17,9 @@ struct monitor {
 	struct server_gauges *gauges;
 	struct keeper *keeper;
 	struct under_way under_way; /* responses in progress */
+	struct alerts *alerts;
+	void (*drained)(void *arg);
+	void *drained_arg;
 };
 
 void op_usage(struct call *c, void *monitor); /* usage.c */

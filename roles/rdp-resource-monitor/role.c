@@ -1,6 +1,7 @@
 #include "lucid/role.h"
 
 #include "roles/contract/contract.h"
+#include "roles/rdp-resource-monitor/alert/feed.h"
 #include "roles/rdp-resource-monitor/server_gauges.h"
 #include "roles/rdp-resource-monitor/history/history.h"
 #include "roles/rdp-resource-monitor/history/keeper.h"
@@ -31,6 +32,8 @@ static int monitor_init(const struct role_env *env, void **ret)
 	m->sampler = sampler_new(env);
 	m->gauges = server_gauges_new(m->sampler);
 	m->keeper = keeper_new(env, m->sampler, &m->under_way);
+	m->alerts = alerts_new(env);
+	alert_feed(m->alerts, m->sampler);
 	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
 		bus_serve(env->bus, op_find(handlers[i].op), handlers[i].handler, m);
 	*ret = m;
@@ -41,7 +44,15 @@ static void monitor_start(void *role)
 {
 	struct monitor *m = role;
 	keeper_start(m->keeper);
+	alerts_start(m->alerts);
 	sampler_start(m->sampler);
+}
+
+/* Responses in progress have ended; now the alerts. */
+static void monitor_drained(void *role)
+{
+	struct monitor *m = role;
+	alerts_drain(m->alerts, m->drained, m->drained_arg);
 }
 
 static void monitor_drain(void *role, void (*done)(void *arg), void *arg)
@@ -49,12 +60,15 @@ static void monitor_drain(void *role, void (*done)(void *arg), void *arg)
 	struct monitor *m = role;
 	keeper_stop(m->keeper);
 	sampler_stop(m->sampler); /* so that another monitor takes over at once */
-	under_way_wait(&m->under_way, done, arg);
+	m->drained = done;
+	m->drained_arg = arg;
+	under_way_wait(&m->under_way, monitor_drained, m);
 }
 
 static void monitor_release(void *role)
 {
 	struct monitor *m = role;
+	alerts_free(m->alerts);
 	if (m->under_way.n) /* pending replies still refer to it */
 		return;
 	sampler_free(m->sampler);

@@ -12,3 +12,13 @@ void id_digest(char dst[ID_DIGEST_SIZE], const void *data, size_t n)
 	str_hex(dst, md, sizeof md);
 	dst[2 * sizeof md] = 0;
 }
+
+void id_hmac(char dst[ID_DIGEST_SIZE], const void *key, size_t key_len, const void *data, size_t n)
+{
+	unsigned char md[32];
+	size_t len;
+	if (!EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, key_len, data, n, md, sizeof md, &len) || len != sizeof md)
+		abort(); /* as above */
+	str_hex(dst, md, sizeof md);
+	dst[2 * sizeof md] = 0;
+}

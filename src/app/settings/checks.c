@@ -112,6 +112,16 @@ static void check_remote(const struct config *c, const struct role *const *roles
 		config_fault(c, "MASTER_KEY", faults, "is required if a role runs in another process or the store is MongoDB; set the same value in all processes");
 }
 
+static void check_webhook(const struct config *c, struct strbuf *faults)
+{
+	size_t len = strlen(config_str(c, "ALERT_WEBHOOK_SECRET"));
+	if (len && len < TOKEN_SECRET_MIN)
+		config_fault(c, "ALERT_WEBHOOK_SECRET", faults, "is too short: at least %d bytes are required", TOKEN_SECRET_MIN);
+	else if (!len && *config_str(c, "ALERT_WEBHOOK_URL"))
+		config_fault(c, "ALERT_WEBHOOK_SECRET", faults, "is required with ALERT_WEBHOOK_URL: the receiver verifies each post with it; set "
+			     "at least %d random bytes, and the same in the receiver", TOKEN_SECRET_MIN);
+}
+
 static void check_store(const struct config *c, struct strbuf *faults)
 {
 	char why[256];
@@ -160,6 +170,7 @@ void checks_run(const struct config *c, const struct role *const *roles, struct 
 	check_single(c, roles, faults);
 	check_secrets(c, faults);
 	check_remote(c, roles, faults, warnings);
+	check_webhook(c, faults);
 	check_store(c, faults);
 	check_parts(c, faults);
 	check_desktops(c, faults);

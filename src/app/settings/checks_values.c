@@ -157,6 +157,7 @@ static const struct form {
 	{ "NODE_URL", is_url, "http:// or https:// and a host, without a user" },
 	{ "AUTH_SERVICE_URL", is_url, "http:// or https:// and a host, without a user" },
 	{ "API_GATEWAY_URL", is_url, "http:// or https:// and a host, without a user" },
+	{ "ALERT_WEBHOOK_URL", is_url, "http:// or https:// and a host, without a user" },
 	{ NULL, is_reachable, "a name or address that others can reach", .of_role = ROLE_OPT_HOST },
 	{ "NODE_PUBLIC_HOST", is_reachable, "a name or address that others can reach" },
 	{ "NODE_NAME", is_node, "1 to 64 letters, digits, single dots, dashes and underscores" },

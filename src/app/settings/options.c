@@ -19,7 +19,6 @@ static const char *const compressions[] = { "none", "zstd", NULL };
 /* The features that settings with OPT_NOT_BUILT belong to. */
 static const char ops_plane[] = "the ops plane";
 static const char recording[] = "recording";
-static const char alerts[] = "alerts";
 
 #define TEXT(n, also, f, longest, d, h) { .row = { n, also, OPT_TEXT, f, 0, longest, NULL, NULL, d, h, NULL } }
 #define INT(n, also, f, lo, hi, u, d, h) { .row = { n, also, OPT_INT, f, lo, hi, u, NULL, d, h, NULL } }
@@ -151,7 +150,7 @@ static const struct entry entries[] = {
 	BOOL_("METRICS_PUBLIC", NULL, OPT_LIVE, "true", "/metrics without a token."),
 	INT("LOG_RETENTION_DAYS", NULL, OPT_LIVE, 0, YEARS_10, "days", "7", "How long the logs of a deleted server are kept; 0: not kept."),
 	INT("AUDIT_RETENTION_DAYS", NULL, OPT_LIVE, 1, YEARS_10, "days", "365", "How long the audit log is kept; entries are removed by whole days."),
-	NO_INT("ALERT_RETENTION_DAYS", 1, YEARS_10, "days", "90", "How long cleared alerts are kept.", alerts),
+	INT("ALERT_RETENTION_DAYS", NULL, OPT_LIVE, 1, YEARS_10, "days", "90", "How long cleared alerts are kept."),
 
 	/* recording */
 	NO_TEXT("SESSION_STORAGE_PATH", NULL, 0, "", "Manifests, indexes and seals of recordings; default under DATA_DIR.", recording),
@@ -175,7 +174,8 @@ static const struct entry entries[] = {
 	NO_BOOL("OPS_PLANE_TOR_ONLY", "false", "Refuse peers that do not come through the ops plane.", ops_plane),
 	BOOL_("ENFORCE_TLS", NULL, 0, "false", "Refuse to start with a non-loopback listener or a URL that does not use TLS."),
 	BOOL_("AUDIT_LOG", NULL, 0, "true", "Keep the audit log: every change and every refused attempt."),
-	NO_TEXT("ALERT_WEBHOOK_URL", NULL, OPT_SECRET, "", "URL to which alerts are posted.", alerts),
+	TEXT("ALERT_WEBHOOK_URL", NULL, OPT_SECRET | OPT_LIVE, 2048, "", "URL to which each alert is posted when it is raised and when it is cleared. With https:// its certificate is verified; redirects are not followed."),
+	TEXT("ALERT_WEBHOOK_SECRET", NULL, OPT_SECRET | OPT_LIVE, 4096, "", "Key of the signature in the X-Lucid-Signature header of each post (HMAC-SHA256); at least 32 bytes, and required with ALERT_WEBHOOK_URL."),
 	NO_TEXT("LOG_FORWARD_URL", NULL, OPT_SECRET, "", "Additional destination of log lines: syslog (udp, tcp, unix) or HTTP.", "log forwarding"),
 	TEXT("BACKUP_DIR", NULL, 0, 4096, "", "Where backups are kept; default DATA_DIR/backups."),
 	INT("BACKUP_KEEP_DAYS", NULL, 0, 1, YEARS_10, "days", "7", "How long backups are kept; the newest one always is."),
