@@ -1,0 +1,264 @@
+/* The end of sessions: on request, by time, and what is said when an agent does not answer. Two controllers on one store. */
+#include "sessions_rig.h"
+
+static void found(struct rig *t, char id[SESSION_ID_SIZE])
+{
+	rig_desktop(t, ONE, "ann", 10, EARLY, "active", "c1");
+	SHOWN(t, "active 10");
+	rig_id(t, 0, id);
+}
+
+static void test_only_legal_transitions_are_in_the_table(void **state)
+{
+	/* to: created active disconnected orphaned terminated failed expired */
+	static const char *const table[SESSION_STATUS_COUNT] = {
+		[SESSION_CREATED] = "-xxxxxx",	  [SESSION_ACTIVE] = "--xxxxx",	   [SESSION_DISCONNECTED] = "-x-xxxx", [SESSION_ORPHANED] = "-xx-x-x",
+		[SESSION_TERMINATED] = "-xxx---", [SESSION_FAILED] = "-xxx---", [SESSION_EXPIRED] = "-xxx---",
+	};
+	char seen[SESSION_STATUS_COUNT][SESSION_STATUS_COUNT + 1];
+	for (unsigned i = 0; i < SESSION_STATUS_COUNT; i++) {
+		memset(seen[i], '-', SESSION_STATUS_COUNT);
+		seen[i][SESSION_STATUS_COUNT] = 0;
+	}
+	for (size_t i = 0; i < SESSION_TRANSITIONS; i++)
+		seen[session_transitions[i].from][session_transitions[i].to] = 'x';
+	for (unsigned i = 0; i < SESSION_STATUS_COUNT; i++)
+		assert_string_equal(seen[i], table[i]);
+}
+
+static void test_end_says_what_was_ended_and_happens_once(void **state)
+{
+	struct rig t;
+	struct answer a = { 0 };
+	char id[SESSION_ID_SIZE];
+	rig_open(&t, 1, NULL);
+	found(&t, id);
+	side_call(t.front, &a, &bert, "sessions.terminate", id, NULL, "{}");
+	assert_int_equal(a.err, ERR_SESSION_NOT_FOUND); /* another user's */
+	side_call(t.front, &a, &anna, "sessions.terminate", id, NULL, "{'reason':'lunch'}");
+	assert_int_equal(a.err, 0);
+	assert_int_equal(doc_int(a.doc, "processes", 0), 3);
+	assert_int_equal(doc_int(json_object_get(a.doc, "ended"), "display", 0), 10);
+	assert_string_equal(rig_member(&t, id, "status_reason"), "\"lunch\"");
+	assert_string_equal(rig_member(&t, id, "ended_by"), "\"anna\"");
+	side_call(t.front, &a, &anna, "sessions.terminate", id, NULL, "{}");
+	assert_int_equal(a.err, ERR_SESSION_STATE);
+	assert_int_equal(t.ends, 1);
+	SHOWN(&t, "terminated 10 lunch");
+	json_decref(a.doc);
+	rig_close(&t);
+}
+
+/* The desktop of the session has ended, and another one has its display; no event of that has arrived. */
+static void test_end_spares_the_desktop_that_took_the_display(void **state)
+{
+	struct rig t;
+	struct answer a = { 0 };
+	char id[SESSION_ID_SIZE];
+	rig_open(&t, 1, NULL);
+	found(&t, id);
+	rig_desktop_is(&t, ONE, "bert", 10, LATER, "active", "c2");
+	side_call(t.front, &a, &anna, "sessions.terminate", id, NULL, "{}");
+	assert_int_equal(a.err, ERR_SESSION_STATE);
+	assert_int_equal(t.ends, 0);
+	rig_event(&t, BUS_GAP, "", json_object());
+	SHOWN(&t, "terminated 10 ended, active 10");
+	json_decref(a.doc);
+	rig_close(&t);
+}
+
+static void test_lost_answer_is_uncertain_and_put_right(void **state)
+{
+	struct rig t;
+	struct answer a = { 0 };
+	char id[SESSION_ID_SIZE];
+	rig_open(&t, 1, NULL);
+	found(&t, id);
+	t.end_error = ERR_UNCERTAIN; /* it ends the desktop, and its answer is lost */
+	side_call(t.front, &a, &anna, "sessions.terminate", id, NULL, "{}");
+	assert_int_equal(a.err, ERR_UNCERTAIN);
+	assert_non_null(strstr(a.message, "uncertain"));
+	SHOWN(&t, "terminated 10 ended");
+	/* the other outcome: the desktop lives */
+	rig_desktop(&t, ONE, "ann", 11, LATER, "active", "c1");
+	SHOWN(&t, "terminated 10 ended, active 11");
+	rig_id(&t, 1, id);
+	t.end_keeps = true;
+	side_call(t.front, &a, &anna, "sessions.terminate", id, NULL, "{}");
+	assert_int_equal(a.err, ERR_UNCERTAIN);
+	loop_rig_run_ms(t.loop, 300);
+	SHOWN(&t, "terminated 10 ended, active 11");
+	/* an agent that cannot be reached has ended nothing */
+	t.away = ERR_UNAVAILABLE;
+	side_call(t.front, &a, &anna, "sessions.terminate", id, NULL, "{}");
+	assert_int_equal(a.err, ERR_UNAVAILABLE);
+	assert_non_null(strstr(a.message, "nothing was ended"));
+	json_decref(a.doc);
+	rig_close(&t);
+}
+
+static void test_disconnecting_cuts_the_connections_of_its_display(void **state)
+{
+	struct rig t;
+	struct answer a = { 0 };
+	char id[SESSION_ID_SIZE];
+	rig_open(&t, 1, NULL);
+	found(&t, id);
+	side_call(t.front, &a, &anna, "sessions.terminate", id, "{'mode':'disconnect'}", "{}");
+	assert_int_equal(a.err, ERR_SESSION_STATE);
+	json_object_set_new(t.connections, ONE, json_pack("[{s:s,s:i},{s:s,s:i},{s:s,s:i}]", "id", "c1", "display", 10, "id", "c2", "display", 11, "id", "c3",
+							  "display", 10));
+	side_call(t.front, &a, &anna, "sessions.terminate", id, "{'mode':'disconnect'}", "{}");
+	assert_int_equal(a.err, 0);
+	assert_int_equal(json_array_size(json_object_get(a.doc, "cut")), 2);
+	assert_int_equal(t.cuts, 2);
+	assert_int_equal(t.ends, 0);
+	json_decref(a.doc);
+	rig_close(&t);
+}
+
+static void test_deleted_session_is_gone_with_its_timeline_and_not_found_again(void **state)
+{
+	struct rig t;
+	struct answer a = { 0 };
+	char id[SESSION_ID_SIZE];
+	rig_open(&t, 1, NULL);
+	found(&t, id);
+	side_call(t.front, &a, &anna, "sessions.timeline", id, NULL, NULL);
+	assert_int_equal(json_array_size(json_object_get(a.doc, "events")), 2);
+	side_call(t.front, &a, &anna, "sessions.delete", id, NULL, NULL);
+	assert_int_equal(a.err, 0);
+	rig_event(&t, "xrdp.desktop.ended", ONE,
+		  json_pack("{s:s, s:s, s:i, s:s, s:s}", "server_id", ONE, "username", "ann", "display", 10, "started_at", EARLY, "reason", "ended"));
+	loop_rig_run_ms(t.loop, 100);
+	SHOWN(&t, "");
+	json_decref(a.doc);
+	rig_close(&t);
+}
+
+static void sweep_now(struct rig *t)
+{
+	loop_timer_set(((struct controller *)t->front->role)->sweep_timer, 1);
+}
+
+static void test_time_expires_declarations_and_purges_the_history(void **state)
+{
+	struct rig t;
+	struct answer a = { 0 };
+	char id[SESSION_ID_SIZE];
+	static const char *const settings[] = { "SESSION_TIMEOUT=60", "SESSION_HISTORY_DAYS=2", NULL };
+	rig_open(&t, 1, settings);
+	side_call(t.front, &a, &anna, "sessions.create", NULL, NULL, "{'server_id':'" ONE "'}");
+	assert_int_equal(a.err, 0);
+	assert_true(str_copy(id, sizeof id, doc_str(a.doc, "session_id", "")));
+	clock_shift_ms(59000);
+	sweep_now(&t);
+	loop_rig_run_ms(t.loop, 50);
+	SHOWN(&t, "created 0");
+	clock_shift_ms(2000);
+	sweep_now(&t);
+	SHOWN(&t, "expired 0 never_used");
+	/* a login is not joined with it any more */
+	rig_desktop(&t, ONE, "ann", 10, EARLY, "active", "c1");
+	SHOWN(&t, "expired 0 never_used, active 10");
+	clock_shift_ms(3 * 24 * 3600 * INT64_C(1000));
+	sweep_now(&t);
+	SHOWN(&t, "active 10");
+	assert_string_equal(rig_member(&t, id, "status"), "SESSION_NOT_FOUND");
+	clock_shift_ms(-3 * 24 * 3600 * INT64_C(1000) - 61000);
+	json_decref(a.doc);
+	rig_close(&t);
+}
+
+static void test_ending_many_reports_each(void **state)
+{
+	struct rig t;
+	struct answer a = { 0 };
+	char id[SESSION_ID_SIZE];
+	rig_open(&t, 1, NULL);
+	found(&t, id);
+	for (int i = 11; i < 60; i++)
+		rig_desktop_is(&t, ONE, i % 2 ? "ann" : "bert", i, LATER, "active", "c");
+	rig_event(&t, BUS_GAP, "", json_object());
+	RIG_UNTIL(&t, t.front->role && objects_in_state(((struct controller *)t.front->role)->objects, SESSION_ACTIVE) == 50);
+	side_call(t.front, &a, &bert, "sessions.terminate_many", NULL, "{'dry_run':true}", "{}");
+	assert_int_equal(doc_int(a.doc, "matched", 0), 24);
+	assert_int_equal(t.ends, 0);
+	side_call(t.front, &a, &bert, "sessions.terminate_many", NULL, NULL, "{}");
+	assert_int_equal(doc_int(a.doc, "ended", 0), 24);
+	assert_int_equal(t.ends, 24);
+	side_call(t.front, &a, &admin, "sessions.terminate_many", NULL, "{'user_id':'nobody'}", "{}");
+	assert_int_equal(doc_int(a.doc, "matched", -1), 0);
+	t.end_error = ERR_UNCERTAIN;
+	side_call(t.front, &a, &admin, "sessions.terminate_many", NULL, "{'status':'active'}", "{}");
+	assert_int_equal(doc_int(a.doc, "matched", 0), 26);
+	assert_int_equal(doc_int(a.doc, "ended", -1), 0);
+	assert_string_equal(doc_str(json_array_get(json_object_get(a.doc, "results"), 0), "outcome", ""), "uncertain");
+	json_decref(a.doc);
+	rig_close(&t);
+}
+
+static int leaders(struct rig *t)
+{
+	int n = 0;
+	for (size_t i = 0; i < 2; i++) {
+		struct controller *c = t->side[i].role;
+		struct object_group *g = c ? objects_group_find(c->objects, "node-1") : NULL;
+		n += g && object_group_leads(g);
+	}
+	return n;
+}
+
+static double created_total(void)
+{
+	struct strbuf page = { 0 };
+	metrics_page(&page, false);
+	const char *at = strstr(page.s, "\nrdp_sessions_created_total ");
+	double n = at ? atof(at + strlen("\nrdp_sessions_created_total ")) : -1;
+	strbuf_done(&page);
+	return n;
+}
+
+static void test_two_controllers_find_and_end_each_session_once(void **state)
+{
+	struct rig t;
+	struct answer a = { 0 };
+	char id[SESSION_ID_SIZE];
+	rig_open(&t, 2, NULL);
+	RIG_UNTIL(&t, leaders(&t) == 1);
+	found(&t, id);
+	RIG_UNTIL(&t, str_eq(side_shown(&t.side[1], &admin), "active 10"));
+	assert_true(created_total() == 1);
+	/* either of them ends it */
+	side_call(&t.side[1], &a, &anna, "sessions.terminate", id, NULL, "{}");
+	assert_int_equal(a.err, 0);
+	SHOWN(&t, "terminated 10 terminated");
+	side_call(&t.side[0], &a, &anna, "sessions.terminate", id, NULL, "{}");
+	assert_int_equal(a.err, ERR_SESSION_STATE);
+	assert_int_equal(t.ends, 1);
+	/* the other one goes on when the leader ends */
+	size_t leader = object_group_leads(objects_group_find(((struct controller *)t.side[0].role)->objects, "node-1")) ? 0 : 1;
+	side_end(&t.side[leader]);
+	t.front = &t.side[!leader];
+	RIG_UNTIL(&t, leaders(&t) == 1);
+	rig_desktop(&t, ONE, "ann", 10, LATER, "active", "c2");
+	SHOWN(&t, "terminated 10 terminated, active 10");
+	json_decref(a.doc);
+	rig_close(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_only_legal_transitions_are_in_the_table),
+		cmocka_unit_test(test_end_says_what_was_ended_and_happens_once),
+		cmocka_unit_test(test_end_spares_the_desktop_that_took_the_display),
+		cmocka_unit_test(test_lost_answer_is_uncertain_and_put_right),
+		cmocka_unit_test(test_disconnecting_cuts_the_connections_of_its_display),
+		cmocka_unit_test(test_deleted_session_is_gone_with_its_timeline_and_not_found_again),
+		cmocka_unit_test(test_time_expires_declarations_and_purges_the_history),
+		cmocka_unit_test(test_ending_many_reports_each),
+		cmocka_unit_test(test_two_controllers_find_and_end_each_session_once),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
