@@ -19,7 +19,7 @@
 struct lease;
 struct controller_ops {
 	const struct op *instances, *desktops, *desktop_end, *connections, *connection_cut; /* of the agent */
-	const struct op *server, *servers, *connection, *rdp_file;			    /* of rdp-server-manager */
+	const struct op *server, *connection, *rdp_file; /* of rdp-server-manager */
 };
 
 struct controller {

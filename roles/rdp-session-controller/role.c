@@ -82,7 +82,7 @@ static int controller_init(const struct role_env *env, void **ret)
 		.instances = op_find("xrdp.instances.list"), .desktops = op_find("xrdp.instances.desktops"),
 		.desktop_end = op_find("xrdp.instances.desktops.end"), .connections = op_find("xrdp.instances.connections"),
 		.connection_cut = op_find("xrdp.instances.connections.cut"), .server = op_find("rdp.servers.get"),
-		.servers = op_find("rdp.servers.list"), .connection = op_find("rdp.servers.connection"),
+		.connection = op_find("rdp.servers.connection"),
 		.rdp_file = op_find("rdp.servers.rdp_file"),
 	};
 	c->one_host = !nodes_shared(env->nodes);

@@ -1,8 +1,10 @@
 """The life of a session, followed on real desktops: found, left, taken up again, ended, and told from every other one."""
 import pytest
 
-from lucid import SESSIONS, SERVERS, XRDP
+from events import Events
+from lucid import AGENT, MANAGER, MONITOR, SERVERS, SESSIONS, XRDP
 from proc import until
+from test_apart import apart  # noqa: F401  (a fixture)
 
 LIST = "/api/v1/sessions"
 BLUE = "#3366cc"
@@ -108,3 +110,49 @@ def test_orphaned_desktop_is_told_apart(daemon, users, login):
     assert orphan["session_id"] == session["session_id"]
     daemon.admin.delete(f"{XRDP}/instances/{server['server_id']}/desktops/{orphan['display']}")
     ended(daemon, orphan)
+
+
+def test_events_follow_the_life_of_a_session(daemon, users, login):
+    user, = users(1, daemon)
+    user.paint(BLUE)
+    server = daemon.api(user.name).create_server("told")
+    with Events(daemon, "session.*") as events:
+        client = login(daemon, server, user)
+        client.wait_colour(BLUE)
+        made, started = events.next(), events.next()
+        assert (made["topic"], started["topic"]) == ("session.created", "session.started")
+        assert started["session_id"] == made["session_id"] and started["user_id"] == user.name
+        assert started["data"]["status"] == "active" and started["data"]["server_id"] == server["server_id"]
+        client.close()
+        assert events.next()["topic"] == "session.disconnected"
+        login(daemon, server, user).wait_colour(BLUE)
+        assert events.next()["topic"] == "session.reconnected"
+        daemon.admin.call("POST", f"{LIST}/{made['session_id']}/terminate", {"reason": "enough"}, expect=200)
+        over = events.next()
+        assert over["topic"] == "session.terminated" and over["data"]["reason"] == "enough"
+    page = daemon.api(None).call("GET", "/metrics").text
+    assert "\nrdp_sessions_created_total 1\n" in page and "\nrdp_sessions_terminated_total 1\n" in page
+    assert 'rdp_sessions_total{status="terminated"} 1' in page
+
+
+@pytest.mark.one_shape("processes that it makes itself")
+def test_end_without_an_agent_is_refused_and_possible_when_it_is_back(apart, users, login):  # noqa: F811
+    manager, agent, rest = apart([MANAGER], [AGENT], [SESSIONS, MONITOR])
+    user, = users(1, manager, agent)
+    user.paint(BLUE)
+    server = manager.api(user.name).create_server("silent")
+    manager.ids.add(server["server_id"])
+    login(manager, server, user).wait_colour(BLUE)
+    session = session_of(rest, server, "active")
+    path = f"{LIST}/{session['session_id']}"
+    admin = rest.api("admin", SESSIONS)
+    agent.stop()
+    refused = admin.call("POST", path + "/terminate", {}, expect=(503, 504)).json()["error"]
+    assert "nothing was ended" in refused["message"] and "testnode" in refused["message"], refused
+    until("the host to be named", lambda: admin.get(LIST)["unreachable"] == ["testnode"])
+    assert admin.get(path)["status"] == "active"  # as it was last seen
+    agent.start()
+    until("the host to answer", lambda: admin.get(LIST)["unreachable"] == [])
+    assert session_of(rest, server, "active")["session_id"] == session["session_id"]
+    assert admin.call("POST", path + "/terminate", {}, expect=200).json()["status"] == "terminated"
+    assert agent.api("admin", AGENT).get(f"{XRDP}/instances/{server['server_id']}/desktops")["desktops"] == []

@@ -7,6 +7,7 @@
 #include "roles/rdp-session-controller/watch/look.h"
 #include "roles/rdp-session-controller/watch/reconcile.h"
 
+#define PASS_EACH_MS 10
 #define SESSIONS_MAX 1000000 /* records, with those of the history */
 
 static int64_t doc_time_ms(const json_t *doc, const char *key)
@@ -110,7 +111,8 @@ static void sessions_scan(struct objects *set)
 static int64_t sessions_pass_ms(struct objects *set)
 {
 	const struct controller *c = objects_ctx(set);
-	return config_int(c->env.config, "HEALTH_CHECK_INTERVAL") * 1000;
+	int64_t interval_ms = config_int(c->env.config, "HEALTH_CHECK_INTERVAL") * 1000;
+	return MAX(interval_ms, (int64_t)objects_count(set) * PASS_EACH_MS); /* a pass reads the whole history */
 }
 
 static void session_task_free(struct object_task *t)
