@@ -20,6 +20,7 @@ static const char *const sorts[] = { "created_at", "-created_at", "updated_at", 
 static const struct shape_field list_query[] = {
 	LISTING_FIELDS,
 	{ "sort", SH_STRING, .values = sorts, .otherwise = "\"-created_at\"", .help = "prefix with '-' for descending order" },
+	LISTING_FORMAT_FIELD,
 	FILTERS,
 };
 static const struct shape query_list = SHAPE(NULL, list_query);
@@ -246,7 +247,7 @@ static const struct shape out_summary = SHAPE("SessionSummary", summary_fields);
 	}
 
 static const struct op ops[] = {
-	ROW("list", "GET", "", .flags = OP_READ, .query = &query_list, .out = &out_list, .summary = "List sessions"),
+	ROW("list", "GET", "", .flags = OP_READ | OP_STREAMS, .query = &query_list, .out = &out_list, .media = "text/csv", .summary = "List sessions"),
 	ROW("create", "POST", "", .rate = RATE_SESSION_CREATE, .flags = OP_CREATES, .status = 201, .in = &shape_create, .out = &shape_session,
 	    .summary = "Declare a session on a server; the next login of its user there is joined with it"),
 	ROW("summary", "GET", "/summary", .flags = OP_READ, .out = &out_summary, .summary = "Count sessions by status, server and user"),

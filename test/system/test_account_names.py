@@ -47,7 +47,8 @@ def test_listed_name_logs_in(make_daemon, named, login, name):
     desktop, = of(d.admin.desktops(sid), name)
     until("the connection's user", lambda: of(d.admin.connections(sid), name))
     user = "anna@example.org" if '"' not in name else name
-    session, = d.admin.get(f"/api/v1/sessions?user_id={user.replace('%', '%25').replace('$', '%24')}")["sessions"]
+    session, = until("its session", lambda: d.admin.get(
+        f"/api/v1/sessions?status=active&user_id={user.replace('%', '%25').replace('$', '%24')}")["sessions"])
     assert session["username"] == name and session["display"] == desktop["display"]
     assert d.api(user).get("/api/v1/sessions")["sessions"] == [session]
     if user != name:

@@ -1,4 +1,6 @@
 """Sessions over the API: declared and joined with a login, changed, ended, and deleted."""
+import csv
+import io
 import time
 
 import pytest
@@ -141,7 +143,7 @@ def test_bad_declarations_are_refused(make_daemon):
     anna.call("POST", LIST, {"server_id": sid}, expect=201)
     over = error(anna.call("POST", LIST, {"server_id": sid}, expect=429))
     assert over["code"] == "LUCID_ERR_2008" and "MAX_SESSIONS_PER_USER" in over["message"]
-    d.admin.call("POST", LIST, {"server_id": sid, "user_id": "carl"}, expect=201)
+    d.admin.call("POST", LIST, {"server_id": sid, "user_id": "carl", "name": "=1+1", "metadata": {"project": "a,\"b"}}, expect=201)
     over = error(d.admin.call("POST", LIST, {"server_id": sid, "user_id": "dora"}, expect=429))
     assert over["code"] == "LUCID_ERR_2008" and "MAX_CONCURRENT_SESSIONS" in over["message"]
     anna.call("DELETE", f"{LIST}/{one['session_id']}", expect=204)
@@ -151,3 +153,23 @@ def test_bad_declarations_are_refused(make_daemon):
         answer = anna.call(method, f"{LIST}/{UNKNOWN}{tail}", {} if method in ("PATCH", "POST") else None, expect=404)
         assert error(answer)["code"] == "LUCID_ERR_2201", (method, tail)
     assert d.admin.get(f"{XRDP}/instances")["instances"] == []
+
+
+@pytest.mark.shapes
+def test_list_as_csv_has_all_sessions(make_daemon):
+    d = make_daemon(MAX_SESSIONS_PER_USER="2000", MAX_CONCURRENT_SESSIONS="2000", RATE_LIMIT_ENABLED="false")
+    anna = d.api("anna", SESSIONS)
+    sid = d.api("anna").create_server("many", auto_start=False, wait=False)["server_id"]
+    anna.call("POST", LIST, {"server_id": sid, "name": "=1+1", "metadata": {"project": "a,\"b"}}, expect=201)
+    d.admin.call("POST", LIST, {"server_id": sid, "user_id": "carl"}, expect=201)
+    for _ in range(520):  # more than a page of the export
+        anna.call("POST", LIST, {"server_id": sid}, expect=201)
+    for api in (anna, d.api("anna")):  # through the port of another role, too
+        answer = api.call("GET", LIST + "?format=csv&sort=created_at", expect=200)
+        assert answer.headers["Content-Type"].startswith("text/csv")
+        rows = list(csv.DictReader(io.StringIO(answer.content.decode(), newline="")))
+        assert len(rows) == 522 and len({r["session_id"] for r in rows}) == 522
+        assert rows[0]["name"] == "'=1+1" and rows[0]["project"] == 'a,"b' and rows[0]["status"] == "created" and rows[0]["display"] == ""
+    assert len(d.api("carl", SESSIONS).call("GET", LIST + "?format=csv", expect=200).text.splitlines()) == 2
+    assert d.api("carl").get(LIST)["pagination"]["total"] == 1  # as a document from another port
+    anna.call("GET", LIST + "?format=xml", expect=422)

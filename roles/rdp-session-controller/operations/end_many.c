@@ -2,7 +2,7 @@
 
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/operations/end.h"
-#include "roles/rdp-session-controller/operations/list.h"
+#include "roles/rdp-session-controller/operations/query.h"
 
 #define AT_ONCE 32 /* ends in flight */
 

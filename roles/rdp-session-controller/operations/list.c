@@ -3,6 +3,8 @@
 #include "lucid/listing.h"
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/agent.h"
+#include "roles/rdp-session-controller/operations/export.h"
+#include "roles/rdp-session-controller/operations/query.h"
 #include "roles/rdp-session-controller/session/session.h"
 
 /* The stored texts of the sessions are copied into the response. */
@@ -46,33 +48,16 @@ static void sessions_listed(enum store_result result, struct blob *const *docs, 
 	strbuf_done(&b);
 }
 
-static const struct listing_filter filters[] = {
-	{ "status" }, { "user_id" }, { "server_id" }, { "node" }, { "project", "metadata.project" }, { "environment", "metadata.environment" },
-};
-static const struct listing sessions = { filters, ARRAY_LEN(filters), "-created_at", NULL };
-
-static void sessions_query(struct call *c, const struct listing_page *page, struct store_query *ret)
-{
-	const struct caller *caller = call_caller(c);
-	listing_query(&sessions, call_query(c), page, ret);
-	if (!caller_is_admin(caller))
-		listing_narrow(ret, "visible_to", STORE_HAS, caller->sub);
-}
-
-void sessions_query_live(struct call *c, struct store_query *ret)
-{
-	static const char *const live[] = { "created", "active", "disconnected", "orphaned", NULL };
-	sessions_query(c, &(struct listing_page){ .limit = STORE_MAX_PAGE }, ret);
-	if (!doc_str(call_query(c), "status", NULL))
-		ret->filters[ret->nfilters++] = (struct store_filter){ .path = "status", .cmp = STORE_IN, .list = live };
-}
-
 void op_sessions(struct call *c, void *ctx)
 {
 	struct controller *s = ctx;
 	struct store_query q;
+	if (op_streams(call_op(c), call_query(c))) {
+		sessions_export(s, c, sessions_viewer(c));
+		return;
+	}
 	struct listed *w = XNEW(struct listed);
 	*w = (struct listed){ s, c, listing_page(call_query(c)) };
-	sessions_query(c, &w->page, &q);
+	sessions_query(call_query(c), sessions_viewer(c), &w->page, &q);
 	store_list(s->env.store, COL_SESSIONS, &q, sessions_listed, w);
 }
