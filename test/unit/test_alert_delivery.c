@@ -75,16 +75,27 @@ static void test_raised_is_delivered_before_cleared(UNUSED void **state)
 	assert_false(delivery_next(none, &e, &due));
 }
 
-static void test_claim_sets_the_next_attempt_as_if_this_one_failed(UNUSED void **state)
+static void test_claim_is_due_again_when_its_attempt_must_have_ended(UNUSED void **state)
+{
+	_cleanup_(doc_unrefp) json_t *a = alert_with(true, false);
+	enum delivery_event e;
+	int64_t due;
+	doc_set(a, "raised_delivery", delivery_claimed(json_object_get(a, "raised_delivery"), T0));
+	assert_true(delivery_next(a, &e, &due));
+	assert_int_equal(due, T0 + DELIVERY_ATTEMPT_MS);
+	assert_int_equal(doc_int(json_object_get(a, "raised_delivery"), "attempts", 0), 1);
+}
+
+static void test_wait_counts_from_the_failure(UNUSED void **state)
 {
 	_cleanup_(doc_unrefp) json_t *a = alert_with(true, false);
 	enum delivery_event e;
 	int64_t due;
 	for (int i = 1; i < 4; i++) {
-		doc_set(a, "raised_delivery", delivery_claimed(json_object_get(a, "raised_delivery"), T0));
+		_cleanup_(doc_unrefp) json_t *claimed = delivery_claimed(json_object_get(a, "raised_delivery"), T0);
+		doc_set(a, "raised_delivery", delivery_failed(claimed, T0 + 9000, "timed out"));
 		assert_true(delivery_next(a, &e, &due));
-		assert_int_equal(due, T0 + delivery_wait_ms(i));
-		assert_int_equal(doc_int(json_object_get(a, "raised_delivery"), "attempts", 0), i);
+		assert_int_equal(due, T0 + 9000 + delivery_wait_ms(i));
 	}
 }
 
@@ -107,7 +118,7 @@ static int64_t fail_until_given_up(json_t *a, unsigned *ret_attempts)
 	*ret_attempts = 0;
 	while (delivery_next(a, &e, &due)) {
 		_cleanup_(doc_unrefp) json_t *claimed = delivery_claimed(json_object_get(a, "raised_delivery"), due);
-		doc_set(a, "raised_delivery", delivery_failed(claimed, "the receiver answered 500"));
+		doc_set(a, "raised_delivery", delivery_failed(claimed, due, "the receiver answered 500"));
 		last = due;
 		assert_true(++*ret_attempts < 100);
 	}
@@ -153,7 +164,8 @@ int main(void)
 		cmocka_unit_test(test_wait_doubles_up_to_its_bound),
 		cmocka_unit_test(test_new_delivery_is_due_at_once),
 		cmocka_unit_test(test_raised_is_delivered_before_cleared),
-		cmocka_unit_test(test_claim_sets_the_next_attempt_as_if_this_one_failed),
+		cmocka_unit_test(test_claim_is_due_again_when_its_attempt_must_have_ended),
+		cmocka_unit_test(test_wait_counts_from_the_failure),
 		cmocka_unit_test(test_success_ends_the_delivery),
 		cmocka_unit_test(test_delivery_is_given_up_after_a_day),
 		cmocka_unit_test(test_body_is_the_same_in_each_attempt),

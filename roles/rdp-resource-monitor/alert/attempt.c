@@ -96,7 +96,7 @@ static void run_outcome(struct object_task *on)
 	struct object *o = on->object;
 	const char *name = delivery_member(t->event);
 	const json_t *before = json_object_get(o->doc, name);
-	json_t *after = t->ok ? delivery_succeeded(before, clock_wall_ms()) : delivery_failed(before, t->error);
+	json_t *after = t->ok ? delivery_succeeded(before, clock_wall_ms()) : delivery_failed(before, clock_wall_ms(), t->error);
 	outcome_count(t, after);
 	object_touch(o, name, after);
 	object_wait(o, outcome_durable, task);
@@ -142,7 +142,7 @@ static int post_now(struct attempt *t, const char **ret_why)
 		{ "User-Agent", "lucid-rdp" }, { "X-Lucid-Timestamp", time }, { "X-Lucid-Signature", signature },
 	};
 	struct http_post post = { .url = config_str(c, "ALERT_WEBHOOK_URL"), .type = "application/json", .headers = headers,
-				  .n_headers = ARRAY_LEN(headers), .body = t->body, .len = len, .timeout_ms = ATTEMPT_TIMEOUT_MS };
+				  .n_headers = ARRAY_LEN(headers), .body = t->body, .len = len, .timeout_ms = DELIVERY_ATTEMPT_MS };
 	return http_post(t->all->poster, &post, posted, t, ret_why);
 }
 

@@ -7,8 +7,6 @@
 
 #include "roles/rdp-resource-monitor/alert/alerts.h"
 
-#define ATTEMPT_TIMEOUT_MS 10000 /* from the claim to the complete response */
-
 struct attempts;
 struct attempt_events {
 	void (*seen)(struct alert *a, const json_t *doc, void *arg); /* the document of the alert, as it is now */

@@ -71,9 +71,8 @@ int64_t delivery_wait_ms(int64_t attempts)
 json_t *delivery_claimed(const json_t *delivery, int64_t now_ms)
 {
 	json_t *d = json_copy((json_t *)(uintptr_t)delivery);
-	int64_t attempts = doc_int(d, "attempts", 0) + 1;
-	doc_set_int(d, "attempts", attempts);
-	doc_set_time(d, "next_attempt_at", now_ms + delivery_wait_ms(attempts));
+	doc_set_int(d, "attempts", doc_int(d, "attempts", 0) + 1);
+	doc_set_time(d, "next_attempt_at", now_ms + DELIVERY_ATTEMPT_MS);
 	return d;
 }
 
@@ -93,11 +92,13 @@ json_t *delivery_succeeded(const json_t *delivery, int64_t now_ms)
 	return d;
 }
 
-json_t *delivery_failed(const json_t *delivery, const char *error)
+json_t *delivery_failed(const json_t *delivery, int64_t now_ms, const char *error)
 {
-	if (delivery_time(delivery, "next_attempt_at") - delivery_time(delivery, "queued_at") > DELIVERY_LIFE_MS)
+	int64_t next = now_ms + delivery_wait_ms(doc_int(delivery, "attempts", 0));
+	if (next - delivery_time(delivery, "queued_at") > DELIVERY_LIFE_MS)
 		return delivery_over(delivery, DELIVERY_GIVEN_UP, error);
 	json_t *d = json_copy((json_t *)(uintptr_t)delivery);
+	doc_set_time(d, "next_attempt_at", next);
 	doc_set_str(d, "error", error);
 	return d;
 }

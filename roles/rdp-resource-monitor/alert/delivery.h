@@ -4,14 +4,15 @@
  *
  *   {"event_id", "state", "attempts", "queued_at", "next_attempt_at", "delivered_at", "error"}
  *
- * An attempt is claimed before it is made: delivery_claimed counts it and sets the time of the next one, as if it failed. So a process that
- * dies during an attempt leaves a delivery that is due again, and no process makes an attempt that another one has claimed.
+ * An attempt is claimed before it is made: delivery_claimed counts it and makes the next one due after DELIVERY_ATTEMPT_MS. So a process that dies
+ * during an attempt leaves a delivery that is due again, and no process makes an attempt that another one has claimed.
  */
 #ifndef ALERT_DELIVERY_H
 #define ALERT_DELIVERY_H
 
 #include "lucid/doc.h"
 
+#define DELIVERY_ATTEMPT_MS 10000	    /* from the claim to the complete response */
 #define DELIVERY_FIRST_MS 2000		    /* wait after the first failed attempt; doubles each time */
 #define DELIVERY_MOST_MS (3600 * 1000)	    /* up to this */
 #define DELIVERY_LIFE_MS (24 * 3600 * 1000) /* no attempt begins later than this after the event */
@@ -34,7 +35,7 @@ int64_t delivery_wait_ms(int64_t attempts);
 json_t *delivery_claimed(const json_t *delivery, int64_t now_ms);
 json_t *delivery_succeeded(const json_t *delivery, int64_t now_ms);
 /* Pending, or given up if the next attempt would begin after DELIVERY_LIFE_MS. */
-json_t *delivery_failed(const json_t *delivery, const char *error);
+json_t *delivery_failed(const json_t *delivery, int64_t now_ms, const char *error);
 
 /* What is posted, {id, type, timestamp, data}. It does not depend on what has become of the alert since. */
 json_t *delivery_body(const json_t *alert, enum delivery_event e);

@@ -111,9 +111,11 @@ static void got_server(const struct reply *reply, void *arg)
 		raising_end(r);
 		return;
 	}
+	_cleanup_(doc_unrefp) json_t *parsed = reply->blob ? doc_parse(reply->blob->data, reply->blob->len, NULL, 0) : NULL;
+	const json_t *server = parsed ? parsed : reply->doc;
 	/* without an answer only admins see the alert, which is better than none */
-	doc_set_str(r->doc, "server_name", doc_str(reply->doc, "name", NULL));
-	doc_set_str(r->doc, "user_id", doc_str(reply->doc, "user_id", NULL));
+	doc_set_str(r->doc, "server_name", doc_str(server, "name", NULL));
+	doc_set_str(r->doc, "user_id", doc_str(server, "user_id", NULL));
 	insert(r);
 }
 
