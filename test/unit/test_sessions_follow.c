@@ -169,6 +169,29 @@ static void test_restart_keeps_sessions_and_ends_those_that_are_gone(void **stat
 	rig_close(&t);
 }
 
+/* 200 logins and logouts, in bursts of 40 on one server: one session each, and none is left live. */
+static void test_bursts_leave_no_ghosts(void **state)
+{
+	struct rig t;
+	rig_open(&t, 1, NULL);
+	for (int i = 0; i < 200; i++) {
+		char started[CLOCK_ISO_SIZE];
+		clock_iso(started, INT64_C(1767225600000) + i * 60000);
+		json_t *d = rig_desktop_is(&t, ONE, i % 2 ? "ann" : "bert", 10 + i % 40, started, "active", "c1");
+		rig_event(&t, "xrdp.desktop.started", ONE, json_deep_copy(d));
+		if (i % 3 == 0)
+			loop_rig_run_ms(t.loop, 1);
+		rig_desktop_ends(&t, ONE, 10 + i % 40, "logout");
+		if (i % 40 == 39)
+			loop_rig_run_ms(t.loop, 100);
+	}
+	struct controller *c = t.front->role;
+	RIG_UNTIL(&t, objects_in_state(c->objects, SESSION_TERMINATED) == 200);
+	assert_int_equal(objects_count(c->objects), 200);
+	assert_int_equal(objects_in_state(c->objects, SESSION_ACTIVE) + objects_in_state(c->objects, SESSION_CREATED), 0);
+	rig_close(&t);
+}
+
 static void test_new_desktop_is_not_called_disconnected_before_its_client_shows(void **state)
 {
 	struct rig t;
@@ -198,6 +221,7 @@ int main(void)
 		cmocka_unit_test(test_missed_events_are_made_up_for),
 		cmocka_unit_test(test_unreachable_agent_changes_no_session_and_is_named),
 		cmocka_unit_test(test_restart_keeps_sessions_and_ends_those_that_are_gone),
+		cmocka_unit_test(test_bursts_leave_no_ghosts),
 		cmocka_unit_test(test_new_desktop_is_not_called_disconnected_before_its_client_shows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

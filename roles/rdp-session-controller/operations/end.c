@@ -30,7 +30,7 @@ static void end_failed(struct task *t, int err, const char *fmt, ...)
 /* The agent did not answer: whether it acted is not known, if it got the request. A comparison puts the state right when it is back. */
 static void end_unanswered(struct task *t, const struct reply *r, bool acted)
 {
-	const char *node = task_session(t)->server->node;
+	const char *node = t->on.object->group->name;
 	follow_later(session_controller(task_session(t)));
 	if (acted && r->err != ERR_UNAVAILABLE && r->err != ERR_BUSY)
 		end_failed(t, ERR_UNCERTAIN, "the outcome is uncertain: the agent of host %s stopped answering (%s); read the session in a few seconds",
@@ -106,7 +106,7 @@ static void end_desktop(struct task *t)
 	char display[16];
 	snprintf(display, sizeof display, "%d", s->display);
 	agent_ask(session_controller(s),
-		  &(struct agent_args){ .op = session_controller(s)->ops.desktop_end, .node = s->server->node, .params = { s->server->id, display },
+		  &(struct agent_args){ .op = session_controller(s)->ops.desktop_end, .node = s->o.group->name, .params = { s->server->id, display },
 					.call = t->on.call }, desktop_end_answered, t);
 }
 
@@ -133,7 +133,7 @@ static void cut_next(struct task *t)
 	const json_t *next = json_array_get(t->connections, 0);
 	if (next) {
 		agent_ask(session_controller(s),
-			  &(struct agent_args){ .op = session_controller(s)->ops.connection_cut, .node = s->server->node,
+			  &(struct agent_args){ .op = session_controller(s)->ops.connection_cut, .node = s->o.group->name,
 						.params = { s->server->id, doc_str(next, "id", "") }, .call = t->on.call }, cut_answered, t);
 		return;
 	}
@@ -170,7 +170,7 @@ static void list_connections(struct task *t)
 {
 	struct session *s = task_session(t);
 	agent_ask(session_controller(s),
-		  &(struct agent_args){ .op = session_controller(s)->ops.connections, .node = s->server->node, .params = { s->server->id },
+		  &(struct agent_args){ .op = session_controller(s)->ops.connections, .node = s->o.group->name, .params = { s->server->id },
 					.call = t->on.call }, connections_listed, t);
 }
 
@@ -217,14 +217,14 @@ static void run_session_end(struct object_task *on)
 		return;
 	if (session_ended(s))
 		end_too_late(t);
-	else if (!s->display && t->disconnect)
+	else if ((!s->display || !s->server) && t->disconnect)
 		end_failed(t, ERR_SESSION_STATE, "nobody has logged in to session %s yet", s->o.id);
-	else if (!s->display)
+	else if (!s->display || !s->server)
 		end_done(t, NULL);
-	else if (agent_unreachable(c, s->server->node))
-		end_failed(t, ERR_UNAVAILABLE, "nothing was ended: host %s is unreachable, its heartbeat has stopped; retry later", s->server->node);
+	else if (agent_unreachable(c, s->o.group->name))
+		end_failed(t, ERR_UNAVAILABLE, "nothing was ended: host %s is unreachable, its heartbeat has stopped; retry later", s->o.group->name);
 	else
-		agent_ask(c, &(struct agent_args){ .op = c->ops.desktops, .node = s->server->node, .params = { s->server->id }, .call = on->call },
+		agent_ask(c, &(struct agent_args){ .op = c->ops.desktops, .node = s->o.group->name, .params = { s->server->id }, .call = on->call },
 			  session_desktops_listed, t);
 }
 

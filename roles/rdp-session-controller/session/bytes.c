@@ -10,7 +10,7 @@ static struct session *session_on(struct watched *w, int display)
 	LIST_FOREACH (s, &w->sessions, live)
 		if (s->display == display && !s->o.unborn)
 			return s;
-	for (size_t i = 0; i < ENDS_MAX; i++)
+	for (size_t i = 0; w->ends && i < ENDS_MAX; i++)
 		if (w->ends[i].display == display && *w->ends[i].session_id && (!last || w->ends[i].at_us > last->at_us))
 			last = &w->ends[i];
 	return last ? (struct session *)objects_find(w->s->objects, last->session_id) : NULL;

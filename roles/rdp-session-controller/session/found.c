@@ -67,7 +67,7 @@ static void found_stored(enum store_result result, UNUSED size_t index, int err,
 		objects_follow(s->o.set); /* another process stored it */
 	struct objects *set = s->o.set;
 	object_drop(&s->o);
-	follow_later(objects_ctx(set));
+	follow_retry(objects_ctx(set));
 	json_decref(f->doc);
 	free(f);
 	objects_release(set);

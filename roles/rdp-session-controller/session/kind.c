@@ -44,6 +44,8 @@ static void session_read(struct object *o, const json_t *doc)
 	if (!s->server) {
 		list_init(&s->live);
 		s->server = watched_of(c, doc_str(doc, "server_id", ""));
+		if (s->server && !*s->server->node)
+			s->server->node = controller_name(c, doc_str(doc, "node", ""));
 	}
 	int display = (int)doc_int(doc, "display", 0);
 	if (display || !s->observing) { /* otherwise it was joined with a desktop just now, and that is not written yet */

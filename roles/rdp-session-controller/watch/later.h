@@ -6,5 +6,7 @@
 #include "roles/rdp-session-controller/controller.h"
 
 void follow_later(struct controller *c);
+/* The same in a few seconds, after something failed. */
+void follow_retry(struct controller *c);
 
 #endif

@@ -48,7 +48,7 @@ static void compare_desktop(struct watched *w, const json_t *desktop)
 /* A desktop that ended before a listing showed it has a session, too: somebody logged in. */
 static void compare_ends(struct watched *w)
 {
-	for (size_t i = 0; i < ENDS_MAX; i++) {
+	for (size_t i = 0; w->ends && i < ENDS_MAX; i++) {
 		struct desktop_end *e = &w->ends[i];
 		if (e->display && e->doc && !e->known && !session_of(w, e->doc)) {
 			e->known = true;
@@ -100,7 +100,7 @@ static void desktops_listed(const struct reply *r, void *arg)
 	else if (r->err == ERR_INSTANCE_NOT_FOUND)
 		take_listing(w, json_array());
 	else
-		follow_later(w->s);
+		follow_retry(w->s);
 	look_over(w);
 }
 
@@ -124,7 +124,7 @@ static void server_got(const struct reply *r, void *arg)
 	if (!r->err)
 		watched_learn(w, doc);
 	else if (r->err != ERR_SERVER_NOT_FOUND)
-		follow_later(w->s);
+		follow_retry(w->s);
 	list_desktops(w);
 }
 

@@ -41,8 +41,9 @@ void watched_learn(struct watched *w, const json_t *server)
 void watched_free(void *arg)
 {
 	struct watched *w = arg;
-	for (size_t i = 0; i < ENDS_MAX; i++)
+	for (size_t i = 0; w->ends && i < ENDS_MAX; i++)
 		json_decref(w->ends[i].doc);
+	free(w->ends);
 	json_decref(w->desktops);
 	free(w);
 }
@@ -81,7 +82,7 @@ json_t *watched_desktop(const struct watched *w, int display, int64_t started_ms
 
 struct desktop_end *watched_end_of(struct watched *w, int display, int64_t started_ms)
 {
-	for (size_t i = 0; i < ENDS_MAX; i++)
+	for (size_t i = 0; w->ends && i < ENDS_MAX; i++)
 		if (w->ends[i].display == display && desktop_same_start(w->ends[i].started_ms, started_ms))
 			return &w->ends[i];
 	return NULL;
@@ -94,6 +95,8 @@ struct desktop_end *watched_end_add(struct watched *w, int display, int64_t star
 		e->at_us = clock_mono_us();
 		return e;
 	}
+	if (!w->ends)
+		w->ends = xcalloc(ENDS_MAX, sizeof *w->ends);
 	e = &w->ends[w->next_end++ % ENDS_MAX]; /* the oldest one is forgotten */
 	json_decref(e->doc);
 	*e = (struct desktop_end){ .display = display, .started_ms = started_ms, .at_us = clock_mono_us() };

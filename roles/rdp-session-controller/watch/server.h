@@ -9,7 +9,7 @@
 
 struct session;
 
-#define ENDS_MAX 16 /* ends of desktops that are remembered for a server */
+#define ENDS_MAX 64 /* ends of desktops that are remembered for a server: more than it can have desktops at a time */
 
 /* The end of a desktop: reported by its agent, or brought about here. */
 struct desktop_end {
@@ -28,7 +28,7 @@ struct watched {
 	const char *name;
 	bool current; /* node, owner and name are those that rdp-server-manager has */
 	struct list sessions; /* those that have not ended */
-	struct desktop_end ends[ENDS_MAX];
+	struct desktop_end *ends; /* ENDS_MAX; NULL: none yet */
 	size_t next_end;
 	/* look.c */
 	struct list due_node;
