@@ -154,7 +154,7 @@ const collections = {
       { name: "node", key: { node: 1, _id: 1 } },
       { name: "start", key: { start: 1, _id: 1 } },
       { name: "expires_at", key: { expires_at: 1, _id: 1 } },
-      { name: "series", key: { series: 1, start: 1, _id: 1 } },
+      { name: "series_start", key: { series: 1, start: 1, _id: 1 } },
       { name: "recent", key: { node: 1, start: 1, _id: 1 } },
       { name: "expires", key: { expires: 1 }, expireAfterSeconds: 0 },
     ],

@@ -12,6 +12,7 @@
 
 #include "lucid/id.h"
 #include "lucid/str.h"
+#include "store/indexes.h"
 #include "store/migrations.h"
 #include "store/sqlite/backup.h"
 #include "store/sqlite/db.h"
@@ -38,6 +39,17 @@ static void assert_text(sqlite3 *h, const char *sql, const char *want)
 {
 	_cleanup_(xfreep) char *got = text_of(h, sql);
 	assert_string_equal(got, want);
+}
+
+/* MongoDB refuses a second index of the same name, and one on the same keys by another name. */
+static void test_indexes_of_a_collection_differ_in_name_and_keys(UNUSED void **state)
+{
+	struct store_index a, b;
+	for (unsigned col = 0; col < COL_COUNT; col++)
+		for (size_t i = 0; store_index_at(col, i, &a); i++)
+			for (size_t k = i + 1; store_index_at(col, k, &b); k++)
+				if (str_eq(a.name, b.name) || str_eq(a.keys, b.keys))
+					fail_msg("%s: indexes %s (%s) and %s (%s)", store_collections[col].name, a.name, a.keys, b.name, b.keys);
 }
 
 static void test_every_version_has_a_step(UNUSED void **state)
@@ -163,6 +175,7 @@ static void test_older_store_is_counted_and_migrated(UNUSED void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_indexes_of_a_collection_differ_in_name_and_keys),
 		cmocka_unit_test(test_every_version_has_a_step),
 		cmocka_unit_test(test_released_steps_never_change),
 		cmocka_unit_test(test_added_fields_and_indexes_reach_existing_documents),
