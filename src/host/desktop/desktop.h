@@ -42,9 +42,9 @@ struct desktop {
 	int wd;		      /* inotify watch on the events of its control group, or -1 */
 	bool naming;	      /* the name of its account is being looked up */
 	bool unrecorded;      /* its record could not be written; retried at each sweep */
-	bool was_active;      /* desktop/limits.c: a client was connected */
-	int64_t gone_ms;      /* monotonic: since when no client is connected; 0: one is */
-	int64_t idle_ask_ms;  /* monotonic: earliest next question to its X server; 0: not set */
+	bool was_active;      /* a client was connected */
+	int64_t gone_ms;      /* clock_boot_ms: since when no client is connected; 0: one is. In the record, so that a restart goes on counting */
+	int64_t idle_ask_ms;  /* clock_boot_ms: earliest next question to its X server; 0: not set */
 	char *report;	      /* start_report.h, sent by the hook when the session closed; NULL: none */
 	const char *end_reason; /* static: why the supervisor ends it; NULL: on request */
 	struct ending *ending;

@@ -53,6 +53,8 @@ static void record_write(struct desktop *d)
 	doc_set_int(doc, "leader", d->leader);
 	doc_set_int(doc, "leader_start", (int64_t)d->leader_start);
 	doc_set_int(doc, "started_ms", d->started_ms);
+	doc_set_bool(doc, "was_active", d->was_active);
+	doc_set_int(doc, "gone_ms", d->gone_ms);
 	_cleanup_(xfreep) char *text = doc_text(doc);
 	int r = fs_write(path, text, 0600, 0);
 	if (r < 0 && !d->unrecorded)
@@ -220,6 +222,8 @@ void desktops_restore(struct instance *i)
 		d->leader = leader;
 		d->leader_start = start;
 		d->started_ms = doc_int(record, "started_ms", d->started_ms);
+		d->was_active = doc_bool(record, "was_active", false);
+		d->gone_ms = doc_int(record, "gone_ms", 0);
 		d->told = record != NULL; /* the record is written when the start is published */
 		if (!str_copy(d->user, sizeof d->user, doc_str(record, "user", "")))
 			d->user[0] = 0;
@@ -293,11 +297,25 @@ static void desktop_classify(struct desktop *d)
 		desktop_enter(d, connection_of_display(d->instance, d->display) ? DESKTOP_ACTIVE : DESKTOP_DISCONNECTED);
 }
 
+/* An orphan may have a client too: it stays connected until it leaves. */
+static void note_client(struct desktop *d)
+{
+	bool connected = connection_of_display(d->instance, d->display);
+	if (connected ? d->was_active && !d->gone_ms : d->gone_ms != 0)
+		return;
+	d->was_active |= connected;
+	d->gone_ms = connected ? 0 : clock_boot_ms();
+	if (d->told) /* otherwise its record is written when its start is published */
+		record_write(d);
+}
+
 void desktops_judge(struct instance *i)
 {
 	struct desktop *d;
-	LIST_FOREACH (d, &i->observed->desktops, node)
+	LIST_FOREACH (d, &i->observed->desktops, node) {
 		desktop_classify(d);
+		note_client(d);
+	}
 }
 
 /* Leader and X server have ended. The group may hold other processes, which left the session by setsid; after OVER_MS they are killed,
@@ -363,6 +381,10 @@ json_t *desktop_doc(struct desktop *d)
 	doc_set_str(doc, "status", state_names[d->state]);
 	doc_set_str(doc, "session", d->vnc ? "xvnc" : "xorg");
 	doc_set_time(doc, "started_at", d->started_ms);
+	if (d->gone_ms)
+		doc_set_time(doc, "disconnected_at", clock_wall_ms() - (clock_boot_ms() - d->gone_ms));
+	else
+		doc_set(doc, "disconnected_at", NULL);
 	doc_set(doc, "idle_seconds", d->idle_seconds >= 0 ? json_integer(d->idle_seconds) : NULL);
 	doc_set_int(doc, "processes", (int64_t)n);
 	doc_set_int(doc, "memory_bytes", rss);

@@ -1,6 +1,7 @@
 #include "host/desktop/limits.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "host/desktop/xprobe.h"
 #include "lucid/clock.h"
@@ -35,15 +36,8 @@ static void on_ended(UNUSED void *arg, UNUSED int err, json_t *doc, UNUSED size_
 
 static void disconnected_check(struct desktop *d, int64_t limit_ms, int64_t now)
 {
-	if (d->state == DESKTOP_ACTIVE) {
-		d->was_active = true;
-		d->gone_ms = 0;
-		return;
-	}
-	if (!d->gone_ms)
-		d->gone_ms = now;
 	int64_t allowed = d->was_active ? limit_ms : MAX(limit_ms, FIRST_MS);
-	if (!limit_ms || now - d->gone_ms < allowed)
+	if (!limit_ms || !d->gone_ms || now - d->gone_ms < allowed)
 		return;
 	log_info("host", "ending desktop :%d of server %s: no client was connected for %lld s", d->display, d->instance->id,
 		 (long long)(now - d->gone_ms) / 1000);
@@ -64,10 +58,17 @@ static void on_cut(UNUSED void *arg, UNUSED int err, UNUSED const char *message,
 	json_decref(consume_out);
 }
 
+/* A client that reconnects to an idle desktop has the whole limit again. */
+static int64_t connected_since(const struct connection *c, int64_t now)
+{
+	return c && c->pid_start ? (int64_t)c->pid_start * 1000 / sysconf(_SC_CLK_TCK) : now;
+}
+
 static void idle_apply(struct instance *i, struct desktop *d, int64_t idle_ms, int64_t limit_ms, int64_t now)
 {
 	struct connection *c = connection_of_display(i, d->display);
 	d->idle_seconds = idle_ms / 1000;
+	idle_ms = MIN(idle_ms, MAX(now - connected_since(c, now), 0));
 	if (idle_ms < limit_ms || !c) {
 		d->idle_ask_ms = now + MAX(limit_ms - idle_ms, 1000);
 		return;
@@ -83,7 +84,7 @@ static void on_idle_times(void *arg, UNUSED int code, const char *text, size_t l
 	struct asking *a = arg;
 	struct instance *i = instance_find(a->host, a->server_id);
 	const char *end = text + len;
-	int64_t now = clock_mono_ms();
+	int64_t now = clock_boot_ms();
 	if (i && i->observed) {
 		struct limits l = limits_of(i);
 		i->observed->idle_asking = false;
@@ -110,7 +111,9 @@ static void idle_check(struct instance *i, int64_t limit_ms, int64_t now)
 			continue;
 		}
 		if (!d->idle_ask_ms)
-			d->idle_ask_ms = now + limit_ms; /* counted from the connection */
+			d->idle_ask_ms = connected_since(connection_of_display(i, d->display), now) + limit_ms;
+		if (d->idle_ask_ms > now + limit_ms) /* the limit was lowered */
+			d->idle_ask_ms = now;
 		if (now < d->idle_ask_ms || i->observed->idle_asking)
 			continue;
 		if (!p)
@@ -132,7 +135,7 @@ static void idle_check(struct instance *i, int64_t limit_ms, int64_t now)
 void desktop_limits_sweep(struct instance *i)
 {
 	struct limits l = limits_of(i);
-	int64_t now = clock_mono_ms();
+	int64_t now = clock_boot_ms();
 	struct desktop *d;
 	if (i->state != INSTANCE_RUNNING)
 		return;
