@@ -37,7 +37,8 @@ struct controller {
 	size_t looking;
 	/* watch/reconcile.c */
 	struct loop_timer *look_timer;
-	bool look_soon;
+	bool look_soon, look_fully;
+	unsigned looks; /* periodic comparisons */
 	/* session/sweep.c */
 	struct loop_timer *sweep_timer;
 	struct {

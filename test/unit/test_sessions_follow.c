@@ -128,6 +128,26 @@ static void test_missed_events_are_made_up_for(void **state)
 	rig_close(&t);
 }
 
+/* Listing desktops costs the host a look at each process. */
+static void test_quiet_comparison_lists_no_desktops(void **state)
+{
+	struct rig t;
+	rig_open(&t, 1, NULL);
+	rig_desktop(&t, ONE, "ann", 10, EARLY, "active", "c1");
+	SHOWN(&t, "active 10");
+	loop_rig_run_ms(t.loop, 50);
+	unsigned listed = t.listed;
+	for (int i = 0; i < 5; i++) {
+		loop_timer_set(((struct controller *)t.front->role)->look_timer, 1);
+		loop_rig_run_ms(t.loop, 20);
+	}
+	assert_int_equal(t.listed, listed);
+	rig_desktop_is(&t, ONE, "bert", 11, LATER, "active", "c2"); /* a missed event that nobody knows of */
+	loop_timer_set(((struct controller *)t.front->role)->look_timer, 1);
+	SHOWN(&t, "active 10, active 11");
+	rig_close(&t);
+}
+
 static void test_unreachable_agent_changes_no_session_and_is_named(void **state)
 {
 	struct rig t;
@@ -221,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_missed_events_are_made_up_for),
 		cmocka_unit_test(test_unreachable_agent_changes_no_session_and_is_named),
 		cmocka_unit_test(test_restart_keeps_sessions_and_ends_those_that_are_gone),
+		cmocka_unit_test(test_quiet_comparison_lists_no_desktops),
 		cmocka_unit_test(test_bursts_leave_no_ghosts),
 		cmocka_unit_test(test_new_desktop_is_not_called_disconnected_before_its_client_shows),
 	};

@@ -95,6 +95,7 @@ static void session_entered(struct object *o, unsigned status)
 static void place_lead(struct object_group *g, bool held)
 {
 	log_info(SERVICE, held ? "this process now follows the sessions of node %s" : "another process follows the sessions of node %s", g->name);
+	((struct place *)g)->fully = true;
 	if (held)
 		follow_place((struct place *)g);
 }

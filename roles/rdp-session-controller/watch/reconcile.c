@@ -4,9 +4,11 @@
 #include "lucid/nodes.h"
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/agent.h"
+#include "roles/rdp-session-controller/session/session.h"
 #include "roles/rdp-session-controller/watch/look.h"
 
 #define AGAIN_MS 3000
+#define FULLY_EVERY 12 /* periodic comparisons */
 #define INTERVAL_MS 5000 /* at most: HEALTH_CHECK_INTERVAL may be shorter */
 
 struct survey {
@@ -30,8 +32,20 @@ static bool has_desktops(const json_t *instance)
 	return doc_int(n, "active", 0) + doc_int(n, "disconnected", 0) + doc_int(n, "orphaned", 0) > 0;
 }
 
+/* Listing the desktops of a server costs its host a look at each process. If nothing was missed, equal counts mean equal desktops. */
+static bool counts_agree(const struct watched *w, const json_t *instance)
+{
+	const json_t *n = json_object_get(instance, "sessions");
+	int64_t in[SESSION_STATUS_COUNT] = { 0 };
+	const struct session *s;
+	LIST_FOREACH (s, &w->sessions, live)
+		in[s->o.state] += s->o.state != SESSION_CREATED || s->display;
+	return !in[SESSION_CREATED] && in[SESSION_ACTIVE] == doc_int(n, "active", 0) &&
+	       in[SESSION_DISCONNECTED] == doc_int(n, "disconnected", 0) && in[SESSION_ORPHANED] == doc_int(n, "orphaned", 0);
+}
+
 /* Servers of the node that the agent does not list have no desktops. */
-static void compare_instances(struct place *p, const struct map *instances, int64_t asked_us)
+static void compare_instances(struct place *p, const struct map *instances, bool fully, int64_t asked_us)
 {
 	struct controller *c = place_controller(p);
 	struct map_pos pos = { 0 };
@@ -42,7 +56,7 @@ static void compare_instances(struct place *p, const struct map *instances, int6
 			continue;
 		if (!instance && !list_empty(&w->sessions))
 			look_found_none(w, asked_us);
-		else if (instance && (has_desktops(instance) || !list_empty(&w->sessions)))
+		else if (instance && (fully ? has_desktops(instance) || !list_empty(&w->sessions) : !counts_agree(w, instance)))
 			look_at(w);
 	}
 }
@@ -59,6 +73,7 @@ static void note_agent(struct place *p, const char *failure)
 
 static void take_instances(struct place *p, const json_t *list, int64_t asked_us)
 {
+	bool fully = p->fully;
 	struct controller *c = place_controller(p);
 	struct map *instances = map_new(65536);
 	json_t *instance;
@@ -71,7 +86,8 @@ static void take_instances(struct place *p, const json_t *list, int64_t asked_us
 		if (w)
 			w->node = controller_name(c, p->g.name);
 	}
-	compare_instances(p, instances, asked_us);
+	p->fully = false;
+	compare_instances(p, instances, fully, asked_us);
 	map_free(instances, NULL);
 }
 
@@ -132,9 +148,12 @@ void follow_all(struct controller *c)
 	struct place *p;
 	if (objects_draining(c->objects))
 		return;
-	c->look_soon = false;
+	bool fully = c->look_fully || c->looks++ % FULLY_EVERY == 0;
+	c->look_soon = c->look_fully = false;
 	loop_timer_set(c->look_timer, interval_ms(c));
 	follow_lead(c);
-	while ((p = place_next(c, &pos)))
+	while ((p = place_next(c, &pos))) {
+		p->fully |= fully;
 		follow_place(p);
+	}
 }

@@ -60,6 +60,7 @@ struct place {
 	struct object_group g;
 	bool listing, again; /* listing its instances now; list them again afterwards */
 	bool lost;	     /* the last listing failed */
+	bool fully;	     /* the next listing is followed by one of each server, whatever its counts say */
 };
 static inline struct place *place_next(struct controller *s, struct map_pos *pos)
 {
