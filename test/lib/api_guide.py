@@ -26,7 +26,7 @@ EXAMPLES = {
     "kernel": "6.1.0-18-amd64", "machine": "x86_64", "heartbeat_at": TIME, "not_before": TIME, "not_after": TIME, "version": 3,
     "pressure": {"cpu": 0.4, "memory": 0.0, "io": 0.1}, "clock_usec": 3600000000, "temperature_celsius": 48.3, "throttled": False,
     "throttle_events": None, "cpu_core_percent": 48, "net_in_kbps": 12.4, "net_out_kbps": 310.8, "io_read_bytes": 4194304, "io_write_bytes": 1048576,
-    "io_read_bps": 0, "io_write_bps": 8192, "sampled_at": TIME,
+    "io_read_bps": 0, "io_write_bps": 8192, "sampled_at": TIME, "value": 86.5,
     "points": [{"time": TIME, "min": 40960000, "mean": 41943040, "max": 46137344}, "…"],
 }
 
@@ -52,6 +52,8 @@ class Guide:
         if key == "ports" and value and isinstance(value[0], int):
             return [EXAMPLES["port"]]
         if key == "unit" and value == "bytes":  # of a metric, not of systemd
+            return value
+        if key == "global":  # thresholds, not measured values
             return value
         if key in EXAMPLES and not (isinstance(value, dict) and key in ("display", "port")):
             return EXAMPLES[key]

@@ -46,6 +46,16 @@ def test_api_guide_matches_the_programs_responses(make_daemon, users, login):
         host.end()
 
 
+def record_alerts(admin, ask):
+    base = "/api/v1/resources"
+    ask("resources_thresholds_get", "GET", f"{base}/thresholds")
+    ask("resources_thresholds_put", "PUT", f"{base}/thresholds", {"hold_seconds": 0, "hysteresis": 0, "global": {"memory_percent": 1}})
+    alert = until("an alert", lambda: admin.get(f"{base}/alerts?kind=node")["alerts"], 60)[0]
+    ask("resources_alerts_list", "GET", f"{base}/alerts?state=open&kind=node")
+    ask("resources_alerts_get", "GET", f"{base}/alerts/{alert['alert_id']}")
+    ask("resources_alerts_acknowledge", "POST", f"{base}/alerts/{alert['alert_id']}/acknowledge")
+
+
 def record(d, account, login):
     anna, admin = d.api("anna"), d.admin
     guide = Guide({account.name: "anna"})
@@ -113,6 +123,7 @@ def record(d, account, login):
     user("resources_servers_history", "GET", f"/api/v1/resources/servers/{sid}/history?metric=memory_bytes&step=300")
     ask("resources_nodes_history", "GET", "/api/v1/resources/nodes/node-1/history?metric=memory_bytes&step=300")
     ask("resources_nodes_usage", "GET", "/api/v1/resources/nodes/node-1/usage")
+    record_alerts(admin, ask)
     ask("xrdp_stats", "GET", f"{XRDP}/stats")
     ask("xrdp_instances_connections_cut", "DELETE", f"{instance}/connections/{connection}")
     client.close()
