@@ -58,6 +58,9 @@ const collections = {
       { name: "owner_newest", key: { user_id: 1, created_at: -1, _id: 1 } },
       { name: "newest", key: { created_at: -1, _id: 1 } },
       { name: "project", key: { metadata_project: 1, metadata_environment: 1, _id: 1 } },
+      { name: "status_newest", key: { status: 1, created_at: -1, _id: 1 } },
+      { name: "server_newest", key: { server_id: 1, created_at: -1, _id: 1 } },
+      { name: "viewer_newest", key: { visible_to: 1, created_at: -1, _id: 1 } },
     ],
   },
   session_events: {
