@@ -38,7 +38,7 @@ const struct node_info *nodes_find(struct nodes *n, const char *name);
 void nodes_each(struct nodes *n, bool (*fn)(const struct node_info *node, void *arg), void *arg);
 /* True after the collection has been read once. */
 bool nodes_known(const struct nodes *n);
-/* True if the store is shared with other hosts. Otherwise this host is the only node. */
+/* True if the store is shared with other hosts. Otherwise this host is the only node. n may be NULL: false. */
 bool nodes_shared(const struct nodes *n);
 /* Sets the only listener for changes of a node's status; NULL: none. fn is called for each changed node after a read of the collection was
  * processed as a whole. An unreachable node may not be found any more. The first read reports no changes. */

@@ -65,7 +65,7 @@ bool nodes_known(const struct nodes *n)
 
 bool nodes_shared(const struct nodes *n)
 {
-	return n->env.shared;
+	return n && n->env.shared;
 }
 
 const char *nodes_refused(const struct nodes *n)
