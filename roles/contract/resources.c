@@ -146,11 +146,45 @@ static const struct shape_field history_fields[] = {
 };
 static const struct shape out_history = SHAPE("ResourceHistory", history_fields);
 
+/* --- the heaviest */
+
+static const char *const top_of[] = { "servers", "sessions", NULL };
+static const char *const top_by[] = { "cpu", "memory", "network", "io", "tasks", NULL };
+static const struct shape_field top_query[] = {
+	{ "of", SH_STRING, .values = top_of, .otherwise = "\"servers\"" },
+	{ "by", SH_STRING, .values = top_by, .otherwise = "\"cpu\"", .help = "network and io: both directions together" },
+	{ "limit", SH_INT, .min = 1, .max = 100, .otherwise = "10" },
+};
+static const struct shape query_top = SHAPE(NULL, top_query);
+static const struct shape_field top_item[] = {
+	{ "server_id", SH_STRING },
+	{ "name", SH_STRING, SH_NULLABLE },
+	{ "user_id", SH_STRING, SH_NULLABLE, .help = "owner of the server" },
+	{ "node", SH_STRING },
+	{ "display", SH_INT, SH_NULLABLE, .help = "null: the item is a server" },
+	{ "username", SH_STRING, SH_NULLABLE, .help = "account of the session" },
+	{ "memory_bytes", SH_INT, SH_NULLABLE },
+	{ "tasks", SH_INT, SH_NULLABLE },
+	RATE_FIELDS,
+	SAMPLED_FIELD,
+};
+static const struct shape top_item_shape = SHAPE("TopItem", top_item);
+static const struct shape_field top_item_item = { NULL, SH_OBJECT, .sub = &top_item_shape };
+static const struct shape_field top_fields[] = {
+	{ "timestamp", SH_STRING },
+	{ "of", SH_STRING, .values = top_of },
+	{ "by", SH_STRING, .values = top_by },
+	{ "items", SH_ARRAY, .max = 100, .item = &top_item_item, .help = "heaviest first; those whose figure is not known are absent" },
+	UNREACHABLE_FIELD,
+};
+static const struct shape out_top = SHAPE("ResourceTop", top_fields);
+
 #define ROUTE(op_name, op_path, op_scope, op_query, op_out, text)                                                      \
 	{ .name = "resources." op_name, .role = ROLE_RESOURCES, .verb = "GET", .path = BASE op_path, .scope = op_scope,     \
 	  .flags = OP_READ, .query = op_query, .out = op_out, .summary = text }
 static const struct op ops[] = {
 	ROUTE("usage", "/usage", OP_USER, NULL, &out_usage, "Current resource usage of hosts and servers"),
+	ROUTE("top", "/top", OP_USER, &query_top, &out_top, "The servers or sessions that use most"),
 	ROUTE("nodes.usage", "/nodes/{node}/usage", OP_ADMIN, NULL, &shape_node, "Current resource usage of a host"),
 	ROUTE("servers.usage", "/servers/{server_id}/usage", OP_USER, NULL, &shape_usage, "Current resource usage of a server"),
 	ROUTE("nodes.history", "/nodes/{node}/history", OP_ADMIN, &query_history, &out_history, "Resource usage of a host over time"),

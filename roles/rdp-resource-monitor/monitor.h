@@ -23,6 +23,7 @@ struct monitor {
 };
 
 void op_usage(struct call *c, void *monitor); /* usage.c */
+void op_top(struct call *c, void *monitor);   /* usage.c */
 void op_usage_of_one(struct call *c, void *monitor); /* usage_one.c */
 
 #endif

@@ -15,6 +15,7 @@ static const struct {
 	call_handler handler;
 } handlers[] = {
 	{ "resources.usage", op_usage },
+	{ "resources.top", op_top },
 	{ "resources.nodes.usage", op_usage_of_one },
 	{ "resources.servers.usage", op_usage_of_one },
 	{ "resources.nodes.history", op_history },

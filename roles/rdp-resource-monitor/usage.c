@@ -19,6 +19,7 @@ struct usage {
 	enum err refused;	 /* error of listing the user's servers, explained by `message` */
 	char *message;
 	int page;
+	json_t *(*answer)(struct usage *w);
 };
 
 static void ask_page(struct usage *w);
@@ -72,10 +73,11 @@ static void ask_page(struct usage *w)
 	fanout_ask_as_caller(w->f, w->m->servers, query, got_page);
 }
 
-static json_t *usage_doc(struct usage *w)
+/* The servers that the caller may see, as ServerUsage; totals may be NULL. */
+static json_t *usage_servers(struct usage *w, json_t *totals)
 {
 	bool admin = caller_is_admin(call_caller(w->call));
-	json_t *out = json_object(), *list = json_array(), *totals = usage_totals(), *found;
+	json_t *list = json_array(), *found;
 	const char *id;
 	json_object_foreach(w->servers, id, found)
 	{
@@ -83,11 +85,18 @@ static json_t *usage_doc(struct usage *w)
 		if (!known && !admin)
 			continue;
 		json_t *server = usage_server(w->m->sampler, doc_str(found, "node", ""), json_object_get(found, "instance"), known);
-		usage_add(totals, server);
+		if (totals)
+			usage_add(totals, server);
 		json_array_append_new(list, server);
 	}
+	return list;
+}
+
+static json_t *usage_doc(struct usage *w)
+{
+	json_t *out = json_object(), *totals = usage_totals(), *list = usage_servers(w, totals);
 	doc_set_time(out, "timestamp", clock_wall_ms());
-	if (admin)
+	if (caller_is_admin(call_caller(w->call)))
 		json_object_set(out, "nodes", w->nodes);
 	doc_set(out, "servers", list);
 	doc_set(out, "totals", totals);
@@ -102,7 +111,7 @@ static void usage_done(void *arg)
 	if (w->message)
 		call_fail(w->call, w->refused, "the owners of the servers could not be read: %s", w->message);
 	else
-		call_ok(w->call, usage_doc(w));
+		call_ok(w->call, w->answer(w));
 	json_decref(w->nodes);
 	json_decref(w->servers);
 	json_decref(w->known);
@@ -111,15 +120,34 @@ static void usage_done(void *arg)
 	under_way_end(&m->under_way);
 }
 
-void op_usage(struct call *c, void *ctx)
+static void usage_ask(struct monitor *m, struct call *c, json_t *(*answer)(struct usage *w))
 {
-	struct monitor *m = ctx;
 	struct usage *w = XNEW(struct usage);
-	*w = (struct usage){ .m = m, .call = c, .nodes = json_array(), .servers = json_object(), .known = json_object() };
+	*w = (struct usage){ .m = m, .call = c, .nodes = json_array(), .servers = json_object(), .known = json_object(), .answer = answer };
 	w->f = fanout_new(m->env.bus, c, usage_done, w);
 	under_way_begin(&m->under_way);
 	fanout_ask_nodes(w->f, m->env.nodes, m->env.node, NULL, m->stats, got_stats);
 	if (!caller_is_admin(call_caller(c)))
 		ask_page(w);
 	fanout_go(w->f);
+}
+
+void op_usage(struct call *c, void *monitor)
+{
+	usage_ask(monitor, c, usage_doc);
+}
+
+static json_t *top_answer(struct usage *w)
+{
+	json_t *servers = usage_servers(w, NULL), *query = call_query(w->call), *out = json_object();
+	doc_set_time(out, "timestamp", clock_wall_ms());
+	usage_top(out, servers, doc_str(query, "of", ""), doc_str(query, "by", ""), (size_t)doc_int(query, "limit", 1));
+	doc_set(out, "unreachable", fanout_missed(w->f));
+	json_decref(servers);
+	return out;
+}
+
+void op_top(struct call *c, void *monitor)
+{
+	usage_ask(monitor, c, top_answer);
 }

@@ -14,4 +14,8 @@ json_t *usage_server(const struct sampler *s, const char *node, const json_t *in
 json_t *usage_totals(void);
 void usage_add(json_t *totals, const json_t *server);
 
+/* top.c: adds `of`, `by` and `items` to out: the heaviest of a list of ServerUsage (of "servers"), or of their desktops ("sessions"), by
+ * "cpu", "memory", "network", "io" or "tasks". What is unknown comes last and is left out. */
+void usage_top(json_t *out, const json_t *servers, const char *of, const char *by, size_t limit);
+
 #endif

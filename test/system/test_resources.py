@@ -85,6 +85,13 @@ def test_what_a_program_uses_is_in_the_figures_of_its_desktop_alone(make_daemon,
     cpu, memory = gauges(d, "rdp_cpu_usage_percent"), gauges(d, "rdp_memory_usage_percent")
     assert 0 < cpu[busy["server_id"]] <= 100 and cpu[quiet["server_id"]] < cpu[busy["server_id"]]
     assert near(memory[busy["server_id"]], 100 * last["memory_bytes"] / (1024 << 20))
+    for of, by, name in (("servers", "cpu", "busy"), ("servers", "memory", "busy"), ("sessions", "cpu", "busy")):
+        top = monitor.get(f"{BASE}/top?of={of}&by={by}")["items"]
+        assert len(top) == 2 and top[0]["name"] == name and (top[0]["username"] == burner.name) == (of == "sessions"), top
+    assert len(monitor.get(f"{BASE}/top?by=tasks&limit=1")["items"]) == 1
+    assert d.api("nobody", MONITOR).get(f"{BASE}/top")["items"] == []
+    for query in ("?limit=0", "?limit=101", "?by=beauty", "?of=users"):
+        monitor.get(f"{BASE}/top{query}", expect=422)
     assert set(gauges(d, "rdp_network_out_kbps")) == set(gauges(d, "rdp_network_in_kbps")) == set(cpu)
     d.admin.delete(f"{SERVERS}/{busy['server_id']}?force=true")
     for name in ("rdp_cpu_usage_percent", "rdp_memory_usage_percent", "rdp_network_in_kbps", "rdp_network_out_kbps"):
