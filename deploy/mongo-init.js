@@ -171,6 +171,7 @@ const collections = {
       server_id: { bsonType: "string" },
       metric: { bsonType: "string" },
       raised_at: { bsonType: "string" },
+      delivery: { bsonType: "string" },
     },
     indexes: [
       { name: "status", key: { status: 1, _id: 1 } },
@@ -180,6 +181,7 @@ const collections = {
       { name: "server_id", key: { server_id: 1, _id: 1 } },
       { name: "metric", key: { metric: 1, _id: 1 } },
       { name: "raised_at", key: { raised_at: 1, _id: 1 } },
+      { name: "delivery", key: { delivery: 1, _id: 1 } },
       { name: "newest", key: { raised_at: -1, _id: 1 } },
       { name: "owner_newest", key: { user_id: 1, raised_at: -1, _id: 1 } },
     ],

@@ -41,6 +41,7 @@ static const char *const kinds[] = { "node", "server", NULL };
 static const char *const metrics[] = { "cpu_percent", "memory_percent", "disk_percent", NULL };
 static const char *const sorts[] = { "raised_at", "-raised_at", NULL };
 static const char *const delivery_states[] = { "pending", "delivered", "given_up", "dropped", NULL };
+static const char *const pending[] = { "pending", NULL };
 static const char *const reasons[] = { "below_threshold", "threshold_removed", "object_gone", NULL };
 
 static const struct shape_field delivery[] = {
@@ -71,6 +72,7 @@ static const struct shape_field alert[] = {
 	{ "acknowledged_by", SH_STRING, SH_NULLABLE },
 	{ "cleared_at", SH_STRING, SH_NULLABLE },
 	{ "cleared_value", SH_NUMBER, SH_NULLABLE, .help = "null: not cleared, or not because of a value" },
+	{ "delivery", SH_STRING, SH_NULLABLE, .values = pending, .help = "pending: one of the two events waits for its delivery" },
 	{ "raised_delivery", SH_OBJECT, SH_NULLABLE, .sub = &shape_delivery, .help = "to ALERT_WEBHOOK_URL; null: there was none" },
 	{ "cleared_delivery", SH_OBJECT, SH_NULLABLE, .sub = &shape_delivery },
 	{ "created_at", SH_STRING },

@@ -25,6 +25,7 @@ struct alerts {
 	struct webhook *webhook;
 	const struct op *server; /* rdp.servers.get */
 	struct loop_timer *purge;
+	bool scanning; /* scan.c */
 	struct subscription *deleted; /* server.deleted */
 	struct subscription *cleared; /* by other processes */
 };
@@ -75,6 +76,9 @@ void alerts_server_deleted(const struct event *e, void *alerts);
 
 /* alerts_api.c */
 void alerts_serve(struct alerts *a);
+
+/* scan.c: finds what is to be delivered of alerts that other processes raised or cleared. Their events may not arrive here. */
+void alerts_scan(struct objects *set);
 
 /* purge.c */
 void alerts_purge(void *alerts); /* runs the timer a->purge */

@@ -99,6 +99,8 @@ static void run_outcome(struct object_task *on)
 	json_t *after = t->ok ? delivery_succeeded(before, clock_wall_ms()) : delivery_failed(before, clock_wall_ms(), t->error);
 	outcome_count(t, after);
 	object_touch(o, name, after);
+	const char *mark = delivery_mark(o->doc);
+	object_touch(o, "delivery", mark ? json_string(mark) : json_null());
 	object_wait(o, outcome_durable, task);
 }
 

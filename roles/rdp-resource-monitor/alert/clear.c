@@ -49,6 +49,8 @@ static void run_clear(struct object_task *on)
 	if (!isnan(t->value))
 		doc_set(extra, "cleared_value", json_real(round(t->value * 100) / 100));
 	doc_set(extra, "cleared_delivery", webhook_delivery(alert_alerts(a)->webhook, clock_wall_ms()));
+	if (delivery_mark(extra)) /* else that of the other event stays */
+		doc_set_str(extra, "delivery", delivery_mark(extra));
 	object_enter(&a->o, ALERT_CLEARED, t->reason, extra);
 	object_wait(&a->o, clear_durable, t);
 }

@@ -63,6 +63,13 @@ bool delivery_next(const json_t *alert, enum delivery_event *ret, int64_t *ret_d
 	return false;
 }
 
+const char *delivery_mark(const json_t *alert)
+{
+	enum delivery_event e;
+	int64_t due_ms;
+	return delivery_next(alert, &e, &due_ms) ? state_names[DELIVERY_PENDING] : NULL;
+}
+
 int64_t delivery_wait_ms(int64_t attempts)
 {
 	return backoff_ms(DELIVERY_FIRST_MS, DELIVERY_MOST_MS, (unsigned)attempts);

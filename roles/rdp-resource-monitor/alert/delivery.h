@@ -28,6 +28,8 @@ const char *delivery_member(enum delivery_event e); /* "raised_delivery": its me
 json_t *delivery_new(enum delivery_state s, int64_t now_ms);
 /* The event of the alert that is to be delivered next; false: none is pending. ret_due_ms: when (wall clock). */
 bool delivery_next(const json_t *alert, enum delivery_event *ret, int64_t *ret_due_ms);
+/* For the member "delivery" of an alert, by which a query finds those with a pending one: "pending", or NULL. */
+const char *delivery_mark(const json_t *alert);
 /* How long to wait after this many attempts. */
 int64_t delivery_wait_ms(int64_t attempts);
 

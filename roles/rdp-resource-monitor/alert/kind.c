@@ -137,5 +137,6 @@ const struct object_kind alert_kind = {
 	.dropped = alert_dropped,
 	.lead = alerts_led,
 	.loaded = alerts_loaded,
+	.scan = alerts_scan,
 	.task_free = alert_task_free,
 };

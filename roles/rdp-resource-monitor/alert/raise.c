@@ -101,6 +101,7 @@ static void insert(struct raising *r)
 	alert_id(r->id, r->key, map_get(a->latest, r->key), now);
 	doc_set_str(r->doc, "alert_id", r->id);
 	doc_set(r->doc, "raised_delivery", webhook_delivery(a->webhook, now));
+	doc_set_str(r->doc, "delivery", delivery_mark(r->doc));
 	store_write(a->env.store, &op, 1, inserted, r);
 }
 

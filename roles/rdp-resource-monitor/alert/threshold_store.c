@@ -2,12 +2,14 @@
 
 #include "lucid/clock.h"
 #include "lucid/map.h"
+#include "lucid/nodes.h"
 #include "lucid/under_way.h"
 #include "roles/contract/contract.h"
 
 #define ID "thresholds" /* of the only document */
 #define TOPIC "resource.thresholds.updated"
-#define READ_MS 60000
+#define READ_MS 60000	    /* how often the document is read again */
+#define READ_SHARED_MS 2000 /* if other processes may change it, whose events may not arrive here */
 #define RETRY_MS 1000
 #define RACES_MAX 8
 #define SERVERS_MAX 1000
@@ -86,7 +88,7 @@ static void thresholds_read(enum store_result result, const struct store_doc *d,
 	else if (result == STORE_MISSING)
 		take_thresholds(t, NULL);
 	if (!t->stopped)
-		loop_timer_set(t->timer, result == STORE_FAILED ? RETRY_MS : READ_MS);
+		loop_timer_set(t->timer, result == STORE_FAILED ? RETRY_MS : nodes_shared(t->env.nodes) ? READ_SHARED_MS : READ_MS);
 	thresholds_release(t);
 }
 

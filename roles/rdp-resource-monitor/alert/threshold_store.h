@@ -1,6 +1,6 @@
 /*
  * threshold_store: the thresholds in the store, and their two operations. Floor F6, loop thread only, never blocks. Changes by other processes are
- * followed by their events, and by reading the document again every minute.
+ * followed by their events, and by reading the document again.
  */
 #ifndef ALERT_THRESHOLD_STORE_H
 #define ALERT_THRESHOLD_STORE_H
