@@ -94,7 +94,7 @@ def test_a_killed_server_process_finds_the_truth_again(daemon, users, login):
     until("the one that left", lambda: daemon.admin.get(f"{LIST}/{by_user[goes.name]['session_id']}")["status"] == "disconnected")
     assert daemon.admin.get(f"{LIST}/{by_user[stays.name]['session_id']}")["status"] == "active"
     assert len(listed(daemon)) == 2
-    page = daemon.api(None).call("GET", "/metrics").text
+    page = daemon.api(None, SESSIONS).call("GET", "/metrics").text
     assert 'rdp_sessions_total{status="active"} 1' in page and 'rdp_sessions_total{status="disconnected"} 1' in page
 
 
@@ -130,7 +130,7 @@ def test_events_follow_the_life_of_a_session(daemon, users, login):
         daemon.admin.call("POST", f"{LIST}/{made['session_id']}/terminate", {"reason": "enough"}, expect=200)
         over = events.next()
         assert over["topic"] == "session.terminated" and over["data"]["reason"] == "enough"
-    page = daemon.api(None).call("GET", "/metrics").text
+    page = daemon.api(None, SESSIONS).call("GET", "/metrics").text
     assert "\nrdp_sessions_created_total 1\n" in page and "\nrdp_sessions_terminated_total 1\n" in page
     assert 'rdp_sessions_total{status="terminated"} 1' in page
 
