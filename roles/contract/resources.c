@@ -66,6 +66,21 @@ static const struct shape_field desktop[] = {
 	SAMPLED_FIELD,
 };
 static const struct shape shape_desktop_usage = SHAPE("DesktopUsage", desktop);
+static const struct shape_field session_usage[] = {
+	{ "session_id", SH_STRING },
+	{ "user_id", SH_STRING, SH_NULLABLE },
+	{ "server_id", SH_STRING },
+	{ "node", SH_STRING },
+	{ "display", SH_INT },
+	{ "username", SH_STRING, SH_NULLABLE },
+	{ "started_at", SH_STRING, SH_NULLABLE },
+	GROUP_USAGE_FIELDS,
+	{ "bytes_in", SH_INT, .help = "bytes received on its present connections" },
+	{ "bytes_out", SH_INT },
+	RATE_FIELDS,
+	SAMPLED_FIELD,
+};
+static const struct shape out_session_usage = SHAPE("SessionUsage", session_usage);
 static const struct shape_field desktop_item = { NULL, SH_OBJECT, .sub = &shape_desktop_usage };
 static const struct shape_field server[] = {
 	{ "server_id", SH_STRING },
@@ -187,7 +202,9 @@ static const struct op ops[] = {
 	ROUTE("top", "/top", OP_USER, &query_top, &out_top, "The servers or sessions that use most"),
 	ROUTE("nodes.usage", "/nodes/{node}/usage", OP_ADMIN, NULL, &shape_node, "Current resource usage of a host"),
 	ROUTE("servers.usage", "/servers/{server_id}/usage", OP_USER, NULL, &shape_usage, "Current resource usage of a server"),
+	ROUTE("sessions.usage", "/sessions/{session_id}/usage", OP_USER, NULL, &out_session_usage, "Current resource usage of a session"),
 	ROUTE("nodes.history", "/nodes/{node}/history", OP_ADMIN, &query_history, &out_history, "Resource usage of a host over time"),
 	ROUTE("servers.history", "/servers/{server_id}/history", OP_USER, &query_history, &out_history, "Resource usage of a server over time"),
+	ROUTE("sessions.history", "/sessions/{session_id}/history", OP_USER, &query_history, &out_history, "Resource usage of a session over time"),
 };
 const struct op_table contract_resources = { ops, ARRAY_LEN(ops) };

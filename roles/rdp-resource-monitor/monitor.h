@@ -12,7 +12,7 @@ struct sampler;
 
 struct monitor {
 	struct role_env env;
-	const struct op *stats, *instance_stats, *server, *servers;
+	const struct op *stats, *instance_stats, *server, *servers, *session;
 	struct sampler *sampler; /* sample.h */
 	struct server_gauges *gauges;
 	struct keeper *keeper;

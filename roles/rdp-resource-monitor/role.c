@@ -18,8 +18,10 @@ static const struct {
 	{ "resources.top", op_top },
 	{ "resources.nodes.usage", op_usage_of_one },
 	{ "resources.servers.usage", op_usage_of_one },
+	{ "resources.sessions.usage", op_usage_of_one },
 	{ "resources.nodes.history", op_history },
 	{ "resources.servers.history", op_history },
+	{ "resources.sessions.history", op_history },
 };
 
 static int monitor_init(const struct role_env *env, void **ret)
@@ -30,6 +32,7 @@ static int monitor_init(const struct role_env *env, void **ret)
 	m->instance_stats = op_find("xrdp.instances.stats");
 	m->server = op_find("rdp.servers.get");
 	m->servers = op_find("rdp.servers.list");
+	m->session = op_find("sessions.get");
 	m->sampler = sampler_new(env);
 	m->gauges = server_gauges_new(m->sampler);
 	m->keeper = keeper_new(env, m->sampler, &m->under_way);

@@ -54,6 +54,23 @@ json_t *usage_server(const struct sampler *s, const char *node, const json_t *in
 	return doc;
 }
 
+json_t *usage_session(const struct sampler *s, const json_t *instance, const json_t *session)
+{
+	static const char *const members[] = { "session_id", "user_id", "server_id", "node" };
+	json_t *desktop;
+	size_t i;
+	json_array_foreach(json_object_get(instance, "desktops"), i, desktop)
+	{
+		if (doc_int(desktop, "display", 0) != doc_int(session, "display", -1))
+			continue;
+		json_t *doc = usage_desktop(s, doc_str(instance, "server_id", ""), desktop);
+		for (size_t k = 0; k < ARRAY_LEN(members); k++)
+			doc_set_str(doc, members[k], doc_str(session, members[k], NULL));
+		return doc;
+	}
+	return NULL;
+}
+
 json_t *usage_totals(void)
 {
 	json_t *t = json_pack("{s:i, s:n, s:n, s:n, s:n, s:n, s:i, s:i}", "servers", 0, "cpu_usec", "memory_bytes", "tasks",

@@ -10,6 +10,8 @@ struct sampler;
 json_t *usage_node(const struct sampler *s, const char *node, const json_t *stats);
 /* ServerUsage, from the agent's document of the instance and the server's definition (NULL: unknown). The caller frees. */
 json_t *usage_server(const struct sampler *s, const char *node, const json_t *instance, const json_t *definition);
+/* SessionUsage, from the agent's document of the instance and the session; NULL: the desktop is not there. The caller frees. */
+json_t *usage_session(const struct sampler *s, const json_t *instance, const json_t *session);
 /* UsageTotals: all zero or unknown, and the addition of a ServerUsage. */
 json_t *usage_totals(void);
 void usage_add(json_t *totals, const json_t *server);

@@ -122,6 +122,9 @@ def record(d, account, login):
     user("resources_servers_usage", "GET", f"/api/v1/resources/servers/{sid}/usage")
     user("resources_servers_history", "GET", f"/api/v1/resources/servers/{sid}/history?metric=memory_bytes&step=300")
     ask("resources_nodes_history", "GET", "/api/v1/resources/nodes/node-1/history?metric=memory_bytes&step=300")
+    session = anna.get("/api/v1/sessions")["sessions"][0]["session_id"]
+    user("resources_sessions_usage", "GET", f"/api/v1/resources/sessions/{session}/usage")
+    user("resources_sessions_history", "GET", f"/api/v1/resources/sessions/{session}/history?metric=memory_bytes&step=300")
     user("resources_top", "GET", "/api/v1/resources/top?by=memory&limit=1")
     ask("resources_nodes_usage", "GET", "/api/v1/resources/nodes/node-1/usage")
     record_alerts(admin, ask)

@@ -85,6 +85,12 @@ def test_what_a_program_uses_is_in_the_figures_of_its_desktop_alone(make_daemon,
     cpu, memory = gauges(d, "rdp_cpu_usage_percent"), gauges(d, "rdp_memory_usage_percent")
     assert 0 < cpu[busy["server_id"]] <= 100 and cpu[quiet["server_id"]] < cpu[busy["server_id"]]
     assert near(memory[busy["server_id"]], 100 * last["memory_bytes"] / (1024 << 20))
+    session, = d.admin.get(f"/api/v1/sessions?server_id={busy['server_id']}")["sessions"]
+    one = f"{BASE}/sessions/{session['session_id']}"
+    own = monitor.get(f"{one}/usage")
+    assert own["display"] == desktop["display"] and own["session_id"] == session["session_id"] and own["memory_bytes"] > HELD
+    assert d.api("nobody", MONITOR).get(f"{one}/usage", expect=404)["error"]["code"] == "LUCID_ERR_2201"
+    assert max(p["max"] for p in monitor.get(f"{one}/history?metric=memory_bytes")["points"]) > HELD
     for of, by, name in (("servers", "cpu", "busy"), ("servers", "memory", "busy"), ("sessions", "cpu", "busy")):
         top = monitor.get(f"{BASE}/top?of={of}&by={by}")["items"]
         assert len(top) == 2 and top[0]["name"] == name and (top[0]["username"] == burner.name) == (of == "sessions"), top
@@ -96,6 +102,8 @@ def test_what_a_program_uses_is_in_the_figures_of_its_desktop_alone(make_daemon,
     d.admin.delete(f"{SERVERS}/{busy['server_id']}?force=true")
     for name in ("rdp_cpu_usage_percent", "rdp_memory_usage_percent", "rdp_network_in_kbps", "rdp_network_out_kbps"):
         until("the gauges of the deleted server to disappear", lambda n=name: set(gauges(d, n)) == {quiet["server_id"]})
+    assert until("the end of the session", lambda: monitor.call("GET", f"{one}/usage").status_code == 404)
+    assert monitor.get(f"{one}/history?metric=memory_bytes")["points"]
 
 
 @pytest.mark.shapes

@@ -22,6 +22,7 @@ struct history_read {
 	struct range range;
 	enum level level; /* being read */
 	int64_t next_ms;  /* before it everything was read */
+	int64_t until_ms; /* of a session: its end */
 	struct tally *step;
 };
 
@@ -75,7 +76,7 @@ static void history_point(const struct point *p, void *arg)
 {
 	struct history_read *w = arg;
 	int64_t end = p->time_ms + levels[w->level].step_ms;
-	if (p->time_ms < w->next_ms || p->time_ms >= w->range.to_ms)
+	if (p->time_ms < w->next_ms || p->time_ms >= w->until_ms)
 		return;
 	w->next_ms = MAX(end, w->next_ms);
 	tally_add(&w->step[(p->time_ms - w->range.from_ms) / w->range.step_ms], &p->of[w->metric], p->n);
@@ -127,7 +128,8 @@ static void history_of_subject(struct monitor *m, struct call *c, const struct s
 	w->metric = (enum resource)MAX(resource_find(doc_str(call_query(c), "metric", "")), 0);
 	w->range = range;
 	w->level = range.level;
-	w->next_ms = range.from_ms;
+	w->next_ms = MAX(range.from_ms, s->since_ms - levels[range.level].step_ms);
+	w->until_ms = s->session ? MIN(range.to_ms, s->until_ms) : range.to_ms;
 	w->step = xcalloc(range.points, sizeof *w->step);
 	under_way_begin(&m->under_way);
 	history_read_level(w);
