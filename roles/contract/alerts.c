@@ -54,7 +54,7 @@ static const struct shape_field delivery[] = {
 	{ "delivered_at", SH_STRING, SH_NULLABLE },
 	{ "error", SH_STRING, SH_NULLABLE, .help = "why the last attempt failed" },
 };
-static const struct shape shape_delivery = SHAPE("AlertDelivery", delivery);
+static const struct shape shape_delivery = SHAPE("WebhookDelivery", delivery);
 static const struct shape_field alert[] = {
 	{ "alert_id", SH_STRING },
 	{ "kind", SH_STRING, .values = kinds },
