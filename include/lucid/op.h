@@ -23,6 +23,7 @@ enum {
 	OP_READ = 1 << 3,	/* changes nothing: no audit entry on success; supports ETag and If-None-Match */
 	OP_SHORT = 1 << 4,	/* also served without the base path, on the role's own port */
 	OP_IF_MATCH = 1 << 5,	/* supports If-Match */
+	OP_MAY_CONFLICT = 1 << 8, /* although it only reads, it is refused with 409 in some states of the object */
 	/* A role may call this as itself: a service token is sufficient, and sees the objects of all owners. A call that a role makes on behalf
 	 * of a user has that user's rights, whatever the row. */
 	OP_ROLES = 1 << 7,

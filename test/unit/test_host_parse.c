@@ -204,6 +204,7 @@ static void test_port_bounds(UNUSED void **state)
 	getsockname(server, (struct sockaddr *)&a, &len);
 	assert_int_equal(connect(client, (struct sockaddr *)&a, len), 0);
 	int peer = accept4(server, NULL, NULL, SOCK_CLOEXEC), n = sock_diag_tcp(1, port, s, 64), hits = 0;
+	bool full = n == 64; /* so many others of this machine */
 	for (int i = 0; i < n; i++) {
 		assert_true(s[i].local_port <= port);
 		hits += s[i].local_port == port;
@@ -211,7 +212,7 @@ static void test_port_bounds(UNUSED void **state)
 	n = sock_diag_tcp((uint16_t)(port + 1), 65535, s, 64);
 	for (int i = 0; i < n; i++)
 		assert_true(s[i].local_port > port);
-	assert_true(hits == 1 || n == 64);
+	assert_true(hits == 1 || full);
 	close(client);
 	close(peer);
 	close(server);

@@ -77,7 +77,7 @@ void openapi_add_errors(json_t *responses, const struct op *op)
 		{ 403, op->scope != OP_PUBLIC },
 		{ 404, params || changes },
 		{ 405, true },
-		{ 409, changes },
+		{ 409, changes || op->flags & OP_MAY_CONFLICT },
 		{ 412, op->flags & OP_IF_MATCH },
 		{ 413, op->in },
 		{ 415, op->in },
