@@ -270,7 +270,10 @@ def test_only_the_instances_xrdp_may_ask_sesman(daemon, users, login, how):
     until("both to be counted", lambda: figure(daemon, 'rdp_login_failures_total{reason="not_from_xrdp"}') >= 2)
     entries = until("both entries", lambda: len(found := audited(daemon, "failed", anna.name)) >= 2 and found)
     assert {e["reason"] for e in entries} == {"not_from_xrdp"}
-    assert {e["client_address"] for e in entries} == {f"uid {mallory.uid} of this host"}
+    # null: the sweep for foreign connections closed it while sesman had the request; that has an entry of its own
+    stranger = f"uid {mallory.uid} of this host"
+    assert {e["client_address"] for e in entries} <= {stranger, None}
+    assert f"RDP login failed from {stranger}" in daemon.log()
     login(daemon, server, anna).wait_colour("#3366cc")
 
 
