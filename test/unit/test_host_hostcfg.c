@@ -242,8 +242,7 @@ static void test_debians_own_files(void **state)
 	for (int w = 0; w < HOSTCFG_FILES; w++) {
 		FILE *file = fopen(paths[w], "re");
 		static char text[HOSTCFG_FILE_MAX + 1];
-		if (!file)
-			skip();
+		assert_non_null(file); /* of the package xrdp, which the tests install */
 		text[fread(text, 1, HOSTCFG_FILE_MAX, file)] = 0;
 		fclose(file);
 		_cleanup_(inifile_freep) struct inifile *f = inifile_parse(text);
