@@ -55,15 +55,11 @@ static const struct shape_field node[] = {
 };
 static const struct shape shape_node = SHAPE("NodeUsage", node);
 
+#define DESKTOP_USAGE_FIELDS                                                                                           \
+	{ "display", SH_INT }, { "username", SH_STRING, SH_NULLABLE }, { "started_at", SH_STRING, SH_NULLABLE }, GROUP_USAGE_FIELDS, \
+		{ "bytes_in", SH_INT, .help = "bytes received on its present connections" }, { "bytes_out", SH_INT }, RATE_FIELDS, SAMPLED_FIELD
 static const struct shape_field desktop[] = {
-	{ "display", SH_INT },
-	{ "username", SH_STRING, SH_NULLABLE },
-	{ "started_at", SH_STRING, SH_NULLABLE },
-	GROUP_USAGE_FIELDS,
-	{ "bytes_in", SH_INT, .help = "bytes received on its present connections" },
-	{ "bytes_out", SH_INT },
-	RATE_FIELDS,
-	SAMPLED_FIELD,
+	DESKTOP_USAGE_FIELDS,
 };
 static const struct shape shape_desktop_usage = SHAPE("DesktopUsage", desktop);
 static const struct shape_field session_usage[] = {
@@ -71,14 +67,7 @@ static const struct shape_field session_usage[] = {
 	{ "user_id", SH_STRING, SH_NULLABLE },
 	{ "server_id", SH_STRING },
 	{ "node", SH_STRING },
-	{ "display", SH_INT },
-	{ "username", SH_STRING, SH_NULLABLE },
-	{ "started_at", SH_STRING, SH_NULLABLE },
-	GROUP_USAGE_FIELDS,
-	{ "bytes_in", SH_INT, .help = "bytes received on its present connections" },
-	{ "bytes_out", SH_INT },
-	RATE_FIELDS,
-	SAMPLED_FIELD,
+	DESKTOP_USAGE_FIELDS,
 };
 static const struct shape out_session_usage = SHAPE("SessionUsage", session_usage);
 static const struct shape_field desktop_item = { NULL, SH_OBJECT, .sub = &shape_desktop_usage };
