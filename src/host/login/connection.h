@@ -61,6 +61,8 @@ void login_connected(const struct connection *c); /* it shows a desktop */
 void login_left(const struct connection *c);	  /* it has ended */
 void logins_poll(void *host);
 void logins_sweep(struct instance *i);
+/* Closes the connections to the sesmans of all instances that are not from their xrdp. One or two netlink dumps, does not block. */
+void logins_cut_strangers(struct host *h);
 void logins_forget(struct instance *i);
 
 /* connection_bounds.c: closes connections beyond a bound of struct login_settings. True while there were some. */

@@ -20,6 +20,7 @@
 #define DESKTOP_MS 30000   /* from the answer of PAM to the desktop */
 #define WAITING_MAX 64	   /* xrdp has no more connections to sesman at once */
 #define STRANGERS_TELL_MS 10000
+#define AT_SESMANS_MAX 1024 /* sockets of one dump for all servers; with more, each server is checked by itself */
 
 enum stage { BEGUN, PASSED, ALLOWED };
 
@@ -293,7 +294,7 @@ void login_left(const struct connection *c)
 static void cut_strangers(struct instance *i, int64_t now)
 {
 	struct sesman_pair p[64];
-	int n = i->shared || !i->sesman_port ? 0 : sesman_pairs((uint16_t)i->sesman_port, p, ARRAY_LEN(p));
+	int n = sesman_pairs((uint16_t)i->sesman_port, p, ARRAY_LEN(p));
 	for (int k = 0; k < n; k++) {
 		if (p[k].client.inode && p[k].client.uid == i->uid)
 			continue;
@@ -315,7 +316,37 @@ void logins_sweep(struct instance *i)
 	LIST_FOREACH_SAFE (l, next, &i->observed->logins, node)
 		if (l->stage == ALLOWED && now - l->since_ms > DESKTOP_MS)
 			login_settle(l);
-	cut_strangers(i, now);
+}
+
+static bool has_own_sesman(const struct instance *i)
+{
+	return i->observed && !i->shared && i->sesman_port;
+}
+
+static bool has_port(const struct tcp_sock *s, int n, int port)
+{
+	for (int k = 0; k < n; k++)
+		if (s[k].local_port == port)
+			return true;
+	return false;
+}
+
+void logins_cut_strangers(struct host *h)
+{
+	static struct tcp_sock s[AT_SESMANS_MAX];
+	int first = 65535, last = 0;
+	struct instance *i;
+	INSTANCE_FOREACH (i, h) {
+		if (!has_own_sesman(i))
+			continue;
+		first = MIN(first, i->sesman_port);
+		last = MAX(last, i->sesman_port);
+	}
+	/* one dump for all: each walks the kernel's whole table of sockets, and there is rarely a connection to find */
+	int n = first > last ? 0 : sock_diag_tcp((uint16_t)first, (uint16_t)last, s, AT_SESMANS_MAX);
+	INSTANCE_FOREACH (i, h)
+		if (has_own_sesman(i) && (n == AT_SESMANS_MAX || has_port(s, n, i->sesman_port)))
+			cut_strangers(i, clock_mono_ms());
 }
 
 void logins_forget(struct instance *i)

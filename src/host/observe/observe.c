@@ -116,6 +116,7 @@ static void on_desktops_sweep(void *arg)
 			logins_sweep(i);
 			taken_names_sweep(i);
 		}
+	logins_cut_strangers(h);
 	stats_sample(h->observer);
 	loop_timer_set(h->observer->sweep, SWEEP_MS);
 }
