@@ -53,10 +53,12 @@ static void waiting_drop(struct track *t, size_t n)
 
 void track_sample(struct track *t, const struct point *p)
 {
-	if (!t->waiting)
-		t->waiting = xcalloc(WAITING_MAX, sizeof *t->waiting);
 	if (t->n_waiting == WAITING_MAX)
 		waiting_drop(t, 1);
+	if (t->n_waiting == t->room) { /* mostly one or two wait, and a point has 400 bytes */
+		t->room = t->room ? 2 * t->room : 2;
+		t->waiting = xrealloc(t->waiting, t->room * sizeof *t->waiting);
+	}
 	t->waiting[t->n_waiting++] = *p;
 	track_apply(t);
 }

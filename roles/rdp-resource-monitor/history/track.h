@@ -40,7 +40,7 @@ struct track {
 	bool lost; /* another process writes it now */
 	/* raw samples: waiting[0..applied) are in `raw`, but not stored yet */
 	struct point *waiting;
-	size_t n_waiting, applied;
+	size_t n_waiting, room, applied;
 	struct pack *raw;
 	int64_t raw_start_ms, raw_version; /* version 0: not stored */
 	int64_t written_ms; /* time of the last sample in the write in progress */
