@@ -84,6 +84,11 @@ static int launch_set_up(void *arg, const char **ret_what)
 	return r < 0 ? r : ns_enter_ipc();
 }
 
+static bool is_port_free(const struct daemon *d)
+{
+	return d == &d->of->xrdp ? port_is_free(d->of->port) : port_is_free_local(d->of->sesman_port);
+}
+
 static int daemon_plan(void *arg, struct child_plan *p)
 {
 	struct daemon *d = arg;
@@ -91,7 +96,7 @@ static int daemon_plan(void *arg, struct child_plan *p)
 	bool is_xrdp = d == &i->xrdp;
 	/* Another program may have bound the port since the daemon died, or connections of the old one may still hold it. A start checks
 	 * the port itself. */
-	if (i->state == INSTANCE_RUNNING && !i->replacing && (is_xrdp ? !port_is_free(i->port) : !port_is_free_local(i->sesman_port)))
+	if (i->state == INSTANCE_RUNNING && !i->replacing && !is_port_free(d))
 		return PORT_AGAIN_MS;
 	if (!groups_there(i))
 		groups_make(i);
@@ -123,7 +128,8 @@ static int daemon_plan(void *arg, struct child_plan *p)
 bool daemon_listens(void *arg)
 {
 	const struct daemon *d = arg;
-	return port_is_of(d == &d->of->xrdp ? d->of->port : d->of->sesman_port, d->pid);
+	/* a bind costs some microseconds; the list of listeners 0.5 ms and more, and this is asked many times during a start */
+	return !is_port_free(d) && port_is_of(d == &d->of->xrdp ? d->of->port : d->of->sesman_port, d->pid);
 }
 
 /* --- as children */
