@@ -527,6 +527,26 @@ static void new_fields_are_filled(void **state)
 	raw_close(&r);
 }
 
+/* A start that has nothing to prepare does not wait for a process that was killed while it prepared the database. */
+static void a_prepared_database_is_opened_while_another_process_has_the_lease(void **state)
+{
+	_cleanup_(xfreep) char *url = url_of("prepared");
+	close_database(open_database(url, PATIENCE_MS));
+	struct raw r = raw_open(url);
+	mongoc_collection_t *meta = mongoc_client_get_collection(r.c, r.database, "store_meta");
+	bson_t *lease = json_bson("{\"_id\": \"lease\", \"holder\": \"another\", \"until\": {\"$date\": 4102444800000}}");
+	assert_true(mongoc_collection_insert_one(meta, lease, NULL, NULL, NULL));
+	bson_destroy(lease);
+	mongoc_collection_destroy(meta);
+	struct database *d = open_database(url, PATIENCE_MS);
+	if (d->err)
+		fail_msg("%s", d->why);
+	assert_int_equal(put(d, "a", STORE_INSERT).result, STORE_OK);
+	assert_int_equal(raw_count(&r, "store_meta", "{\"_id\": \"lease\", \"holder\": \"another\"}"), 1);
+	close_database(d);
+	raw_close(&r);
+}
+
 #define MANY 300 /* five batches */
 
 static pid_t open_elsewhere(const char *url, const char *faults)
@@ -685,6 +705,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(burst_leaves_no_threads_and_connections),
 		cmocka_unit_test(a_newer_or_foreign_database_is_refused),
 		cmocka_unit_test(two_programs_prepare_a_database_at_once),
+		cmocka_unit_test(a_prepared_database_is_opened_while_another_process_has_the_lease),
 		cmocka_unit_test(new_fields_are_filled),
 		cmocka_unit_test(filling_continues_after_a_kill),
 		cmocka_unit_test(bad_url_is_reported),

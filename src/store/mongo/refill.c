@@ -37,7 +37,7 @@ static char *fields_of(enum store_collection col)
 	struct strbuf b = { 0 };
 	for (size_t i = 0; i < def->n; i++)
 		strbuf_printf(&b, "%s%s:%s", i ? " " : "", def->fields[i].path, types[def->fields[i].type]);
-	return b.s;
+	return strbuf_take(&b);
 }
 
 /* --- one document */
