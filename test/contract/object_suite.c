@@ -155,6 +155,7 @@ static void without_wait_it_is_accepted(UNUSED void **state)
 /* Until this manager has seen that the other one renews the claim. */
 static void until_renewed(struct side *s, const char *id)
 {
+	UNTIL(s->pair, objects_find(s->set, id)); /* it may still be reading the object */
 	int64_t version = side_job(s, id)->version, seen_us = side_job(s, id)->seen_us;
 	UNTIL(s->pair, side_job(s, id)->version > version && side_job(s, id)->seen_us > seen_us);
 }
