@@ -113,7 +113,9 @@ static const struct shape_field logs_query[] = {
 static const struct shape query_logs = SHAPE(NULL, logs_query);
 static const struct shape_field connect_query[] = {
 	{ "username", SH_STRING, .min = 1, .max = 256, .format = "account",
-	  .help = "Linux account to log in with; absent: the caller's, if it is known to be allowed" },
+	  .help = "Linux account to log in with; absent: that of user_id, if it is known to be allowed" },
+	{ "user_id", SH_STRING, SH_ADMIN, .min = 1, .max = 128, .format = "user", .without = "username",
+	  .help = "user whose account is looked up; absent: the caller; only an admin may name another user" },
 };
 static const struct shape query_connect = SHAPE(NULL, connect_query);
 
@@ -154,7 +156,7 @@ static const struct shape_field connection_fields[] = {
 	{ "security_layer", SH_STRING },
 	{ "min_tls", SH_STRING },
 	{ "certificate_fingerprint", SH_STRING, SH_NULLABLE, .help = "SHA-256, hex; null: the server does not run" },
-	{ "username", SH_STRING, SH_NULLABLE, .help = "Linux account to log in with: that of ?username, else the caller's; null: no allowed account is known" },
+	{ "username", SH_STRING, SH_NULLABLE, .help = "Linux account to log in with: that of ?username, else that of ?user_id, else the caller's; null: no allowed account is known" },
 	{ "status", SH_STRING },
 };
 static const struct shape out_connection = SHAPE("ServerConnection", connection_fields);
@@ -250,9 +252,9 @@ static const struct op ops[] = {
 	    .out = &out_logs, .summary = "Newest log lines of a server's xrdp and sesman"),
 	ROW("servers.log_file", "GET", "/servers/{server_id}/log-file", USER, .flags = OP_READ | OP_SHORT | OP_STREAMS,
 	    .query = &shape_log_file, .media = "text/plain", .summary = "Whole log of a server's xrdp or sesman since the last rotation"),
-	ROW("servers.connection", "GET", "/servers/{server_id}/connection", USER, .flags = OP_READ | OP_SHORT,
+	ROW("servers.connection", "GET", "/servers/{server_id}/connection", USER, .flags = OP_READ | OP_SHORT | OP_ROLES,
 	    .query = &query_connect, .out = &out_connection, .summary = "How to connect to a server"),
-	ROW("servers.rdp_file", "GET", "/servers/{server_id}/rdp-file", USER, .flags = OP_READ | OP_SHORT,
+	ROW("servers.rdp_file", "GET", "/servers/{server_id}/rdp-file", USER, .flags = OP_READ | OP_SHORT | OP_ROLES,
 	    .query = &query_connect, .media = "application/x-rdp", .summary = "Download an .rdp file for mstsc, xfreerdp or Remmina"),
 	ROW("ports.list", "GET", "/ports", ADMIN, .flags = OP_READ, .query = &query_ports, .out = &out_ports,
 	    .summary = "List the ports of the range with their states and servers"),

@@ -7,7 +7,7 @@ import pytest
 
 import proc
 import shapes
-from lucid import SESSIONS, XRDP, Api, token_for
+from lucid import SERVERS, SESSIONS, XRDP, Api, token_for
 from proc import until
 from test_sessions_life import BLUE, LIST, ended, listed, session_of
 
@@ -175,3 +175,31 @@ def test_list_as_csv_has_all_sessions(make_daemon):
     assert len(d.api("carl", SESSIONS).call("GET", LIST + "?format=csv", expect=200).text.splitlines()) == 2
     assert d.api("carl").get(LIST)["pagination"]["total"] == 1  # as a document from another port
     anna.call("GET", LIST + "?format=xml", expect=422)
+
+
+@pytest.mark.shapes
+def test_user_of_a_session_connects_to_a_server_of_another_owner(daemon, users, login):
+    anna, ben = users(2, daemon)
+    server = daemon.api(anna.name).create_server("hers")
+    sid = server["server_id"]
+    waiting = daemon.admin.call("POST", LIST, {"server_id": sid, "user_id": ben.name}, expect=201).json()
+    path = f"{LIST}/{waiting['session_id']}"
+    his = daemon.api(ben.name, SESSIONS)
+    told = his.get(path + "/connection")
+    assert (told["port"], told["username"], told["status"], told["server_status"]) == (server["port"], ben.name, "created", "running")
+    assert set(told) == {"session_id", "server_id", "host", "port", "security_layer", "min_tls", "certificate_fingerprint", "username", "status",
+                         "server_status"}
+    file = his.call("GET", path + "/rdp-file", expect=200).text
+    assert f":{server['port']}\r\n" in file and f"username:s:{ben.name}\r\n" in file
+    for who in (anna.name, "admin"):  # whoever asks, it is the account of the session's user
+        assert daemon.api(who, SESSIONS).get(path + "/connection")["username"] == ben.name
+    # nothing else of the server is his, and the session is nobody else's
+    daemon.api(ben.name).call("GET", f"{SERVERS}/{sid}", expect=404)
+    daemon.api(ben.name).call("GET", f"{SERVERS}/{sid}/connection", expect=404)
+    daemon.api(anna.name).call("GET", f"{SERVERS}/{sid}/connection?user_id={ben.name}", expect=422)
+    for tail in ("/connection", "/rdp-file"):
+        assert error(daemon.api("carl", SESSIONS).call("GET", path + tail, expect=404))["code"] == "LUCID_ERR_2201"
+    ben.paint(BLUE)
+    login(daemon, server, ben).wait_colour(BLUE)
+    until("the login to be joined", lambda: his.get(path)["status"] == "active")
+    assert his.get(path + "/connection")["username"] == ben.name

@@ -435,6 +435,14 @@ static void test_connection_names_only_accounts_that_may_log_in(void **state)
 	assert_string_equal(connects_as(&t, &admin, id, "{'username':'first.last@realm'}"), "first.last@realm");
 	rig_call(&t, &a, &alice, "rdp.servers.rdp_file", id, "{'username':'a\\nb'}", NULL);
 	assert_int_equal(a.err, ERR_INVALID);
+	/* a role, or an admin, asks for a user; others do not learn the accounts of others */
+	assert_string_equal(connects_as(&t, NULL, id, "{'user_id':'alice'}"), "al");
+	assert_string_equal(connects_as(&t, &admin, id, "{'user_id':'bob'}"), "");
+	assert_string_equal(connects_as(&t, &alice, id, "{'user_id':'alice'}"), "al");
+	rig_call(&t, &a, &alice, "rdp.servers.connection", id, "{'user_id':'eve'}", NULL);
+	assert_int_equal(a.err, ERR_INVALID);
+	rig_call(&t, &a, &alice, "rdp.servers.rdp_file", id, "{'user_id':'eve'}", NULL);
+	assert_int_equal(a.err, ERR_INVALID);
 	t.refused = "al";
 	assert_string_equal(connects_as(&t, &alice, id, NULL), "");
 	/* the agent does not answer: the server's own list decides, and root is never named */

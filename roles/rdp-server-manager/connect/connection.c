@@ -28,12 +28,13 @@ static void account_told(const struct reply *r, void *arg)
 	w->then(w);
 }
 
-/* The account that ?username names, else the caller's own if it can log in. With any other account in the .rdp file, the client would ask for a
+/* The account that ?username names, else that of ?user_id or the caller if it can log in. With any other account in the .rdp file, the client would ask for a
  * password that is never accepted. */
 static void with_account(struct reading *w, void (*then)(struct reading *w))
 {
 	const char *given = doc_str(call_query(w->call), "username", NULL), *why;
-	const char *own = account_of_user(config_list(w->m->env.config, "RDP_USER_MAP"), call_caller(w->call)->sub);
+	const char *user = doc_str(call_query(w->call), "user_id", call_caller(w->call)->sub);
+	const char *own = account_of_user(config_list(w->m->env.config, "RDP_USER_MAP"), user);
 	w->then = then;
 	w->account = given ? xstrdup(given) : shape_format("account", own, &why) ? xstrdup(own) : NULL;
 	if (given || !w->account) {
@@ -77,9 +78,21 @@ static void connection(struct reading *w)
 	with_account(w, ask_instance);
 }
 
+/* The account of another user is not for everybody to learn. */
+static bool may_ask_for(struct call *c)
+{
+	const struct caller *caller = call_caller(c);
+	const char *user = doc_str(call_query(c), "user_id", caller->sub);
+	if (caller_is_admin(caller) || str_eq(user, caller->sub))
+		return true;
+	call_fail_details(c, ERR_INVALID, json_pack("[{s:s, s:s}]", "field", "user_id", "message", "only an admin may name another user; omit it"), NULL);
+	return false;
+}
+
 void op_connection(struct call *c, void *m)
 {
-	reading_begin(m, c, connection);
+	if (may_ask_for(c))
+		reading_begin(m, c, connection);
 }
 
 static void send_rdp_file(struct reading *w)
@@ -103,5 +116,6 @@ static void rdp_file(struct reading *w)
 
 void op_rdp_file(struct call *c, void *m)
 {
-	reading_begin(m, c, rdp_file);
+	if (may_ask_for(c))
+		reading_begin(m, c, rdp_file);
 }

@@ -3,13 +3,19 @@
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/operations/read.h"
 
-/* The call is made as the caller, so that rdp-server-manager decides what it may see of the server. */
+/* The call is made as the role itself: a user of the session who does not own its server may learn how to connect to it, but nothing else
+ * of the server. Without a login, the account is that of the session's user, whoever asks. */
 static void ask_server(struct session_reading *r, const struct op *op, call_done done)
 {
 	struct call_args args = { 0 };
-	const char *account = doc_str(r->doc, "username", NULL);
-	_cleanup_(doc_unrefp) json_t *query = account ? json_pack("{s:s}", "username", account) : NULL;
+	const char *account = doc_str(r->doc, "username", NULL), *user = doc_str(r->doc, "user_id", NULL);
+	_cleanup_(doc_unrefp) json_t *query = json_object();
+	if (account)
+		doc_set_str(query, "username", account);
+	else if (user)
+		doc_set_str(query, "user_id", user);
 	call_onward(r->call, &args);
+	args.caller = NULL;
 	args.op = op;
 	args.params[0] = doc_str(r->doc, "server_id", "");
 	args.query = query;
