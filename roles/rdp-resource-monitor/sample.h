@@ -1,8 +1,9 @@
 /*
  * sample: the latest figures of each host, server and desktop, and who is told of new ones. Floor F6, loop thread only, never blocks.
  *
- * Every METRICS_INTERVAL one monitor asks the agent of each node, under the lease "resources:NODE", and computes rates from the difference
- * to the sample before. Only that process has samples of the node: of others sample_latest returns NULL.
+ * Every METRICS_INTERVAL the agent of each node is asked, and rates are computed from the difference to the sample before. Of several
+ * monitors on one store each does so, so that each can answer. Only the one with the lease "resources:NODE" passes the samples on to listeners, so
+ * that they are stored, judged and exported to Prometheus once.
  * Not for: the past (history/), and figures for a response on demand (usage.c).
  */
 #ifndef MONITOR_SAMPLE_H
@@ -44,7 +45,7 @@ void sampler_free(struct sampler *s); /* takes NULL */
 const struct sample *sample_latest(const struct sampler *s, enum sample_kind kind, const char *id);
 /* Calls fn for the latest sample of each object, in no particular order. */
 void sample_each(const struct sampler *s, void (*fn)(const struct sample *sample, void *arg), void *arg);
-/* The nodes that this process samples now. */
+/* True while listeners get the samples of the node from this process. */
 bool sampler_holds(const struct sampler *s, const char *node);
 
 /* Callbacks, each may be NULL; they may call sample_latest, not sampler_listen. At most SAMPLE_LISTENERS, for the sampler's life. */
@@ -52,7 +53,7 @@ bool sampler_holds(const struct sampler *s, const char *node);
 struct sample_listener {
 	/* A new sample; servers and desktops of a node come before the node itself. */
 	void (*on_sample)(const struct sample *sample, void *arg);
-	/* The object is not sampled here any more: it stopped or ended, its host does not respond, or another monitor samples it. */
+	/* No more samples come from here: the object stopped or ended, its host does not respond, or another monitor has the lease. */
 	void (*on_gone)(enum sample_kind kind, const char *id, void *arg);
 	/* All samples of this round of a node were delivered. */
 	void (*on_round)(const char *node, int64_t time_ms, void *arg);

@@ -26,7 +26,7 @@ struct sampled_node {
 	struct sampler *sampler;
 	char name[SAMPLE_ID_MAX];
 	struct lease *lease;
-	bool held, listed;
+	bool held, listed; /* held: listeners get its samples from this process */
 	uint64_t call; /* in progress; 0: none */
 	uint64_t round;
 	unsigned misses;
@@ -75,13 +75,26 @@ void sampler_listen(struct sampler *s, const struct sample_listener *l)
 		s->listener[s->listeners++] = *l;
 }
 
-/* --- objects that are not sampled any more */
+/* --- objects that are not sampled any more, or not by this process */
 
 static void tell_gone(struct sampler *s, const struct sample *o)
 {
 	for (size_t n = 0; n < s->listeners; n++)
 		if (s->listener[n].on_gone)
 			s->listener[n].on_gone(o->kind, o->id, s->listener[n].arg);
+}
+
+/* Another process goes on with the node. Its latest samples and their counters are kept for responses, and in case the lease returns. */
+static void node_leave(struct sampled_node *node)
+{
+	struct map_pos pos = { 0 };
+	void *o;
+	if (!node->held)
+		return;
+	node->held = false;
+	while (map_next(node->sampler->objects, &pos, NULL, &o))
+		if (str_eq(((struct sampled *)o)->last.node, node->name))
+			tell_gone(node->sampler, &((struct sampled *)o)->last);
 }
 
 /* Forgets the objects of a node that were not seen in its present round; all of them with `all`. */
@@ -96,7 +109,8 @@ static void forget_objects(struct sampled_node *node, bool all)
 		if (!str_eq(o->last.node, node->name) || (!all && o->round == node->round))
 			continue;
 		map_remove(s->objects, key);
-		tell_gone(s, &o->last);
+		if (node->held)
+			tell_gone(s, &o->last);
 		free(o);
 	}
 }
@@ -126,9 +140,10 @@ static struct sampled *sampled_object(struct sampled_node *node, enum sample_kin
 	return o;
 }
 
-static void tell_sample(struct sampler *s, const struct sample *sample)
+static void tell_sample(const struct sampled_node *node, const struct sample *sample)
 {
-	for (size_t n = 0; n < s->listeners; n++)
+	const struct sampler *s = node->sampler;
+	for (size_t n = 0; node->held && n < s->listeners; n++)
 		if (s->listener[n].on_sample)
 			s->listener[n].on_sample(sample, s->listener[n].arg);
 }
@@ -140,7 +155,7 @@ static void sample_group(struct sampled_node *node, enum sample_kind kind, const
 	if (!o)
 		return;
 	rates_of_group(doc, host, &o->counters, o->last.value);
-	tell_sample(node->sampler, &o->last);
+	tell_sample(node, &o->last);
 }
 
 static void sample_instance(struct sampled_node *node, const json_t *doc, const struct rates_host *host, int64_t now_ms)
@@ -182,10 +197,10 @@ static void round_take(struct sampled_node *node, const json_t *doc)
 	if (o) {
 		rates_of_host(host, &o->counters, o->last.value);
 		o->last.value[RES_SESSIONS] = servers_sessions(list);
-		tell_sample(s, &o->last);
+		tell_sample(node, &o->last);
 	}
 	forget_objects(node, false);
-	for (size_t n = 0; n < s->listeners; n++)
+	for (size_t n = 0; node->held && n < s->listeners; n++)
 		if (s->listener[n].on_round)
 			s->listener[n].on_round(node->name, now_ms, s->listener[n].arg);
 }
@@ -194,8 +209,6 @@ static void on_stats(const struct reply *r, void *arg)
 {
 	struct sampled_node *node = arg;
 	node->call = 0;
-	if (!node->held)
-		return;
 	_cleanup_(doc_unrefp) json_t *parsed = r->blob ? doc_parse(r->blob->data, r->blob->len, NULL, 0) : NULL;
 	const json_t *doc = r->doc ? r->doc : parsed;
 	if (!r->err && doc) {
@@ -208,7 +221,7 @@ static void on_stats(const struct reply *r, void *arg)
 
 static void node_ask(struct sampled_node *node)
 {
-	if (!node->held || node->call)
+	if (node->call)
 		return;
 	const struct call_args a = { .op = node->sampler->stats, .node = node->name };
 	node->call = bus_call(node->sampler->env.bus, &a, on_stats, node);
@@ -219,14 +232,12 @@ static void node_ask(struct sampled_node *node)
 static void on_lease(bool held, void *arg)
 {
 	struct sampled_node *node = arg;
-	node->held = held;
-	if (held) {
-		node_ask(node); /* what the first rates are measured from */
+	if (!held) {
+		node_leave(node);
 		return;
 	}
-	bus_cancel(node->sampler->env.bus, node->call);
-	node->call = 0;
-	forget_objects(node, true);
+	node->held = true;
+	node_ask(node); /* so that listeners need not wait for the next interval */
 }
 
 static void node_want(struct sampler *s, const char *name)
@@ -242,6 +253,7 @@ static void node_want(struct sampler *s, const char *name)
 		}
 		_cleanup_(xfreep) char *lease = xasprintf("resources:%s", name);
 		node->lease = lease_want(s->env.leases, lease, on_lease, node);
+		node_ask(node); /* what the first rates are measured from */
 	}
 	node->listed = true;
 }
@@ -249,7 +261,7 @@ static void node_want(struct sampler *s, const char *name)
 static void node_drop(struct sampled_node *node)
 {
 	lease_drop(node->lease);
-	node->held = false;
+	node_leave(node);
 	bus_cancel(node->sampler->env.bus, node->call);
 	forget_objects(node, true);
 	free(node);

@@ -1,4 +1,5 @@
-/* server_gauges: the Prometheus series of each server, while it is sampled here. Floor F6, loop thread only. */
+/* server_gauges: the Prometheus series of each server, while this process has the lease of its node. Of several monitors, one exports a server, so that
+ * sums over all scraped monitors count it once. Floor F6, loop thread only. */
 #ifndef MONITOR_SERVER_GAUGES_H
 #define MONITOR_SERVER_GAUGES_H
 
