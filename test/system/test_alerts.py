@@ -98,6 +98,19 @@ def test_owner_sees_and_acknowledges_the_alert_of_a_server(make_daemon):
     monitor(d, "anna").post(f"{path}/acknowledge", expect=409)
 
 
+@pytest.mark.one_shape("the name of the only host of a store")
+def test_alert_of_a_host_that_was_renamed_is_cleared(make_daemon):
+    d = make_daemon(METRICS_INTERVAL="1", NODE_NAME="before")
+    thresholds(d, RAISE)
+    until("the alert", lambda: [a["node"] for a in alerts(d, "?state=open")] == ["before"])
+    d.stop()
+    d.settings["NODE_NAME"] = "after"
+    d.start()
+    until("the alert of the new name alone", lambda: [a["node"] for a in alerts(d, "?state=open")] == ["after"])
+    gone, = alerts(d, "?node=before")
+    assert gone["status"] == "cleared" and gone["status_reason"] == "object_gone"
+
+
 @pytest.mark.shapes
 def test_thresholds_are_checked_and_have_a_version(make_daemon):
     d = make_daemon()

@@ -399,6 +399,45 @@ static void test_deleted_server_clears_its_alert(UNUSED void **state)
 	assert_string_equal(doc_str(json_array_get(alerts_of(0, &admin, NULL), 0), "status_reason", ""), "object_gone");
 }
 
+static void add_node(const char *name)
+{
+	json_t *doc = json_pack("{s:s, s:s, s:i}", "id", name, "node", name, "version", 1);
+	assert_int_equal(rig_write(&t.c, STORE_INSERT, COL_NODES, name, doc), STORE_OK);
+}
+
+static void purge_all(void)
+{
+	for (size_t i = 0; i < t.n; i++)
+		alerts_purge(t.m[i].alerts);
+	rig_run_ms(&t.c, 50);
+}
+
+static void test_removed_node_clears_its_alert(UNUSED void **state)
+{
+	static const struct alert_subject other = { ALERT_NODE, "n2", NULL };
+	add_node("n1");
+	add_node("n2");
+	thresholds(AT_ONCE);
+	judge(0, &node, 99);
+	judge(0, &other, 99);
+	UNTIL(count(0, &admin, "{'state':'open'}") == 2);
+	purge_all(); /* the nodes have not been read yet: none counts as removed */
+	for (size_t i = 0; i < t.n; i++)
+		nodes_begin(t.m[i].nodes);
+	UNTIL(nodes_known(t.m[0].nodes) && nodes_known(t.m[1].nodes));
+	purge_all();
+	assert_int_equal(count(0, &admin, "{'state':'open'}"), 2);
+	assert_int_equal(rig_write(&t.c, STORE_DELETE, COL_NODES, "n2", NULL), STORE_OK);
+	for (size_t i = 0; i < t.n; i++)
+		nodes_look(t.m[i].nodes);
+	UNTIL(!nodes_find(t.m[0].nodes, "n2") && !nodes_find(t.m[1].nodes, "n2"));
+	purge_all();
+	UNTIL(count(0, &admin, "{'state':'cleared'}") == 1);
+	const json_t *cleared = json_array_get(alerts_of(0, &admin, "{'state':'cleared'}"), 0);
+	assert_string_equal(doc_str(cleared, "node", ""), "n2");
+	assert_string_equal(doc_str(cleared, "status_reason", ""), "object_gone");
+}
+
 static void test_server_that_does_not_exist_raises_no_alert(UNUSED void **state)
 {
 	t.no_server = true;
@@ -551,6 +590,7 @@ int main(void)
 		ONE(test_thresholds_have_a_version),
 		TWO(test_two_monitors_raise_one_alert_and_deliver_it_once),
 		TWO(test_other_monitor_delivers_when_the_leader_ends),
+		TWO(test_removed_node_clears_its_alert),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

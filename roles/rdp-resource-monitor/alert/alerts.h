@@ -67,6 +67,7 @@ static inline bool alerts_lead(const struct alerts *a) /* this process delivers 
 }
 void alert_key(char dst[ALERT_KEY_MAX], const struct alert_subject *s, enum alert_metric metric);
 const char *alert_server(const struct alert *a); /* id of its server; NULL: it is about a node */
+const char *alert_node(const struct alert *a);	 /* name of its node; NULL: it is about a server */
 /* Reads the document again: another process has changed it. */
 void alert_look(struct alert *a);
 

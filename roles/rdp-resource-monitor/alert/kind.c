@@ -36,11 +36,21 @@ void alert_key(char dst[ALERT_KEY_MAX], const struct alert_subject *s, enum aler
 		 s->kind == ALERT_SERVER ? s->server_id : s->node);
 }
 
+/* What follows `word` in the key. */
+static const char *after_word(const struct alert *a, const char *word)
+{
+	const char *p = strstr(a->key, word);
+	return p ? p + strlen(word) : NULL;
+}
+
 const char *alert_server(const struct alert *a)
 {
-	static const char word[] = " server ";
-	const char *p = strstr(a->key, word);
-	return p ? p + sizeof word - 1 : NULL;
+	return after_word(a, " server ");
+}
+
+const char *alert_node(const struct alert *a)
+{
+	return after_word(a, " node ");
 }
 
 static void index_alert(struct alert *a)

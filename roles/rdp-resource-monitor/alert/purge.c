@@ -1,10 +1,12 @@
 #include <math.h>
 
 #include "lucid/clock.h"
+#include "lucid/fanout.h"
+#include "lucid/nodes.h"
 #include "roles/rdp-resource-monitor/alert/alerts.h"
 
-/* Once a minute, in the process with the lease: removes cleared alerts that are older than ALERT_RETENTION_DAYS, and clears the alerts of servers
- * whose deletion nobody here has seen. */
+/* Once a minute, in the process with the lease: removes cleared alerts that are older than ALERT_RETENTION_DAYS, and clears the alerts of nodes that
+ * were removed, and of servers whose deletion nobody here has seen. */
 
 #define PURGE_MS 60000
 #define PURGE_MAX 500	/* alerts removed in one round */
@@ -71,6 +73,20 @@ static void look_again(struct alerts *a)
 			alert_look(alert);
 }
 
+/* An unreachable node is still in the list of nodes, and keeps its alerts. */
+static void clear_of_removed_nodes(struct alerts *a)
+{
+	struct map_pos pos = { 0 };
+	struct alert *alert;
+	if (nodes_shared(a->env.nodes) && !nodes_known(a->env.nodes))
+		return;
+	while ((alert = (struct alert *)objects_next(a->objects, &pos))) {
+		const char *node = alert_node(alert);
+		if (node && alert_is_open(alert) && !fanout_knows(a->env.nodes, a->env.node, node))
+			alert_clear(alert, "object_gone", NAN);
+	}
+}
+
 struct lookup {
 	struct alerts *a;
 	char alert_id[ID_UUID_SIZE];
@@ -113,5 +129,6 @@ void alerts_purge(void *alerts)
 		return;
 	purge_old(a, clock_wall_ms() - config_int(a->env.config, "ALERT_RETENTION_DAYS") * DAY_MS);
 	look_again(a);
+	clear_of_removed_nodes(a);
 	look_up(a);
 }
