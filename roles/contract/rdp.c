@@ -193,6 +193,7 @@ static const struct shape out_ports = SHAPE("PortList", ports_fields);
 static const struct shape_field label_item = { NULL, SH_STRING, .min = 1, .max = 64, .format = "label" };
 static const struct shape_field capacity_fields[] = { { "cores", SH_INT }, { "memory_mb", SH_INT } };
 static const struct shape capacity_shape = SHAPE("NodeCapacity", capacity_fields);
+static const struct shape_field alert_metric_item = { NULL, SH_STRING };
 static const struct shape_field node_fields[] = {
 	{ "node", SH_STRING, SH_READ_ONLY },
 	{ "host", SH_STRING, SH_READ_ONLY },
@@ -204,6 +205,8 @@ static const struct shape_field node_fields[] = {
 	{ "cpu_percent", SH_INT, SH_READ_ONLY | SH_LIVE },
 	{ "memory_percent", SH_INT, SH_READ_ONLY | SH_LIVE },
 	{ "servers", SH_INT, SH_READ_ONLY | SH_LIVE },
+	{ "alerts", SH_ARRAY, SH_READ_ONLY | SH_LIVE | SH_NULLABLE, .max = 100, .item = &alert_metric_item,
+	  .help = "metrics with an open alert; while there is one, no server that starts at once is placed here. null: no rdp-resource-monitor responds" },
 	{ "heartbeat_at", SH_STRING, SH_READ_ONLY | SH_LIVE },
 	{ "version", SH_INT, SH_READ_ONLY | SH_LIVE, .help = "also incremented by each heartbeat" },
 };

@@ -3,7 +3,7 @@
  *
  * server/  one server: its definition, its operations, its kind as a stored object (lucid/object.h)
  * connect/ how clients connect to a server: address, account, .rdp file
- * node/    nodes of servers: placement, leases, reconciliation with the agent, unreachable nodes
+ * node/    nodes of servers: placement, leases, reconciliation with the agent, unreachable nodes, nodes above their thresholds
  * port/    which ports are free, and the documents that claim a port or a name
  *
  * Not for: anything that touches the host (the agent does).
@@ -18,6 +18,7 @@
 #define SERVICE ROLE_SERVERS
 
 struct lease;
+struct node_alerts;
 struct agent_ops {
 	const struct op *start, *list, *get, *stop, *config, *logs, *log_file, *desktops, *ports, *profiles, *account;
 };
@@ -39,6 +40,7 @@ struct manager {
 	struct loop_task node_task; /* runs after nodes have changed */
 	bool node_ready;	    /* one of them has become ready */
 	int64_t say_ms;		    /* NODE_STATUS_OWED_MS; shorter in tests */
+	struct node_alerts *node_alerts; /* node/node_alerts.h */
 	/* port/claims_sweep.c */
 	struct lease *sweeper;
 	bool sweeping;

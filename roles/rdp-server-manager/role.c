@@ -2,6 +2,7 @@
 #include "lucid/str.h"
 #include "roles/rdp-server-manager/manager.h"
 #include "roles/rdp-server-manager/node/leader.h"
+#include "roles/rdp-server-manager/node/node_alerts.h"
 #include "roles/rdp-server-manager/node/nodes_api.h"
 #include "roles/rdp-server-manager/node/reconcile.h"
 #include "roles/rdp-server-manager/node/status_events.h"
@@ -81,6 +82,7 @@ static int init(const struct role_env *env, void **ret)
 	m->events = bus_subscribe(env->bus, "xrdp.instance.*", reconcile_event, m);
 	m->gaps = bus_subscribe(env->bus, BUS_GAP, reconcile_gap, m);
 	node_status_begin(m);
+	m->node_alerts = node_alerts_new(m);
 	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
 		bus_serve(env->bus, op_find(handlers[i].op), handlers[i].handler, m);
 	*ret = m;
@@ -107,6 +109,7 @@ static void drain(void *role, void (*done)(void *arg), void *arg)
 {
 	struct manager *m = role;
 	node_leader_end(m); /* so that another manager takes over at once */
+	node_alerts_stop(m->node_alerts);
 	objects_drain(m->objects, done, arg);
 }
 
@@ -116,10 +119,12 @@ static void free_role(void *role)
 	bus_unsubscribe(m->events);
 	bus_unsubscribe(m->gaps);
 	node_status_end(m);
+	node_alerts_stop(m->node_alerts);
 	node_leader_end(m);
 	loop_timer_free(m->look_timer);
 	if (!objects_free(m->objects))
 		return; /* responses may still arrive while the store closes; the memory they refer to must stay valid until then */
+	node_alerts_free(m->node_alerts);
 	map_free(m->strays, free);
 	json_decref(m->profiles);
 	free(m);

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from events import Events
-from lucid import MONITOR
+from lucid import AGENT, MANAGER, MONITOR, SERVERS
 from proc import until
 from webhook import Receiver, verify
 
@@ -96,6 +96,35 @@ def test_owner_sees_and_acknowledges_the_alert_of_a_server(make_daemon):
     until("the alert of the deleted server to be cleared", lambda: alerts(d)[0]["status"] == "cleared")
     assert alerts(d)[0]["status_reason"] == "object_gone"
     monitor(d, "anna").post(f"{path}/acknowledge", expect=409)
+
+
+@pytest.mark.shapes
+def test_host_with_an_open_alert_takes_no_new_server(make_daemon):
+    d = make_daemon(METRICS_INTERVAL="1", HEALTH_CHECK_INTERVAL="1")
+
+    def shown():
+        node, = d.admin.get("/api/v1/rdp/nodes")["nodes"]
+        return node["alerts"]
+    until("the manager to know that there is no alert", lambda: shown() == [])
+    thresholds(d, RAISE)
+    until("the manager to know of the alert", lambda: shown() == ["memory_percent"], 20)
+    error = d.admin.call("POST", SERVERS, {"name": "refused"}, expect=429).json()["error"]
+    assert error["code"] == "LUCID_ERR_2008" and "open alert for memory_percent" in error["message"]
+    d.admin.call("POST", SERVERS, {"name": "stopped", "auto_start": False}, expect=201)
+    alert, = alerts(d, "?state=open")
+    monitor(d).post(f"{BASE}/alerts/{alert['alert_id']}/acknowledge", expect=200)
+    d.admin.call("POST", SERVERS, {"name": "refused"}, expect=429)
+    thresholds(d, CLEAR)
+    until("the manager to know that it was cleared", lambda: shown() == [], 20)
+    d.admin.create_server("placed")
+
+
+@pytest.mark.one_shape("a process without rdp-resource-monitor")
+def test_placement_without_a_monitor_says_so(make_daemon):
+    d = make_daemon(roles=[MANAGER, AGENT])
+    assert [n["alerts"] for n in d.admin.get("/api/v1/rdp/nodes")["nodes"]] == [None]
+    d.admin.create_server("placed")
+    until("the warning", lambda: "the open alerts of the nodes cannot be read" in d.log(), 60)
 
 
 @pytest.mark.one_shape("the name of the only host of a store")

@@ -1,6 +1,8 @@
 /* rdp-server-manager: servers on several nodes. The agent of the second host is the agent of another rig, behind a transport. */
 #include "servers_rig.h"
 
+#include "roles/rdp-server-manager/node/node_alerts.h"
+
 static struct rig t, far; /* of `far` only the agent is used */
 static struct presence *beat;
 static char far_id[112];
@@ -226,6 +228,93 @@ static void test_most_room(UNUSED void **state)
 	answer_clear(&a);
 }
 
+/* --- alerts of nodes, as a monitor lists them */
+
+static struct {
+	const char *nodes[4]; /* with an open alert about their memory */
+	bool away;
+	unsigned asked;
+} monitor;
+
+static void monitor_alerts(struct call *c, UNUSED void *arg)
+{
+	json_t *list = json_array();
+	monitor.asked++;
+	assert_string_equal(doc_str(call_query(c), "state", ""), "open");
+	assert_string_equal(doc_str(call_query(c), "kind", ""), "node");
+	for (size_t i = 0; monitor.nodes[i]; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "kind", "node", "node", monitor.nodes[i], "metric", "memory_percent"));
+	json_t *doc = json_pack("{s:o, s:{s:b}}", "alerts", list, "pagination", "has_next", 0);
+	if (monitor.away)
+		call_fail(c, ERR_UNAVAILABLE, NULL);
+	else
+		call_ok_blob(c, doc_blob(doc), NULL); /* as the monitor answers */
+	json_decref(doc);
+}
+
+/* The manager has read the list after an event. */
+static void monitor_says(const char *one, const char *two)
+{
+	unsigned before = monitor.asked;
+	monitor.nodes[0] = one;
+	monitor.nodes[1] = two;
+	bus_publish(t.bus, "resource.alert.raised", "an-id", "", json_pack("{s:s}", "kind", "node"));
+	UNTIL(monitor.asked > before);
+	rig_run_ms(&t, 20);
+}
+
+static void assert_refused(const char *body, const char *words)
+{
+	struct answer a = { 0 };
+	rig_call(&t, &a, &admin, "rdp.servers.create", NULL, NULL, body);
+	assert_int_equal(a.err, ERR_QUOTA);
+	if (!strstr(a.message, words))
+		fail_msg("%s", a.message);
+	answer_clear(&a);
+}
+
+static const json_t *shown_alerts(struct answer *a, const char *node)
+{
+	rig_call(&t, a, &admin, "rdp.nodes.get", node, NULL, NULL);
+	return json_object_get(a->doc, "alerts");
+}
+
+static void test_node_with_an_open_alert_takes_no_new_server(UNUSED void **state)
+{
+	char id[ID_UUID_SIZE], body[64];
+	struct answer a = { 0 };
+	memset(&monitor, 0, sizeof monitor);
+	assert_true(json_is_null(shown_alerts(&a, "node-2"))); /* nobody answers */
+	assert_string_equal(make("{'name':'early','node':'node-2'}", id), "node-2");
+	bus_serve(t.bus, op_find("resources.alerts.list"), monitor_alerts, NULL);
+	monitor_says("node-2", NULL);
+	assert_true(doc_array_has(shown_alerts(&a, "node-2"), "memory_percent"));
+	assert_int_equal(json_array_size(shown_alerts(&a, "node-1")), 0);
+	for (int i = 0; i < 3; i++) {
+		snprintf(body, sizeof body, "{'name':'n%d'}", i);
+		assert_string_equal(make(body, id), "node-1");
+	}
+	assert_refused("{'name':'no','node':'node-2'}", "node node-2 has an open alert for memory_percent");
+	assert_string_equal(make("{'name':'later','node':'node-2','auto_start':false}", id), "node-2");
+	monitor_says("node-1", "node-2");
+	assert_refused("{'name':'no'}", "all nodes are overloaded: node node-1 has an open alert");
+	/* the last list is used for a while when the monitor does not answer, and not for ever */
+	monitor.away = true;
+	monitor_says(NULL, NULL);
+	assert_refused("{'name':'no'}", "has an open alert");
+	clock_shift_ms(NODE_ALERTS_STALE_MS);
+	monitor_says(NULL, NULL);
+	assert_true(json_is_null(shown_alerts(&a, "node-1")));
+	make("{'name':'without a monitor'}", id);
+	clock_shift_ms(-NODE_ALERTS_STALE_MS);
+	monitor.away = false;
+	monitor_says("node-2", NULL);
+	assert_refused("{'name':'no','node':'node-2'}", "has an open alert");
+	monitor_says(NULL, NULL);
+	assert_string_equal(make("{'name':'again','node':'node-2'}", id), "node-2");
+	answer_clear(&a);
+}
+
 static bool far_has(const char *label)
 {
 	const struct node_info *info = nodes_find(t.nodes, "node-2");
@@ -334,6 +423,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_named_node), TEST(test_profiles_are_of_this_node), TEST(test_same_port_twice), TEST(test_stranger_there),
 		TEST(test_most_room),  TEST(test_labels),	   TEST(test_draining),
+		TEST(test_node_with_an_open_alert_takes_no_new_server),
 		cmocka_unit_test_setup_teardown(test_unreachable, up_hasty, down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

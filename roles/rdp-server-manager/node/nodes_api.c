@@ -2,6 +2,7 @@
 
 #include "lucid/nodes.h"
 #include "roles/rdp-server-manager/manager.h"
+#include "roles/rdp-server-manager/node/node_alerts.h"
 
 /* GET and PUT of nodes. The agents write the documents of their nodes; this file only changes draining and labels. */
 
@@ -22,6 +23,7 @@ static json_t *shown(struct manager *m, const json_t *doc)
 		json_object_del(out, inner[i]);
 	doc_set_str(out, "status", node_status_to_string(status));
 	doc_set_int(out, "servers", g ? (int64_t)g->objects : 0);
+	doc_set(out, "alerts", node_alerts_shown(m->node_alerts, name));
 	return out;
 }
 

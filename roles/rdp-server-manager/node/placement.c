@@ -1,6 +1,8 @@
 #include "roles/rdp-server-manager/node/placement.h"
 
+#include "lucid/str.h"
 #include "roles/rdp-server-manager/manager.h"
+#include "roles/rdp-server-manager/node/node_alerts.h"
 #include "roles/rdp-server-manager/node/place.h"
 #include "roles/rdp-server-manager/port/ports.h"
 
@@ -9,7 +11,8 @@
 static bool too_busy(const struct manager *m, const struct node_info *node)
 {
 	int64_t max_cpu = config_int(m->env.config, "MAX_CPU_USAGE"), max_memory = config_int(m->env.config, "MAX_MEMORY_USAGE");
-	return (max_cpu < 100 && node->cpu_percent > max_cpu) || (max_memory < 100 && node->memory_percent > max_memory);
+	return (max_cpu < 100 && node->cpu_percent > max_cpu) || (max_memory < 100 && node->memory_percent > max_memory) ||
+	       node_alerts_of(m->node_alerts, node->name);
 }
 
 /* Free capacity of the node for each of its servers if one more is placed there. */
@@ -44,7 +47,7 @@ static bool has_labels(const struct node_info *node, const char *labels)
 struct choice {
 	struct manager *m;
 	const struct place_wish *wish;
-	const struct node_info *best, *busy; /* busy: the first node above a usage limit */
+	const struct node_info *best, *busy; /* busy: the first node that is too busy */
 	int64_t room;
 	size_t fit, ready; /* nodes with the labels; those of them that are ready */
 };
@@ -72,12 +75,24 @@ static bool weigh(const struct node_info *node, void *arg)
 	return true;
 }
 
-static void fail_busy(struct call *c, const struct node_info *node, size_t ready)
+/* `ready`: nodes that were considered. */
+static void fail_busy(struct manager *m, struct call *c, const struct node_info *node, size_t ready)
 {
-	call_fail(c, ERR_QUOTA,
-		  "%snode %s is at %d %% of its cores and %d %% of its memory, above MAX_CPU_USAGE or MAX_MEMORY_USAGE; "
-		  "create the server with auto_start false, or retry later",
-		  ready > 1 ? "all nodes are overloaded: " : "", node->name, node->cpu_percent, node->memory_percent);
+	const char *all = ready > 1 ? "all nodes are overloaded: " : "";
+	const json_t *alerts = node_alerts_of(m->node_alerts, node->name), *metric;
+	struct strbuf names = { 0 };
+	size_t i;
+	json_array_foreach((json_t *)(uintptr_t)alerts, i, metric)
+		strbuf_printf(&names, "%s%s", i ? ", " : "", json_string_value(metric));
+	if (alerts)
+		call_fail(c, ERR_QUOTA, "%snode %s has an open alert for %s; create the server with auto_start false, or retry when the alert is cleared",
+			  all, node->name, names.s);
+	else
+		call_fail(c, ERR_QUOTA,
+			  "%snode %s is at %d %% of its cores and %d %% of its memory, above MAX_CPU_USAGE or MAX_MEMORY_USAGE; "
+			  "create the server with auto_start false, or retry later",
+			  all, node->name, node->cpu_percent, node->memory_percent);
+	strbuf_done(&names);
 }
 
 static void fail_field(struct call *c, const char *field, const char *message)
@@ -98,7 +113,7 @@ static const struct node_info *take_wanted(struct manager *m, struct call *c, co
 	else if (node->status == NODE_UNREACHABLE)
 		call_fail(c, ERR_UNAVAILABLE, "node %s is unreachable; start lucid-rdp on it, or name another node", name);
 	else if (wish->will_run && too_busy(m, node))
-		fail_busy(c, node, 1);
+		fail_busy(m, c, node, 1);
 	else
 		return node;
 	return NULL;
@@ -112,7 +127,7 @@ static const struct node_info *take_best(struct manager *m, struct call *c, cons
 	if (ch.best)
 		return ch.best;
 	if (ch.busy)
-		fail_busy(c, ch.busy, ch.ready);
+		fail_busy(m, c, ch.busy, ch.ready);
 	else if (*wish->labels && !ch.fit)
 		fail_field(c, "labels", "no node has all of these labels; GET /api/v1/rdp/nodes lists the nodes with their labels");
 	else

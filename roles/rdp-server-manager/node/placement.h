@@ -10,7 +10,8 @@ struct place_wish {
 	bool will_run;
 };
 /* The node named in the wish, or the one with the most room among those with the labels. NULL: the call was answered with an error, because
- * no such node exists, or it is draining, unreachable, or above a usage limit while the server is to start. */
+ * no such node exists, or it is draining, unreachable, or too busy while the server is to start: it is above a
+ * usage limit, or has an open alert. */
 struct place *place_choose(struct manager *m, struct call *c, const struct place_wish *wish);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "roles/rdp-server-manager/manager.h"
 #include "roles/rdp-server-manager/node/leader.h"
+#include "roles/rdp-server-manager/node/node_alerts.h"
 #include "roles/rdp-server-manager/node/place.h"
 #include "roles/rdp-server-manager/node/reconcile.h"
 #include "roles/rdp-server-manager/node/status_events.h"
@@ -65,6 +66,7 @@ static void servers_loaded(struct objects *set)
 	struct manager *m = objects_ctx(set);
 	log_info(SERVICE, "%zu servers loaded, %zu of them not stopped", objects_count(set), servers_live(m));
 	reconcile_all(m);
+	node_alerts_start(m->node_alerts);
 }
 
 static void servers_scan(struct objects *set)
