@@ -34,6 +34,7 @@ AGENT = [
     ("DELETE", XRDP + "/instances/{server_id}/connections/{id}"), ("GET", XRDP + "/instances/{server_id}/desktops"),
     ("DELETE", XRDP + "/instances/{server_id}/desktops/{display}"), ("GET", XRDP + "/stats"), ("GET", XRDP + "/instances/{server_id}/stats"),
     ("GET", XRDP + "/logs"), ("DELETE", XRDP + "/instances/{server_id}")]
+SAMPLED = {"rdp_cpu_usage_percent", "rdp_memory_usage_percent", "rdp_network_in_kbps", "rdp_network_out_kbps"}  # of each server
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 
@@ -61,14 +62,52 @@ def busy(d):
     return server, other
 
 
-def test_promtool_and_openmetrics(daemon):
+def promtool(text):
+    """Fails if promtool finds more in a page than the two given names."""
     assert shutil.which("promtool"), "Debian's package prometheus has it"
+    r = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=30, check=False)
+    found = [line for line in (r.stdout + r.stderr).splitlines() if line.strip()]
+    assert all(line.split(" ", 1)[0] in GIVEN and "_total" in line for line in found), found
+
+
+def pages(d, **headers):
+    """The page of each role: with one process, the same one four times."""
+    return [metrics(d, role, **headers).text for role in ROLES]
+
+
+def of_server(page, server, parse=parse_text):
+    """The names of the samples about a server."""
+    return {s.name for f in families(page, parse).values() for s in f.samples if server["server_id"] in s.labels.values()}
+
+
+@pytest.mark.shapes
+def test_figures_of_a_used_server_pass_promtool_and_disappear_with_it(make_daemon, users, login):
+    d = make_daemon(METRICS_INTERVAL="1")
+    user, = users(1, d)
+    user.paint("#3366cc")
+    used, other = d.admin.create_server("used"), d.admin.create_server("other")
+    login(d, used, user).wait_colour("#3366cc")
+    until("the figures of both", lambda: all(any(SAMPLED <= of_server(p, s) for p in pages(d)) for s in (used, other)))
+    until("the session", lambda: any(value(p, "rdp_sessions_total", status="active") == 1 for p in pages(d)))
+    for page in pages(d):
+        promtool(page)
+        assert user.name not in page
+    for page in pages(d, Accept=OPENMETRICS):
+        assert page.endswith("# EOF\n") and families(page, parse_openmetrics)
+    assert any(SAMPLED <= of_server(p, used, parse_openmetrics) for p in pages(d, Accept=OPENMETRICS))
+    d.admin.delete(f"{SERVERS}/{used['server_id']}?force=true")
+    until("the series of the deleted server to disappear", lambda: not any(of_server(p, used) for p in pages(d)))
+    assert any(SAMPLED <= of_server(p, other) for p in pages(d))
+    until("the end of the session", lambda: not any(value(p, "rdp_sessions_total", status="active") for p in pages(d)))
+    for page in pages(d):
+        promtool(page)
+
+
+def test_promtool_and_openmetrics(daemon):
     busy(daemon)
     page = metrics(daemon)
     assert page.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    r = subprocess.run(["promtool", "check", "metrics"], input=page.text, capture_output=True, text=True, timeout=30, check=False)
-    found = [line for line in (r.stdout + r.stderr).splitlines() if line.strip()]
-    assert all(line.split(" ", 1)[0] in GIVEN and "_total" in line for line in found), found
+    promtool(page.text)
     open_page = metrics(daemon, Accept=OPENMETRICS)
     assert open_page.headers["Content-Type"].startswith("application/openmetrics-text")
     assert open_page.text.endswith("# EOF\n")
