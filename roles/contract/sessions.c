@@ -201,6 +201,7 @@ static const struct shape_field figure_fields[] = {
 	{ "idle_seconds", SH_INT, SH_NULLABLE, .help = "seconds since the last input; null: unknown" },
 	{ "bytes_in", SH_INT, .help = "with those of its open connections" },
 	{ "bytes_out", SH_INT },
+	{ "latency_ms", SH_NUMBER, SH_NULLABLE, .help = "round-trip time to the client, as the kernel's TCP has measured it; null: not connected, or unknown" },
 	{ "agent", SH_STRING, .help = "available or away; away: idle time and open connections are missing" },
 };
 static const struct shape out_figures = SHAPE("SessionFigures", figure_fields);

@@ -150,6 +150,7 @@ static const struct shape_field connection[] = {
 	{ "pid", SH_INT },
 	{ "bytes_in", SH_INT, .help = "bytes received from the client" },
 	{ "bytes_out", SH_INT, .help = "bytes that the client has acknowledged" },
+	{ "latency_ms", SH_NUMBER, SH_NULLABLE, .help = "round-trip time to the client as the kernel's TCP has measured it, smoothed; null: not measured yet" },
 	{ "started_at", SH_STRING },
 };
 const struct shape shape_connection = SHAPE("Connection", connection);

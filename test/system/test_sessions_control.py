@@ -7,7 +7,7 @@ import pytest
 
 import proc
 import shapes
-from lucid import SERVERS, SESSIONS, XRDP, Api, token_for
+from lucid import AGENT, SERVERS, SESSIONS, XRDP, Api, token_for
 from proc import until
 from test_sessions_life import BLUE, LIST, ended, listed, session_of
 
@@ -43,6 +43,10 @@ def test_login_is_joined_with_the_oldest_declaration(daemon, users, login):
     figures = mine.get(f"{LIST}/{first['session_id']}/statistics")
     assert figures["connections"] == 1 and figures["connected_ms"] > 0 and figures["agent"] == "available"
     until("bytes of the open connection", lambda: mine.get(f"{LIST}/{first['session_id']}/statistics")["bytes_out"] > 0)
+    statistics = mine.get(f"{LIST}/{first['session_id']}/statistics")
+    connection, = daemon.api("admin", AGENT).get(f"{XRDP}/instances/{server['server_id']}/connections")["connections"]
+    assert 0 < statistics["latency_ms"] < 60000 and 0 < connection["latency_ms"] < 60000  # of loopback, on a busy machine
+    assert mine.get(f"{LIST}/{second['session_id']}/statistics")["latency_ms"] is None
     summary = mine.get(LIST + "/summary")
     assert summary["live"] == 2 and summary["by_status"]["active"] == 1 and summary["by_user"] == [{"user_id": user.name, "sessions": 2}]
 

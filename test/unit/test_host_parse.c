@@ -168,6 +168,7 @@ static void see_one_connection(int family)
 	assert_int_equal(s[0].state, 1);
 	assert_int_equal(s[0].bytes_in, 700);
 	assert_int_equal(s[0].bytes_out, 300);
+	assert_true(s[0].rtt_us > 0 && s[0].rtt_us < 60000000);
 	struct stat st;
 	assert_int_equal(fstat(peer, &st), 0);
 	assert_int_equal(s[0].inode, st.st_ino);
@@ -267,6 +268,7 @@ static void test_bad_rows(UNUSED void **state)
 	row.a = (struct nlattr){ .nla_len = 4000, .nla_type = INET_DIAG_INFO }; /* longer than the row */
 	assert_true(sock_diag_parse_tcp(&row.h, &s));
 	assert_int_equal(s.bytes_in, 0);
+	assert_int_equal(s.rtt_us, 0);
 	row.a.nla_len = 0; /* must not cause an endless loop */
 	assert_true(sock_diag_parse_tcp(&row.h, &s));
 	row.m.idiag_inode = 0;

@@ -34,6 +34,7 @@ static json_t *figures_of(struct session_reading *r)
 		add_figure(out, str_eq(status, "active") ? "connected_ms" : "disconnected_ms", now_ms);
 	doc_set_int(out, "total_ms", doc_int(out, "connected_ms", 0) + doc_int(out, "disconnected_ms", 0));
 	doc_set(out, "idle_seconds", NULL);
+	doc_set(out, "latency_ms", NULL);
 	doc_set_str(out, "agent", "available");
 	return out;
 }
@@ -68,6 +69,9 @@ static void connections_measured(const struct reply *r, void *arg)
 			continue;
 		add_figure(m->out, "bytes_in", doc_int(connection, "bytes_in", 0));
 		add_figure(m->out, "bytes_out", doc_int(connection, "bytes_out", 0));
+		/* of several connections to one desktop, the one that the session shows */
+		if (str_eq(doc_str(connection, "id", ""), doc_str(m->r->doc, "connection_id", "")))
+			json_object_set(m->out, "latency_ms", json_object_get(connection, "latency_ms"));
 	}
 	measuring_end(m);
 }

@@ -111,6 +111,7 @@ bool sock_diag_parse_tcp(const struct nlmsghdr *h, struct tcp_sock *ret)
 	if (info) {
 		memcpy(&s.bytes_in, (const char *)info + offsetof(struct tcp_info, tcpi_bytes_received), sizeof s.bytes_in);
 		memcpy(&s.bytes_out, (const char *)info + offsetof(struct tcp_info, tcpi_bytes_acked), sizeof s.bytes_out);
+		memcpy(&s.rtt_us, (const char *)info + offsetof(struct tcp_info, tcpi_rtt), sizeof s.rtt_us);
 	}
 	*ret = s;
 	return true;

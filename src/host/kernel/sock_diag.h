@@ -18,6 +18,7 @@ struct tcp_sock {
 	char peer[INET6_ADDRSTRLEN]; /* v4-mapped addresses as v4 */
 	bool local;		     /* the peer address is a loopback address */
 	uint64_t bytes_in, bytes_out; /* received; acknowledged by the peer */
+	uint32_t rtt_us;	      /* round-trip time as TCP has measured it, smoothed; 0: not known yet */
 	uint32_t unread;	      /* bytes received that the process has not read */
 	uid_t uid;		      /* of the account that created the socket */
 	unsigned char family;

@@ -33,6 +33,7 @@ json_t *connection_doc(const struct connection *c)
 	doc_set_int(doc, "pid", c->pid);
 	doc_set_int(doc, "bytes_in", (int64_t)c->bytes_in);
 	doc_set_int(doc, "bytes_out", (int64_t)c->bytes_out);
+	doc_set(doc, "latency_ms", c->sock.rtt_us ? json_real((double)c->sock.rtt_us / 1000) : NULL);
 	doc_set_time(doc, "started_at", c->started_ms);
 	return doc;
 }
