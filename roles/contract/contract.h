@@ -51,6 +51,17 @@ extern const struct shape shape_pressure;
 		{ "io_read_bytes", SH_INT, SH_NULLABLE, .help = "bytes read from block devices since it started; null: unknown" }, \
 		{ "io_write_bytes", SH_INT, SH_NULLABLE },                                                             \
 		{ "pressure", SH_OBJECT, .sub = &shape_pressure }
+/* A message to the person on a desktop. */
+extern const char *const message_levels[];
+#define MESSAGE_FIELDS                                                                                                 \
+	{ "text", SH_STRING, SH_REQUIRED | SH_MULTILINE, .min = 1, .max = 2000, .help = "plain text; it is wrapped, and shown as it is" }, \
+		{ "level", SH_STRING, .values = message_levels, .otherwise = "\"info\"", .help = "heading and colour of the window" }
+/* Which desktop a message is for: a display may have been given to another one. */
+#define MESSAGE_FOR_FIELDS                                                                                             \
+	{ "started_at", SH_STRING, .format = "time",                                                                   \
+	  .help = "start of the desktop that the message is for; it is not shown on one that started at another time" },  \
+		{ "username", SH_STRING, .min = 1, .max = 256, .format = "account",                                    \
+		  .help = "account of the desktop that the message is for; it is not shown on one of another account" }
 extern const struct shape shape_log_file; /* the query of a whole log */
 extern const struct shape_field shape_display_item;
 #define DISPLAYS_TAKEN_FIELD                                                                                           \

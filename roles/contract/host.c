@@ -53,12 +53,11 @@ static const struct shape_field end[] = {
 };
 static const struct shape in_end = SHAPE(NULL, end);
 
-static const char *const levels[] = { "info", "warning", "critical", NULL };
 static const struct shape_field message[] = {
 	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
 	{ "display", SH_INT, SH_REQUIRED, .min = 1, .max = 65535 },
-	{ "text", SH_STRING, SH_REQUIRED | SH_MULTILINE, .min = 1, .max = 2000 },
-	{ "level", SH_STRING, .values = levels, .otherwise = "\"info\"" },
+	MESSAGE_FIELDS,
+	MESSAGE_FOR_FIELDS,
 };
 static const struct shape in_message = SHAPE(NULL, message);
 

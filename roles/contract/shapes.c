@@ -172,6 +172,8 @@ static const struct shape_field desktop_session[] = {
 };
 const struct shape shape_desktop_session = SHAPE("LiveDesktop", desktop_session);
 
+const char *const message_levels[] = { "info", "warning", "critical", NULL };
+
 static const char *const log_files[] = { "xrdp", "sesman", NULL };
 static const struct shape_field log_file[] = { { "source", SH_STRING, .values = log_files, .otherwise = "\"xrdp\"" } };
 const struct shape shape_log_file = SHAPE(NULL, log_file);

@@ -115,11 +115,7 @@ static const struct shape_field desktop_stats[] = {
 static const struct shape shape_desktop_stats = SHAPE("DesktopStats", desktop_stats);
 static const struct shape_field desktop_stats_item = { NULL, SH_OBJECT, .sub = &shape_desktop_stats };
 
-static const char *const message_levels[] = { "info", "warning", "critical", NULL };
-static const struct shape_field message[] = {
-	{ "text", SH_STRING, SH_REQUIRED | SH_MULTILINE, .min = 1, .max = 2000, .help = "plain text; it is wrapped, and shown as it is" },
-	{ "level", SH_STRING, .values = message_levels, .otherwise = "\"info\"", .help = "heading and colour of the window" },
-};
+static const struct shape_field message[] = { MESSAGE_FIELDS, MESSAGE_FOR_FIELDS };
 static const struct shape in_message = SHAPE("DesktopMessage", message);
 static const struct shape_field message_shown[] = {
 	{ "display", SH_INT },

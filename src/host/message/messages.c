@@ -14,6 +14,7 @@
 #define PENDING_MAX 64 /* of the host: processes that are about to show their window */
 /* Of one desktop: windows, and processes that are about to replace one of them. */
 #define PROCESSES_MAX (2 * NOTICE_WINDOWS_MAX)
+#define SAME_START_MS 2000 /* a start that was derived from that of a process differs a little from the recorded one */
 
 struct messages {
 	struct list shown; /* struct message */
@@ -133,6 +134,16 @@ static unsigned seconds_shown(void)
 	return ms > 0 ? (unsigned)MAX(ms / 1000, 1) : NOTICE_SECONDS_MAX;
 }
 
+/* The sender saw a desktop on this display; another one may have it by now. */
+static bool is_meant(const struct desktop *d, const json_t *in)
+{
+	const char *started = doc_str(in, "started_at", NULL), *user = doc_str(in, "username", NULL);
+	int64_t ms = 0;
+	if (started && (!clock_from_iso(started, &ms) || ms - d->started_ms > SAME_START_MS || d->started_ms - ms > SAME_START_MS))
+		return false;
+	return !user || str_eq(user, d->user);
+}
+
 /* Why the message cannot be shown now, as an error with its text; 0: it can. Counts it. */
 static int message_refusal(struct desktop *d, const char *text, char why[256])
 {
@@ -192,6 +203,10 @@ void host_desktop_message(struct host *h, const json_t *in, host_done done, void
 	struct desktop *d = desktop_find(i, (int)doc_int(in, "display", 0));
 	if (!d) {
 		host_answer(h, done, arg, ERR_INSTANCE_NOT_FOUND, "no desktop has this display; GET …/desktops lists the live desktops", NULL);
+		return;
+	}
+	if (!is_meant(d, in)) {
+		host_answer(h, done, arg, ERR_INSTANCE_NOT_FOUND, "the desktop that the message is for has ended, and another one has its display", NULL);
 		return;
 	}
 	if (!d->x_pid || !proc_alive(d->x_pid, d->x_start))
