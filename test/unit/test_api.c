@@ -455,7 +455,7 @@ static void test_service_tokens_may_call_what_roles_need(UNUSED void **state)
 	static const char *const none[] = { NULL }, *const strange[] = { "auditor", "Admin", NULL };
 	_cleanup_(xfreep) char *both = token_mint(t.keys, "ann", both_roles, true, 0), *all = token_mint(t.keys, "root", all_roles, true, 0);
 	_cleanup_(xfreep) char *nobody = token_mint(t.keys, "ann", none, true, 0), *stranger = token_mint(t.keys, "ann", strange, true, 0);
-	static const char *const refused[] = { "GET /servers", "GET /api/v1/rdp/nodes", "DELETE /servers/" KNOWN, "GET /servers/" KNOWN "/rdp-file",
+	static const char *const refused[] = { "GET /servers", "GET /api/v1/rdp/nodes", "DELETE /servers/" KNOWN, "GET /servers/" KNOWN "/config",
 					       "GET /servers/" KNOWN "/logs", "POST /servers/" KNOWN "/start", "GET /api/v1/xrdp/config",
 					       "POST /api/v1/xrdp/service/stop", "GET /api/v1/xrdp/info" };
 	for (size_t i = 0; i < ARRAY_LEN(refused); i++)

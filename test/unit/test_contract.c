@@ -203,6 +203,8 @@ static void test_operations_of_service_tokens(UNUSED void **state)
 		"xrdp.instances.stats",
 		/* both → server-manager */
 		"rdp.servers.get",
+		/* session-controller → server-manager, for a user of a session on a server of another owner */
+		"rdp.servers.connection", "rdp.servers.rdp_file",
 	};
 	size_t n = 0;
 	FOREACH_OP(op)
