@@ -4,6 +4,7 @@
 
 #define BASE "/api/v1/sessions"
 #define MANY_DEADLINE_MS 60000
+#define MESSAGE_DEADLINE_MS 20000 /* longer than that of the agent, which knows more about the outcome */
 
 static const char *const statuses[] = { "created", "active", "disconnected", "orphaned", "terminated", "failed", "expired", NULL };
 static const char *const sorts[] = { "created_at", "-created_at", "updated_at", "-updated_at", "user_id", "-user_id", "server_id",
@@ -174,6 +175,41 @@ static const struct shape_field many_fields[] = {
 };
 static const struct shape out_many = SHAPE("SessionsEnded", many_fields);
 
+static const struct shape_field message_body[] = { MESSAGE_FIELDS };
+static const struct shape in_message = SHAPE("SessionMessage", message_body);
+static const struct shape_field message_shown[] = {
+	{ "session_id", SH_STRING },
+	{ "display", SH_INT },
+	{ "shown_at", SH_STRING, .help = "when its window was mapped" },
+	{ "closes_at", SH_STRING, .help = "when the window closes, if the user does not close it before" },
+	{ "missing_characters", SH_INT, .help = "number of characters for which the host has no font" },
+};
+static const struct shape out_message = SHAPE("SessionMessageShown", message_shown);
+static const struct shape_field broadcast_query[] = {
+	{ "dry_run", SH_BOOL, .otherwise = "false", .help = "list who would get the message, and show nothing" },
+	FILTERS,
+};
+static const struct shape query_broadcast = SHAPE(NULL, broadcast_query);
+static const char *const broadcast_outcomes[] = { "shown", "would_show", "no_desktop", "rate_limited", "uncertain", "failed", NULL };
+static const struct shape_field broadcast_result[] = {
+	{ "session_id", SH_STRING },
+	{ "user_id", SH_STRING, SH_NULLABLE },
+	{ "server_id", SH_STRING },
+	{ "status", SH_STRING, .values = statuses },
+	{ "outcome", SH_STRING, .values = broadcast_outcomes,
+	  .help = "no_desktop: nobody has logged in yet, or the session has ended; uncertain: the message may have been shown" },
+	{ "message", SH_STRING, SH_NULLABLE, .max = 2000, .help = "why it was not shown, and what to do" },
+};
+static const struct shape shape_broadcast_result = SHAPE("SessionMessageOutcome", broadcast_result);
+static const struct shape_field broadcast_item = { NULL, SH_OBJECT, .sub = &shape_broadcast_result };
+static const struct shape_field broadcast_fields[] = {
+	{ "dry_run", SH_BOOL },
+	{ "matched", SH_INT },
+	{ "shown", SH_INT },
+	{ "results", SH_ARRAY, .max = 1000, .item = &broadcast_item, .help = "at most 1000, the newest; use filters to reach the others" },
+};
+static const struct shape out_broadcast = SHAPE("SessionsMessaged", broadcast_fields);
+
 static const struct shape_field connection_fields[] = {
 	{ "session_id", SH_STRING },
 	{ "server_id", SH_STRING },
@@ -207,7 +243,7 @@ static const struct shape_field figure_fields[] = {
 static const struct shape out_figures = SHAPE("SessionFigures", figure_fields);
 static const struct shape_field entry_fields[] = {
 	{ "time", SH_STRING },
-	{ "event", SH_STRING, .help = "created, found, started, disconnected, reconnected, orphaned, updated, terminated, failed, expired" },
+	{ "event", SH_STRING, .help = "created, found, started, disconnected, reconnected, orphaned, updated, message (reason: its level), terminated, failed, expired" },
 	{ "status", SH_STRING, .values = statuses, .help = "after it" },
 	{ "reason", SH_STRING, SH_NULLABLE },
 	{ "by", SH_STRING, SH_NULLABLE, .help = "user who did it; null: it happened" },
@@ -242,10 +278,12 @@ static const struct shape_field summary_fields[] = {
 };
 static const struct shape out_summary = SHAPE("SessionSummary", summary_fields);
 
-#define ROW(op_name, op_verb, op_path, ...)                                                                            \
+#define SCOPED(op_scope, op_name, op_verb, op_path, ...)                                                               \
 	{                                                                                                              \
-		.name = "sessions." op_name, .role = ROLE_SESSIONS, .verb = op_verb, .path = BASE op_path, .scope = OP_USER, __VA_ARGS__ \
+		.name = "sessions." op_name, .role = ROLE_SESSIONS, .verb = op_verb, .path = BASE op_path, .scope = op_scope, __VA_ARGS__ \
 	}
+#define ROW(...) SCOPED(OP_USER, __VA_ARGS__)
+#define ADMIN_ROW(...) SCOPED(OP_ADMIN, __VA_ARGS__)
 
 static const struct op ops[] = {
 	ROW("list", "GET", "", .flags = OP_READ | OP_STREAMS, .query = &query_list, .out = &out_list, .media = "text/csv", .summary = "List sessions"),
@@ -254,6 +292,8 @@ static const struct op ops[] = {
 	ROW("summary", "GET", "/summary", .flags = OP_READ, .out = &out_summary, .summary = "Count sessions by status, server and user"),
 	ROW("terminate_many", "POST", "/terminate", .deadline_ms = MANY_DEADLINE_MS, .query = &query_many, .in = &in_terminate, .out = &out_many,
 	    .summary = "End all sessions that match"),
+	ADMIN_ROW("broadcast", "POST", "/broadcast", .rate = RATE_SESSION_MESSAGE, .deadline_ms = MANY_DEADLINE_MS, .query = &query_broadcast,
+	    .in = &in_message, .out = &out_broadcast, .summary = "Show a message on the desktops of all sessions that match"),
 	ROW("get", "GET", "/{session_id}", .flags = OP_READ, .out = &shape_session, .summary = "Get a session"),
 	ROW("put", "PUT", "/{session_id}", .flags = OP_IDEMPOTENT | OP_PATCH_BODY | OP_IF_MATCH, .in = &shape_change, .out = &shape_session,
 	    .summary = "Change the given fields of a session"),
@@ -263,6 +303,8 @@ static const struct op ops[] = {
 	    .summary = "End a session and delete the record of it"),
 	ROW("terminate", "POST", "/{session_id}/terminate", .query = &query_terminate, .in = &in_terminate, .out = &out_ended,
 	    .summary = "End a session with its desktop, or cut its connection"),
+	ROW("message", "POST", "/{session_id}/message", .rate = RATE_SESSION_MESSAGE, .deadline_ms = MESSAGE_DEADLINE_MS, .in = &in_message, .out = &out_message,
+	    .summary = "Show a message in a window on the desktop of a session"),
 	ROW("connection", "GET", "/{session_id}/connection", .flags = OP_READ | OP_MAY_CONFLICT, .out = &out_connection, .summary = "How to connect to a session"),
 	ROW("rdp_file", "GET", "/{session_id}/rdp-file", .flags = OP_READ | OP_MAY_CONFLICT, .media = "application/x-rdp",
 	    .summary = "Download an .rdp file for the session"),

@@ -3,6 +3,7 @@
  *
  * session/ one session: its states, its operations, its kind as a stored object (lucid/object.h)
  * operations/ what callers ask for: lists, reads, declarations, changes, ends
+ * message/ messages to the people on the desktops
  * watch/   what really runs: the desktops that the agents of the hosts report, compared with the stored sessions
  *
  * Not for: anything that touches the host (the agent does), and servers (rdp-server-manager).
@@ -18,7 +19,7 @@
 
 struct lease;
 struct controller_ops {
-	const struct op *instances, *desktops, *desktop_end, *connections, *connection_cut; /* of the agent */
+	const struct op *instances, *desktops, *desktop_end, *desktop_message, *connections, *connection_cut; /* of the agent */
 	const struct op *server, *connection, *rdp_file; /* of rdp-server-manager */
 };
 

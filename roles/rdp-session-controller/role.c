@@ -3,6 +3,8 @@
 #include "lucid/nodes.h"
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/controller.h"
+#include "roles/rdp-session-controller/message/broadcast.h"
+#include "roles/rdp-session-controller/message/message.h"
 #include "roles/rdp-session-controller/operations/connect.h"
 #include "roles/rdp-session-controller/operations/create.h"
 #include "roles/rdp-session-controller/operations/end.h"
@@ -34,6 +36,8 @@ static const struct {
 	{ "sessions.delete", op_session_delete },
 	{ "sessions.terminate", op_session_terminate },
 	{ "sessions.terminate_many", op_sessions_terminate },
+	{ "sessions.message", op_session_message },
+	{ "sessions.broadcast", op_sessions_broadcast },
 	{ "sessions.connection", op_session_connection },
 	{ "sessions.rdp_file", op_session_rdp_file },
 	{ "sessions.statistics", op_session_statistics },
@@ -80,7 +84,8 @@ static int controller_init(const struct role_env *env, void **ret)
 	c->env = *env;
 	c->ops = (struct controller_ops){
 		.instances = op_find("xrdp.instances.list"), .desktops = op_find("xrdp.instances.desktops"),
-		.desktop_end = op_find("xrdp.instances.desktops.end"), .connections = op_find("xrdp.instances.connections"),
+		.desktop_end = op_find("xrdp.instances.desktops.end"), .desktop_message = op_find("xrdp.instances.desktops.message"),
+		.connections = op_find("xrdp.instances.connections"),
 		.connection_cut = op_find("xrdp.instances.connections.cut"), .server = op_find("rdp.servers.get"),
 		.connection = op_find("rdp.servers.connection"),
 		.rdp_file = op_find("rdp.servers.rdp_file"),

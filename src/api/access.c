@@ -17,7 +17,7 @@ struct access {
 
 static const char *class_name(enum rate_class class)
 {
-	static const char *const names[RATE_CLASSES] = { "default", "session-create", "bad-token" };
+	static const char *const names[RATE_CLASSES] = { "default", "session-create", "session-message", "bad-token" };
 	return names[class];
 }
 
@@ -41,11 +41,12 @@ struct access *access_new(void)
 void access_reload(struct access *a, const struct config *c)
 {
 	bool limited = config_bool(c, "RATE_LIMIT_ENABLED");
-	unsigned sessions = (unsigned)config_int(c, "RATE_LIMIT_SESSION_CREATE");
+	unsigned sessions = (unsigned)config_int(c, "RATE_LIMIT_SESSION_CREATE"), messages = (unsigned)config_int(c, "RATE_LIMIT_SESSION_MESSAGE");
 	const struct rate_limit limits[RATE_CLASSES] = {
 		[RATE_ORDINARY] = { limited ? (unsigned)config_int(c, "RATE_LIMIT_PER_MINUTE") : 0,
 				    (unsigned)config_int(c, "RATE_LIMIT_BURST_SIZE") },
 		[RATE_SESSIONS] = { limited ? sessions : 0, sessions },
+		[RATE_MESSAGES] = { limited ? messages : 0, messages },
 		[RATE_BAD_TOKENS] = { limited ? BAD_TOKENS_PER_MINUTE : 0, BAD_TOKENS_PER_MINUTE },
 	};
 	rate_set(a->rate, limits);
@@ -153,12 +154,19 @@ static int check_guessing(struct request *q, enum token_fault fault)
 	return refuse_rate(q, RATE_BAD_TOKENS);
 }
 
+static enum rate_class rate_class_of(enum op_rate rate)
+{
+	static const enum rate_class classes[] = { [RATE_DEFAULT] = RATE_ORDINARY, [RATE_SESSION_CREATE] = RATE_SESSIONS,
+						   [RATE_SESSION_MESSAGE] = RATE_MESSAGES, [RATE_EXEMPT] = RATE_ORDINARY };
+	return classes[rate];
+}
+
 /* Calls between roles are not limited, as the client's request behind them was. */
 static int check_rate(struct request *q, enum op_rate rate, enum token_fault guess)
 {
 	if (q->admitted)
 		return 0;
-	enum rate_class class = rate == RATE_SESSION_CREATE ? RATE_SESSIONS : RATE_ORDINARY;
+	enum rate_class class = rate_class_of(rate);
 	bool is_user = q->caller.sub[0], counts = rate != RATE_EXEMPT && !q->service;
 	if (counts) {
 		rate_take(q->api->access->rate, class, is_user ? q->caller.sub : q->caller.address, is_user, &q->rate);

@@ -114,6 +114,8 @@ def record(d, account, login):
     user("sessions_rdp_file", "GET", f"{sessions}/{declared['session_id']}/rdp-file")
     user("sessions_summary", "GET", f"{sessions}/summary")
     user("sessions_statistics", "GET", f"{sessions}/{session['session_id']}/statistics")
+    user("sessions_message", "POST", f"{sessions}/{session['session_id']}/message", {"text": "Lunch is ready.", "level": "info"})
+    ask("sessions_broadcast", "POST", f"{sessions}/broadcast?status=active", {"text": "This host restarts at 18:00.\nPlease save your work.", "level": "warning"})
     ask("sessions_terminate_many", "POST", f"{sessions}/terminate?status=created&dry_run=true", {"reason": "maintenance"})
     user("sessions_terminate", "POST", f"{sessions}/{declared['session_id']}/terminate", {"reason": "not needed"})
     user("sessions_timeline", "GET", f"{sessions}/{declared['session_id']}/timeline")

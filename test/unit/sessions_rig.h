@@ -62,7 +62,9 @@ struct rig {
 	json_t *owners;	     /* server id → user */
 	int away;	     /* error that the agent answers with; 0: none */
 	int end_error;	     /* the same, after it has ended the desktop */
-	unsigned ends, cuts, listed;
+	int message_error;   /* error that a message is answered with */
+	unsigned ends, cuts, listed, messages;
+	char said[256]; /* text and level of the last message */
 	bool end_keeps; /* with end_error: the desktop lives on */
 };
 struct answer {
@@ -140,6 +142,25 @@ static void rig_agent_end(struct call *c, void *arg)
 		call_ok(c, json_pack("{s:O, s:i, s:i}", "ended", d, "processes", 3, "forced", 1));
 }
 
+/* Like the real one, it shows nothing on another desktop than that which the message is for. */
+static void rig_agent_message(struct call *c, void *arg)
+{
+	struct rig *t = arg;
+	json_t *d, *body = call_body(c);
+	size_t i;
+	bool there = false;
+	json_array_foreach(rig_desktops(t, call_param(c, "server_id")), i, d)
+		there |= doc_int(d, "display", 0) == atoi(call_param(c, "display")) &&
+			 str_eq(doc_str(d, "started_at", ""), doc_str(body, "started_at", "")) && str_eq(doc_str(d, "username", ""), doc_str(body, "username", ""));
+	if (t->message_error || !there) {
+		call_fail(c, t->message_error ? t->message_error : ERR_INSTANCE_NOT_FOUND, NULL);
+		return;
+	}
+	t->messages++;
+	snprintf(t->said, sizeof t->said, "%s %s", doc_str(body, "text", ""), doc_str(body, "level", "-"));
+	call_ok(c, json_pack("{s:i, s:s, s:s, s:i}", "display", atoi(call_param(c, "display")), "shown_at", EARLY, "closes_at", LATER, "missing_characters", 0));
+}
+
 static void rig_agent_connections(struct call *c, void *arg)
 {
 	json_t *list = json_object_get(((struct rig *)arg)->connections, call_param(c, "server_id"));
@@ -170,6 +191,7 @@ static const struct {
 	{ "xrdp.instances.list", rig_agent_list },		{ "xrdp.instances.desktops", rig_agent_desktops },
 	{ "xrdp.instances.desktops.end", rig_agent_end },	{ "xrdp.instances.connections", rig_agent_connections },
 	{ "xrdp.instances.connections.cut", rig_agent_cut },	{ "rdp.servers.get", rig_manager_get },
+	{ "xrdp.instances.desktops.message", rig_agent_message },
 };
 
 /* --- what happens on the host */

@@ -73,17 +73,11 @@ static void end_next(struct ending_many *m)
 static void many_found(enum store_result result, struct blob *const *docs, size_t n, UNUSED int64_t total, int err, void *arg)
 {
 	struct ending_many *m = arg;
-	static const char *const same[] = { "session_id", "user_id", "server_id", "status" };
 	bool dry = doc_bool(call_query(m->call), "dry_run", false);
 	m->results = json_array();
 	for (size_t i = 0; result == STORE_OK && i < n; i++) {
 		_cleanup_(doc_unrefp) json_t *doc = doc_parse(docs[i]->data, docs[i]->len, NULL, 0);
-		json_t *one = json_object();
-		for (size_t k = 0; k < ARRAY_LEN(same); k++)
-			json_object_set(one, same[k], json_object_get(doc, same[k]));
-		doc_set_str(one, "outcome", dry ? "would_end" : "failed");
-		doc_set(one, "message", NULL);
-		json_array_append_new(m->results, one);
+		json_array_append_new(m->results, sessions_outcome(doc, dry ? "would_end" : "failed"));
 	}
 	if (result != STORE_OK) {
 		struct objects *set = m->c->objects;

@@ -24,3 +24,14 @@ void sessions_query_live(struct call *c, struct store_query *ret)
 	if (!doc_str(call_query(c), "status", NULL))
 		ret->filters[ret->nfilters++] = (struct store_filter){ .path = "status", .cmp = STORE_IN, .list = live };
 }
+
+json_t *sessions_outcome(const json_t *doc, const char *outcome)
+{
+	static const char *const same[] = { "session_id", "user_id", "server_id", "status" };
+	json_t *one = json_object();
+	for (size_t i = 0; i < ARRAY_LEN(same); i++)
+		json_object_set(one, same[i], json_object_get(doc, same[i]));
+	doc_set_str(one, "outcome", outcome);
+	doc_set(one, "message", NULL);
+	return one;
+}

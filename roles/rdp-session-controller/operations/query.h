@@ -13,4 +13,7 @@ void sessions_query(const json_t *query, const char *viewer, const struct listin
  * `status`, those that have not ended. */
 void sessions_query_live(struct call *c, struct store_query *ret);
 
+/* What an answer about many sessions says of one of them, with an outcome and without a message. The caller owns it. */
+json_t *sessions_outcome(const json_t *doc, const char *outcome);
+
 #endif

@@ -17,26 +17,30 @@ static void entry_written(enum store_result result, UNUSED size_t index, int err
 	objects_release(arg);
 }
 
-void timeline_add(struct session *s, const json_t *doc, const char *event, const char *by)
+void timeline_note(struct controller *c, const json_t *doc, const char *event, const char *reason, const char *by)
 {
-	static const char *const same[] = { "status", "client_address", "username", "display" };
+	static const char *const same[] = { "session_id", "status", "client_address", "username", "display" };
 	char id[ENTRY_ID_SIZE], random[9];
 	int64_t now_ms = clock_wall_ms();
 	_cleanup_(doc_unrefp) json_t *entry = json_object();
-	doc_set_str(entry, "session_id", s->o.id);
 	doc_set_time(entry, "time", now_ms);
 	doc_set_str(entry, "event", event);
 	for (size_t i = 0; i < ARRAY_LEN(same); i++)
 		json_object_set(entry, same[i], json_object_get(doc, same[i]));
-	json_object_set(entry, "reason", json_object_get(doc, "status_reason"));
+	doc_set_str(entry, "reason", reason);
 	doc_set_str(entry, "by", *by ? by : NULL);
 	doc_set_int(entry, "version", 1);
 	id_hex(random, 4);
-	snprintf(id, sizeof id, "%s:%013lld:%s", s->o.id, (long long)now_ms, random);
+	snprintf(id, sizeof id, "%s:%013lld:%s", doc_str(doc, "session_id", ""), (long long)now_ms, random);
 	doc_set_str(entry, "entry_id", id);
 	struct store_op op = { STORE_PUT, COL_SESSION_EVENTS, id, 0, entry };
-	objects_hold(s->o.set);
-	store_write(session_controller(s)->env.store, &op, 1, entry_written, s->o.set);
+	objects_hold(c->objects);
+	store_write(c->env.store, &op, 1, entry_written, c->objects);
+}
+
+void timeline_add(struct session *s, const json_t *doc, const char *event, const char *by)
+{
+	timeline_note(session_controller(s), doc, event, doc_str(doc, "status_reason", NULL), by);
 }
 
 void timeline_entered(struct session *s, unsigned status)

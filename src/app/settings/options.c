@@ -109,6 +109,7 @@ static const struct entry entries[] = {
 	INT("RATE_LIMIT_PER_MINUTE", NULL, OPT_LIVE, 1, 1000000, "requests", "100", "Requests of one caller per minute."),
 	INT("RATE_LIMIT_BURST_SIZE", NULL, OPT_LIVE, 1, 1000000, "requests", "200", "Requests that one caller may send in a burst."),
 	INT("RATE_LIMIT_SESSION_CREATE", NULL, OPT_LIVE, 1, 1000000, "requests", "10", "Sessions that one caller may create per minute."),
+	INT("RATE_LIMIT_SESSION_MESSAGE", NULL, OPT_LIVE, 1, 1000000, "requests", "30", "Messages to sessions that one caller may send per minute; a broadcast counts as one. The allowance of each desktop is fixed (6 at once, then one in 10 s)."),
 	INT("MAX_BODY_BYTES", NULL, 0, 1024, 64 * MIB, "bytes", "1048576", "Maximum size of a request body; larger ones are answered with 413."),
 	INT("MAX_HEADER_BYTES", NULL, 0, 1024, MIB, "bytes", "16384", "Maximum size of a request head; larger ones are answered with 431."),
 	INT("MAX_CONNECTIONS", NULL, 0, 8, 100000, "connections", "4096", "Maximum number of connections over all listeners; further ones are answered with 503."),
