@@ -266,7 +266,7 @@ def test_no_core_is_written(make_daemon, folder):
 
 
 ROUTES = [("GET", lucid.SERVERS), ("POST", lucid.SERVERS), ("DELETE", lucid.SERVERS + "/{id}"), ("PATCH", lucid.SERVERS + "/{id}"), ("POST", lucid.SERVERS + "/{id}/stop"),
-          ("GET", lucid.SERVERS + "/{id}/rdp-file"), ("GET", "/api/v1/rdp/nodes"), ("PUT", "/api/v1/rdp/nodes/x"), ("GET", "/api/v1/rdp/ports"), ("GET", "/api/v1/audit"),
+          ("GET", lucid.SERVERS + "/{id}/config"), ("GET", "/api/v1/rdp/nodes"), ("PUT", "/api/v1/rdp/nodes/x"), ("GET", "/api/v1/rdp/ports"), ("GET", "/api/v1/audit"),
           ("GET", lucid.XRDP + "/config"), ("PUT", lucid.XRDP + "/config"), ("POST", lucid.XRDP + "/service/stop"), ("GET", lucid.XRDP + "/logs"),
           ("POST", lucid.XRDP + "/certificates/self-signed"), ("GET", "/api/v1/sessions"), ("GET", "/api/v1/resources/usage")]
 
@@ -283,10 +283,10 @@ def test_service_token_is_limited_to_operations_of_roles(daemon):
     # called for a user, it has the rights of that user, and does not see the objects of others
     for who, status in (("sub=root;roles=admin", 200), ("sub=anna;roles=user", 404), ("sub=anna;roles=service", 403)):
         text = who + ";sessions=yes;from=192.0.2.7"
-        role.call("GET", f"{lucid.SERVERS}/{server['server_id']}/rdp-file", headers=lucid.acting(role.token, text), expect=status)
+        role.call("GET", f"{lucid.SERVERS}/{server['server_id']}/config", headers=lucid.acting(role.token, text), expect=status)
         # whoever has only the token cannot call for anybody
         for seal in ({}, {"X-Lucid-Seal": "x" * 43}, {"X-Lucid-Seal": lucid.acting("another", text)["X-Lucid-Seal"]}):
-            role.call("GET", f"{lucid.SERVERS}/{server['server_id']}/rdp-file", headers={"X-Lucid-For": text, **seal}, expect=403)
+            role.call("GET", f"{lucid.SERVERS}/{server['server_id']}/config", headers={"X-Lucid-For": text, **seal}, expect=403)
     assert daemon.admin.server(server["server_id"])["name"] == "kept"
 
 
