@@ -96,7 +96,7 @@ static const struct shape shape_storage_config = SHAPE("StorageConfig", storage_
 		{ "status", SH_STRING, SH_READ_ONLY, .values = statuses,                                               \
 		  .help = "created: declared, nobody has logged in yet; orphaned: the sesman of its desktop is gone, so no client can reconnect; terminated, failed and expired: it has ended" }, \
 		{ "status_reason", SH_STRING, SH_READ_ONLY | SH_NULLABLE,                                              \
-		  .help = "why it ended: logout, ended, replaced, start_failed, disconnected_timeout, never_used, or what was given to terminate" }, \
+		  .help = "why it ended: logout, ended, replaced, start_failed, disconnected_timeout, never_used, node_removed, or what was given to terminate; node_unreachable: its host cannot be reached, and it is shown as it was last seen" }, \
 		{ "declared", SH_BOOL, SH_READ_ONLY, .help = "false: found on the host" },                             \
 		{ "version", SH_INT, SH_READ_ONLY },                                                                   \
 		{ "created_at", SH_STRING, SH_READ_ONLY },                                                             \
@@ -243,7 +243,7 @@ static const struct shape_field figure_fields[] = {
 static const struct shape out_figures = SHAPE("SessionFigures", figure_fields);
 static const struct shape_field entry_fields[] = {
 	{ "time", SH_STRING },
-	{ "event", SH_STRING, .help = "created, found, started, disconnected, reconnected, orphaned, updated, message (reason: its level), terminated, failed, expired" },
+	{ "event", SH_STRING, .help = "created, found, started, disconnected, reconnected, orphaned, updated, unreachable, reachable, message (reason: its level), terminated, failed, expired" },
 	{ "status", SH_STRING, .values = statuses, .help = "after it" },
 	{ "reason", SH_STRING, SH_NULLABLE },
 	{ "by", SH_STRING, SH_NULLABLE, .help = "user who did it; null: it happened" },

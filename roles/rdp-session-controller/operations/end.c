@@ -222,7 +222,8 @@ static void run_session_end(struct object_task *on)
 	else if (!s->display || !s->server)
 		end_done(t, NULL);
 	else if (agent_unreachable(c, s->o.group->name))
-		end_failed(t, ERR_UNAVAILABLE, "nothing was ended: host %s is unreachable, its heartbeat has stopped; retry later", s->o.group->name);
+		end_failed(t, ERR_UNAVAILABLE, "nothing was ended: host %s is unreachable, its heartbeat has stopped; start its agent and retry, or remove the host "
+			   "from the list of nodes if it does not come back: its sessions end then", s->o.group->name);
 	else
 		agent_ask(c, &(struct agent_args){ .op = c->ops.desktops, .node = s->o.group->name, .params = { s->server->id }, .call = on->call },
 			  session_desktops_listed, t);

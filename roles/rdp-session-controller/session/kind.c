@@ -4,6 +4,7 @@
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/session/session.h"
 #include "roles/rdp-session-controller/session/timeline.h"
+#include "roles/rdp-session-controller/watch/absence.h"
 #include "roles/rdp-session-controller/watch/look.h"
 #include "roles/rdp-session-controller/watch/reconcile.h"
 
@@ -55,6 +56,7 @@ static void session_read(struct object *o, const json_t *doc)
 	if (!str_copy(s->connection, sizeof s->connection, doc_str(doc, "connection_id", "")))
 		s->connection[0] = 0;
 	s->server_owner = other_viewer(s, doc);
+	s->unreachable = str_eq(doc_str(doc, "status_reason", ""), NODE_UNREACHABLE_REASON);
 	s->created_ms = doc_time_ms(doc, "created_at");
 	s->ended_ms = doc_time_ms(doc, "stopped_at");
 	read_since(s, doc_time_ms(doc, "status_since"));
@@ -96,6 +98,8 @@ static void place_lead(struct object_group *g, bool held)
 {
 	log_info(SERVICE, held ? "this process now follows the sessions of node %s" : "another process follows the sessions of node %s", g->name);
 	((struct place *)g)->fully = true;
+	((struct place *)g)->lost = false; /* another process knows that now, or this one will */
+	((struct place *)g)->lost_us = 0;
 	if (held)
 		follow_place((struct place *)g);
 }
@@ -131,6 +135,7 @@ static void session_task_ended(struct object_task *t)
 {
 	if (t->run == run_session_observe) /* also if the task ended without running */
 		((struct session *)t->object)->observing = false;
+	((struct session *)t->object)->absence_queued &= !absence_task(t);
 	if (task_of(t)->ended) /* it did not run */
 		task_of(t)->ended(task_of(t), ERR_SESSION_NOT_FOUND, err_text(ERR_SESSION_NOT_FOUND));
 }

@@ -92,6 +92,7 @@ bool session_enter(struct session *s, enum session_status to, const char *reason
 	if (!object_enter(&s->o, to, reason, more))
 		return false;
 	s->ended_ms = session_status_ended(to) ? now_ms : 0;
+	s->unreachable = false; /* its status_reason is another one now */
 	if (session_status_ended(to)) {
 		list_remove(&s->live);
 		s->connection[0] = 0;

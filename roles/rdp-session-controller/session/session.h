@@ -17,6 +17,7 @@ struct session {
 	int64_t desktop_ms;
 	char connection[SESSION_CONNECTION_MAX]; /* "": none */
 	bool observing; /* an observation is queued */
+	bool unreachable, absence_queued; /* watch/absence.c: its status_reason says so; a task that may change that is queued */
 	int64_t seen_us; /* monotonic: when its desktop was first seen, before a client was; 0: not yet */
 	const char *server_owner; /* who sees it too; "": nobody */
 	int64_t created_ms, ended_ms; /* wall clock */

@@ -5,6 +5,7 @@
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/agent.h"
 #include "roles/rdp-session-controller/session/session.h"
+#include "roles/rdp-session-controller/watch/absence.h"
 #include "roles/rdp-session-controller/watch/look.h"
 
 #define AGAIN_MS 3000
@@ -61,7 +62,7 @@ static void compare_instances(struct place *p, const struct map *instances, bool
 	}
 }
 
-/* Logs only the change, not each failed listing. */
+/* Logs only the change, not each failed listing. The sessions learn of it. */
 static void note_agent(struct place *p, const char *failure)
 {
 	if (failure && !p->lost)
@@ -69,6 +70,8 @@ static void note_agent(struct place *p, const char *failure)
 	else if (!failure && p->lost)
 		log_info(SERVICE, "the agent of node %s responds again", p->g.name);
 	p->lost = failure != NULL;
+	p->lost_us = !failure ? 0 : p->lost_us ? p->lost_us : clock_mono_us();
+	absence_update(p);
 }
 
 static void take_instances(struct place *p, const json_t *list, int64_t asked_us)
@@ -117,6 +120,8 @@ void follow_place(struct place *p)
 		return;
 	}
 	p->again = false;
+	if (absence_final(p))
+		return;
 	if (agent_unreachable(c, p->g.name)) {
 		note_agent(p, "its heartbeat has stopped");
 		return;

@@ -60,6 +60,8 @@ struct place {
 	struct object_group g;
 	bool listing, again; /* listing its instances now; list them again afterwards */
 	bool lost;	     /* the last listing failed */
+	int64_t lost_us;     /* monotonic: since when listings have failed; 0: they have not */
+	int64_t removed_us;  /* monotonic: when it was first missing in the list of nodes; 0: it is not */
 	bool fully;	     /* the next listing is followed by one of each server, whatever its counts say */
 };
 static inline struct place *place_next(struct controller *s, struct map_pos *pos)
