@@ -263,16 +263,24 @@ def test_bad_messages_are_refused(desk):
     assert k.say("日" * 2000)["missing_characters"] == 0
     k.wait_window()
     assert k.say("first\nsecond\n\n" + "\n" * 1900 + "last")
-    # not for another desktop that had the display before
-    now = k.d.admin.desktops(k.sid)[0]
-    for other in ({"started_at": "2026-01-31T10:00:00Z"}, {"username": "nobody-else"}, {"started_at": now["started_at"], "username": "nobody-else"}):
-        assert k.say("for somebody else", expect=404, **other)["error"]["code"] == "LUCID_ERR_2103", other
-    assert k.say("x", started_at="yesterday", expect=422)["error"]["details"][0]["field"] == "started_at"
-    assert k.say("for this one", started_at=now["started_at"], username=k.user.name)["display"] == k.display
     # not for users, and not for a display without a desktop
     k.d.api(k.user.name).call("POST", f"{k.path}/message", {"text": "me"}, expect=403)
     gone = k.d.admin.call("POST", f"{XRDP}/instances/{k.sid}/desktops/9/message", {"text": "x"}, expect=404).json()["error"]
     assert gone["code"] == "LUCID_ERR_2103"
+
+
+def test_message_is_not_shown_on_another_desktop(desk):
+    """The sender saw a desktop that had the display before."""
+    k = desk()
+    now = k.d.admin.desktops(k.sid)[0]
+    for other in ({"started_at": "2026-01-31T10:00:00Z"}, {"username": "nobody-else"}, {"started_at": now["started_at"], "username": "nobody-else"}):
+        error = k.say("for somebody else", expect=404, **other)["error"]
+        assert error["code"] == "LUCID_ERR_2103" and "another" in error["message"], other
+    assert k.say("x", started_at="yesterday", expect=422)["error"]["details"][0]["field"] == "started_at"
+    time.sleep(1)
+    assert not k.windows() and k.paper() < 0.001
+    assert k.say("for this one", started_at=now["started_at"], username=k.user.name)["display"] == k.display
+    k.wait_window()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,5 +1,7 @@
 """Messages to the people in sessions, by session and by broadcast, seen in the pictures of their clients."""
+import concurrent.futures
 import os
+import signal
 
 import pytest
 
@@ -118,7 +120,7 @@ def test_broadcast_reaches_the_sessions_on_all_servers(daemon, desk):
     assert outcomes(over) == {mine["session_id"]: "no_desktop"}
 
 
-def test_bad_messages_are_refused(make_daemon, users, login):
+def test_bad_messages_to_sessions_are_refused(make_daemon, users, login):
     d = make_daemon(RATE_LIMIT_ENABLED="true", RATE_LIMIT_PER_MINUTE="100000", RATE_LIMIT_BURST_SIZE="100000", RATE_LIMIT_SESSION_MESSAGE="40")
     user, = users(1, d)
     user.paint(BLUE)
@@ -144,3 +146,20 @@ def test_bad_messages_are_refused(make_daemon, users, login):
     assert error(spent)["code"] == "LUCID_ERR_0004" and int(spent.headers["Retry-After"]) >= 1
     d.api("anna", SESSIONS).call("POST", f"{LIST}/{session['session_id']}/message", {"text": "hello"}, expect=200)
     assert 'rdp_rate_limited_total{class="session-message"}' in d.api(None, SESSIONS).call("GET", "/metrics").text
+
+
+def test_message_to_a_desktop_that_hangs_does_not_delay_its_end(daemon, desk):
+    _, user, _, session = desk("anna")
+    path = f"{LIST}/{session['session_id']}"
+    x, = [p for p in proc.pids() if f":{session['display']}" in proc.cmdline(p).split() and proc.exe(p).endswith("/Xorg") and user.uid in proc.uids(p)]
+    admin, owner = daemon.api("admin", SESSIONS), daemon.api("anna", SESSIONS)
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        os.kill(x, signal.SIGSTOP)
+        said = threads.submit(admin.call, "POST", f"{LIST}/broadcast", {"text": "hello"}, expect=200)
+        until("the process of the message", lambda: [p for p in proc.pids() if proc.exe(p).endswith("/lucid-rdp-notice") and user.uid in proc.uids(p)])
+        assert owner.call("POST", path + "/terminate", {}, expect=200).json()["ended"]["display"] == session["display"]
+        assert not said.done() or said.result().json()["shown"] == 0
+        result, = said.result().json()["results"]
+    assert result["outcome"] in ("no_desktop", "failed", "uncertain") and result["message"], result
+    assert not proc.alive(x) and ended(daemon, session)["ended_by"] == "anna"
+    assert "message" not in [e["event"] for e in owner.get(path + "/timeline")["events"]]

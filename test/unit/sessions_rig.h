@@ -63,6 +63,7 @@ struct rig {
 	int away;	     /* error that the agent answers with; 0: none */
 	int end_error;	     /* the same, after it has ended the desktop */
 	int message_error;   /* error that a message is answered with */
+	int message_takes_ms; /* by how much each message shifts the clocks */
 	unsigned ends, cuts, listed, messages;
 	char said[256]; /* text and level of the last message */
 	bool end_keeps; /* with end_error: the desktop lives on */
@@ -157,6 +158,7 @@ static void rig_agent_message(struct call *c, void *arg)
 		return;
 	}
 	t->messages++;
+	clock_shift_ms(t->message_takes_ms);
 	snprintf(t->said, sizeof t->said, "%s %s", doc_str(body, "text", ""), doc_str(body, "level", "-"));
 	call_ok(c, json_pack("{s:i, s:s, s:s, s:i}", "display", atoi(call_param(c, "display")), "shown_at", EARLY, "closes_at", LATER, "missing_characters", 0));
 }

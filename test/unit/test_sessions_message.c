@@ -163,6 +163,14 @@ static void test_broadcast_reports_each(void **state)
 	side_call(t.front, &a, &admin, "sessions.broadcast", NULL, "{'user_id':'nobody'}", SAY);
 	assert_int_equal(doc_int(a.doc, "matched", -1), 0);
 	assert_int_equal(t.messages, 74);
+	/* the time of the request is nearly over after the first eight */
+	t.message_takes_ms = 5500;
+	side_call(t.front, &a, &admin, "sessions.broadcast", NULL, "{'status':'active'}", SAY);
+	assert_int_equal(a.err, 0);
+	assert_int_equal(outcomes(&a, "shown"), 8);
+	assert_int_equal(outcomes(&a, "failed"), json_array_size(json_object_get(a.doc, "results")) - 8);
+	assert_int_equal(t.messages, 82);
+	clock_shift_ms(-8 * t.message_takes_ms);
 	json_decref(a.doc);
 	rig_close(&t);
 }
