@@ -30,6 +30,8 @@ enum {
 	/* May respond with a stream (lucid/source.h) of any length; text or bytes, never JSON. A row that has `out` too responds with a document,
 	 * unless the query has format=csv. */
 	OP_STREAMS = 1 << 6,
+	/* A role repeats it every few seconds: no audit entry if one succeeds as itself. */
+	OP_REPEATED = 1 << 9,
 };
 
 #define OP_MAX_PARAMS 3

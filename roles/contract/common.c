@@ -24,7 +24,7 @@ static const struct shape_field entry_fields[] = {
 	{ "object", SH_STRING, SH_NULLABLE, .help = "object of the operation" },
 	{ "outcome", SH_STRING, .values = outcomes },
 	{ "code", SH_STRING, SH_NULLABLE, .help = "error code; null: no error" },
-	{ "reason", SH_STRING, .help = "why an RDP login failed: bad_password, unknown_account, account_refused, max_sessions, no_display, start_failed, not_from_xrdp, address_blocked" },
+	{ "reason", SH_STRING, .help = "why an RDP login failed: bad_password, unknown_account, account_refused, max_sessions (of the server), user_sessions (MAX_SESSIONS_PER_USER), all_sessions (MAX_CONCURRENT_SESSIONS), no_display, start_failed, not_from_xrdp, address_blocked" },
 	{ "client_address", SH_STRING, SH_NULLABLE },
 	{ "request_id", SH_STRING, SH_NULLABLE },
 	{ "count", SH_INT, .help = "number of refusals that this entry stands for; the first of the same kind has an entry of its own" },

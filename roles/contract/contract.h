@@ -38,6 +38,7 @@ extern const char *const listing_formats[];
 	{ "format", SH_STRING, .values = listing_formats, .otherwise = "\"json\"",                                     \
 	  .help = "csv: all items that match, as CSV (RFC 4180); page, limit and offset have no effect" }
 extern const struct shape shape_instance, shape_instance_spec;
+extern const struct shape shape_quotas; /* what the session controller tells an agent */
 extern const struct shape shape_instance_start; /* a spec with `replace` beside it: the body of POST /instances */
 extern const struct shape shape_connection, shape_desktop_session;
 extern const struct shape shape_session_counts, shape_connection_counts;

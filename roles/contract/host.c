@@ -107,6 +107,7 @@ static const struct op ops[] = {
 	HOST("desktops", OP_READ, 5000, &in_server),		  /* → {"desktops":[DesktopSession…]} */
 	HOST("desktop.end", OP_IDEMPOTENT, 10000, &in_end),	  /* → {"ended":DesktopSession,"processes":n,"forced":n} */
 	HOST("desktop.message", 0, 15000, &in_message),		  /* → {display,shown_at,closes_at,missing_characters} */
+	HOST("quotas", OP_IDEMPOTENT, 5000, &shape_quotas),	  /* → {"valid_seconds"} */
 	HOST("stats", OP_READ, 5000, NULL),			  /* → {"host":{…},"instances":[{server_id,…}]} */
 	HOST("instance.stats", OP_READ, 5000, &in_server),	  /* → usage of one instance */
 	HOST("logs", OP_READ, 10000, &in_logs),			  /* → {"lines":[…],"sources":[…]} */

@@ -125,6 +125,35 @@ static const struct shape_field message_shown[] = {
 };
 static const struct shape out_message = SHAPE("DesktopMessageShown", message_shown);
 
+#define QUOTA_ITEMS_MAX 2000
+static const struct shape_field quota_user[] = {
+	{ "user_id", SH_STRING, SH_REQUIRED, .min = 1, .max = 128 },
+	{ "elsewhere", SH_INT, SH_REQUIRED, .min = 0, .max = 1000000, .help = "of these sessions, those of the user" },
+};
+static const struct shape shape_quota_user = SHAPE("QuotaUser", quota_user);
+static const struct shape_field quota_user_item = { NULL, SH_OBJECT, .sub = &shape_quota_user };
+static const struct shape_field quota_declared[] = {
+	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
+	{ "user_id", SH_STRING, SH_REQUIRED, .min = 1, .max = 128 },
+	{ "sessions", SH_INT, SH_REQUIRED, .min = 1, .max = 1000000, .help = "declared sessions that wait for a login" },
+};
+static const struct shape shape_quota_declared = SHAPE("QuotaDeclared", quota_declared);
+static const struct shape_field quota_declared_item = { NULL, SH_OBJECT, .sub = &shape_quota_declared };
+static const struct shape_field quotas[] = {
+	{ "max_concurrent_sessions", SH_INT, SH_REQUIRED, .min = 1, .max = 100000 },
+	{ "max_sessions_per_user", SH_INT, SH_REQUIRED, .min = 1, .max = 100000 },
+	{ "elsewhere", SH_INT, SH_REQUIRED, .min = 0, .max = 1000000, .help = "sessions that have not ended and are not on a desktop of this host" },
+	{ "users", SH_ARRAY, .max = QUOTA_ITEMS_MAX, .item = &quota_user_item, .otherwise = "[]",
+	  .help = "users who have such sessions; those far from their bound may be left out" },
+	{ "declared", SH_ARRAY, .max = QUOTA_ITEMS_MAX, .item = &quota_declared_item, .otherwise = "[]",
+	  .help = "declared sessions on servers of this host, which logins take" },
+};
+const struct shape shape_quotas = SHAPE("SessionQuotas", quotas);
+static const struct shape_field quotas_set[] = {
+	{ "valid_seconds", SH_INT, .help = "after this time without a repetition they are void" },
+};
+static const struct shape out_quotas = SHAPE("SessionQuotasSet", quotas_set);
+
 static const struct shape_field instance_stats[] = {
 	{ "server_id", SH_STRING },
 	GROUP_USAGE_FIELDS,
@@ -328,6 +357,8 @@ static const struct op ops[] = {
 	XRDP("instances.desktops.message", "POST", INSTANCE "/desktops/{display}/message", OP_ROLES, 15000, &out_message,
 	     "Show a message in a window on a desktop; responds when the window is visible", .in = &in_message),
 	XRDP("instances.stats", "GET", INSTANCE "/stats", OP_ROLES | OP_READ, 5000, &out_instance_stats, "Resource usage of an instance"),
+	XRDP("quotas", "PUT", "/quotas", OP_ROLES | OP_IDEMPOTENT | OP_REPEATED, 5000, &out_quotas,
+	     "Set how many sessions there may be and how many there are on other hosts; the session controller repeats it", .in = &shape_quotas),
 	XRDP("stats", "GET", "/stats", OP_ROLES | OP_READ, 5000, &out_stats, "Resource usage of the host and of each instance"),
 	XRDP("logs", "GET", "/logs", OP_READ, 10000, &out_lines, "Newest log lines of the host's xrdp, or of an instance",
 	     .query = &in_logs),

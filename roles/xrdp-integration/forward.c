@@ -136,6 +136,7 @@ const struct forward forwards[] = {
 	{ "xrdp.instances.desktops.end", "host.desktop.end", make_params },
 	{ "xrdp.instances.desktops.message", "host.desktop.message", make_params_and_body },
 	{ "xrdp.instances.stats", "host.instance.stats", make_params },
+	{ "xrdp.quotas", "host.quotas", make_body },
 	{ "xrdp.stats", "host.stats", make_nothing },
 	{ "xrdp.logs", "host.logs", lines_ask, lines_answer },
 	{ "xrdp.logs.deleted", "host.logs.deleted", make_nothing },

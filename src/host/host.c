@@ -390,6 +390,7 @@ const struct host_entry host_entries[] = {
 	{ "host.desktops", host_desktops },
 	{ "host.desktop.end", host_desktop_end, .ends = true },
 	{ "host.desktop.message", host_desktop_message },
+	{ "host.quotas", host_quotas },
 	{ "host.stats", host_stats },
 	{ "host.instance.stats", host_instance_stats },
 	{ "host.logs", host_logs },

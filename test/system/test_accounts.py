@@ -74,7 +74,7 @@ def test_max_sessions(daemon, users, login):
     allowed(server, first, a, "#336699")
     display = admin.desktops(server["server_id"])[0]["display"]
     client = login(daemon, server, b)
-    until("the refusal", lambda: any("max concurrent session limit" in line for line in
+    until("the refusal", lambda: any(f"refused login of {b.name}" in line for line in
                                      admin.get(f"{SERVERS}/{server['server_id']}/logs?lines=500")["lines"]), 30)
     assert [x["username"] for x in admin.desktops(server["server_id"])] == [a.name]
     client.close()

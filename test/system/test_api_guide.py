@@ -143,6 +143,9 @@ def record(d, account, login):
     ask("xrdp_desktops", "GET", f"{XRDP}/desktops")
     ask("xrdp_info", "GET", f"{XRDP}/info")
     ask("xrdp_accounts_check", "POST", f"{XRDP}/accounts/check", {"name": account.name, "allowed_users": [account.name]})
+    ask("xrdp_quotas", "PUT", f"{XRDP}/quotas", {"max_concurrent_sessions": 100, "max_sessions_per_user": 10, "elsewhere": 7,
+                                                 "users": [{"user_id": "anna", "elsewhere": 6}],
+                                                 "declared": [{"server_id": sid, "user_id": "anna", "sessions": 1}]})
     ask("xrdp_ports_check", "POST", f"{XRDP}/ports/check", {"ports": [port]})
     for action in ("start", "reload", "restart", "stop"):
         ask(f"xrdp_service_{action}", "POST", f"{XRDP}/service/{action}")

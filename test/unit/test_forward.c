@@ -142,6 +142,8 @@ static const struct {
 	{ "xrdp.service", NULL, NULL, NULL, "host.service", NULL },
 	{ "xrdp.service.status", NULL, NULL, NULL, "host.service", NULL },
 	{ "xrdp.info", NULL, NULL, NULL, "host.info", NULL },
+	{ "xrdp.quotas", NULL, NULL, "{\"max_concurrent_sessions\":100,\"max_sessions_per_user\":10,\"elsewhere\":0}", "host.quotas",
+	  "{\"max_concurrent_sessions\":100,\"max_sessions_per_user\":10,\"elsewhere\":0,\"users\":[],\"declared\":[]}" },
 	{ "xrdp.ports.check", NULL, NULL, "{\"ports\":[20000,20001]}", "host.ports.check", "{\"ports\":[20000,20001]}" },
 };
 

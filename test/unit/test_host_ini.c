@@ -94,6 +94,7 @@ static void test_content_of_the_files(void **state)
 	assert_null(strstr(p, "pam_systemd"));
 	assert_null(strstr(p, "common-session"));
 	has(p, "session substack /etc/xrdp/pam-session");
+	has(p, "account required pam_exec.so quiet /usr/bin/lucid-rdp pam-hook admit /run/lucid-rdp/xrdp/hook.sock");
 	has(p, "session optional pam_exec.so quiet /usr/bin/lucid-rdp pam-hook /run/lucid-rdp/xrdp/hook.sock");
 	char *access = pam_access_text(in.spec);
 	assert_non_null(strstr(access, "allowed_users"));

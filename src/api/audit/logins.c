@@ -11,7 +11,8 @@ static const struct {
 	int err;
 } failures[] = {
 	{ "bad_password", ERR_UNAUTHENTICATED },   { "unknown_account", ERR_UNAUTHENTICATED }, { "account_refused", ERR_FORBIDDEN },
-	{ "not_from_xrdp", ERR_FORBIDDEN },	   { "address_blocked", ERR_RATE_LIMITED },    { "max_sessions", ERR_CONFLICT },
+	{ "not_from_xrdp", ERR_FORBIDDEN },	   { "address_blocked", ERR_RATE_LIMITED },    { "max_sessions", ERR_QUOTA },
+	{ "user_sessions", ERR_QUOTA },		   { "all_sessions", ERR_QUOTA },
 	{ "start_failed", ERR_XRDP_SERVICE },	   { "no_display", ERR_UNAVAILABLE },
 };
 

@@ -37,7 +37,7 @@ static void find_object(const struct request *q, const char *location, char dst[
 void audit_request(const struct request *q, int err, const char *location)
 {
 	char object[OBJECT_MAX + 1];
-	bool reads = !q->op || q->op->flags & OP_READ;
+	bool reads = !q->op || q->op->flags & OP_READ || (q->op->flags & OP_REPEATED && q->caller.roles & CALLER_SERVICE);
 	bool attempt = err == ERR_UNAUTHENTICATED || err == ERR_FORBIDDEN || err == ERR_RATE_LIMITED;
 	if (!q->api->audit || (reads && !attempt))
 		return;

@@ -54,9 +54,10 @@ void connections_leave(struct instance *i, int display); /* the desktop on this 
 void connection_cut(struct connection *c, host_done done, void *arg);
 void connection_cuts_answer(struct connection *c);
 
-/* logins.c. The hook calls the first two; login_begins returns false if the login must be refused. */
+/* logins.c. The hook calls the first three; the first two return false if the login must be refused. */
 bool login_begins(struct instance *i, const char *user, const char *detail);
-void login_passes(struct instance *i, const char *user, bool allowed);
+bool login_passes(struct instance *i, const char *user, bool limited); /* limited: quotas apply */
+void login_allowed(struct instance *i, const char *user);
 void login_connected(const struct connection *c); /* it shows a desktop */
 void login_left(const struct connection *c);	  /* it has ended */
 void logins_poll(void *host);
@@ -64,6 +65,8 @@ void logins_sweep(struct instance *i);
 /* Closes the connections to the sesmans of all instances that are not from their xrdp. One or two netlink dumps, does not block. */
 void logins_cut_strangers(struct host *h);
 void logins_forget(struct instance *i);
+/* The accounts, each once, whose login was allowed and makes a desktop that does not run yet. Borrowed until the loop's turn ends. */
+size_t logins_awaited(const struct instance *i, const char **dst, size_t max);
 
 /* connection_bounds.c: closes connections beyond a bound of struct login_settings. True while there were some. */
 bool connection_bounds_judge(struct instance *i);

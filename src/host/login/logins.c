@@ -1,7 +1,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "host/desktop/desktop_log.h"
 #include "host/login/login_guard.h"
+#include "host/login/login_quota.h"
 #include "host/kernel/proc.h"
 #include "host/observe/observed.h"
 #include "host/login/sesman_peer.h"
@@ -32,6 +34,8 @@ struct login {
 	char address[46];
 	uint16_t port, sesman_port; /* of the client; of xrdp's end of the connection to sesman */
 	bool account;		    /* the account exists */
+	const char *quota;	    /* static: the reason for which login_quota.h refuses it; NULL: it does not */
+	char *why;		    /* the same as a sentence; NULL */
 	enum stage stage;
 	int64_t since_ms;
 };
@@ -39,7 +43,17 @@ struct login {
 static void login_free(struct login *l)
 {
 	list_remove(&l->node);
+	free(l->why);
 	free(l);
+}
+
+static struct login *login_new(struct instance *i)
+{
+	struct login *l = XNEW(struct login);
+	l->instance = i;
+	l->since_ms = clock_mono_ms();
+	list_append(&i->observed->logins, &l->node);
+	return l;
 }
 
 /* --- the outcome */
@@ -84,7 +98,10 @@ static void login_fail(struct login *l, const char *reason, int64_t local_uid)
 	else
 		log_warn("login", "RDP login failed from %s on server %s (%s), account %s", l->address[0] ? l->address : "-", i->id, reason,
 			 l->user[0] ? l->user : "-");
+	if (reason == l->quota)
+		desktop_log(i, "refused login", l->user, l->why);
 	doc_set_str(doc, "reason", reason);
+	doc_set_str(doc, "detail", reason == l->quota ? l->why : NULL);
 	doc_set(doc, "local_uid", local_uid >= 0 ? json_integer(local_uid) : NULL);
 	host_tell(i->host, "xrdp.login.failed", i, doc);
 	if (l->address[0] && is_guess(reason))
@@ -122,10 +139,10 @@ static void login_settle_allowed(struct login *l)
 		login_succeed(l); /* the client disconnected at once */
 	else if (str_eq(l->user, "root") && !root_may(i))
 		login_fail(l, "account_refused", -1);
-	else if (n.active + n.disconnected < max && taken_names_exhausted(i)) /* sesman does not count orphans */
-		login_fail(l, "no_display", -1);
-	else if (n.active + n.disconnected + n.orphaned >= max)
+	else if (n.active + n.disconnected >= max) /* sesman does not count orphans; only a login with another color depth gets here */
 		login_fail(l, "max_sessions", -1);
+	else if (taken_names_exhausted(i))
+		login_fail(l, "no_display", -1);
 	else
 		login_fail(l, "start_failed", -1);
 }
@@ -209,15 +226,12 @@ bool login_begins(struct instance *i, const char *user, const char *detail)
 		login_settle(l);
 	if (login_count(i) >= WAITING_MAX)
 		login_settle(CONTAINER_OF(i->observed->logins.next, struct login, node));
-	l = XNEW(struct login);
-	l->instance = i;
+	l = login_new(i);
 	l->account = account;
 	l->sesman_port = (uint16_t)port;
-	l->since_ms = clock_mono_ms();
 	/* a stranger's text in logs and the audit log: no invisible characters, unless the host has such an account */
 	if (account_name_ok(user) && (account || !text_unfit(user, TEXT_NAME)))
 		str_copy(l->user, sizeof l->user, user);
-	list_append(&i->observed->logins, &l->node);
 	if (!ours) {
 		login_fail(l, "not_from_xrdp", port ? (int64_t)uid : -1);
 		return false;
@@ -231,14 +245,60 @@ bool login_begins(struct instance *i, const char *user, const char *detail)
 	return true;
 }
 
-void login_passes(struct instance *i, const char *user, bool allowed)
+/* The login of this account that sesman handles; NULL: its beginning was not reported, or a PAM module has changed the name since. */
+static struct login *passing(struct instance *i, const char *user)
 {
 	struct login *l = at_sesman(i);
-	if (!l || (l->user[0] && !str_eq(l->user, user)))
+	return l && (!l->user[0] || str_eq(l->user, user)) ? l : NULL;
+}
+
+/* A login that a quota refuses passes through the rest of PAM's account step, which may have another reason to refuse it. */
+bool login_passes(struct instance *i, const char *user, bool limited)
+{
+	struct login *l = passing(i, user);
+	char *why = NULL;
+	const char *quota = limited ? login_quota_refusal(i, user, &why) : NULL;
+	if (l)
+		l->stage = PASSED;
+	if (!quota)
+		return true;
+	bool known = l != NULL;
+	if (!known)
+		l = login_new(i);
+	l->quota = quota;
+	l->why = why;
+	if (!known) {
+		str_copy(l->user, sizeof l->user, account_name_ok(user) ? user : "");
+		login_fail(l, quota, -1);
+	}
+	return false;
+}
+
+void login_allowed(struct instance *i, const char *user)
+{
+	struct login *l = passing(i, user);
+	if (!l)
 		return;
-	l->stage = allowed ? ALLOWED : PASSED;
-	if (allowed)
-		l->since_ms = clock_mono_ms();
+	if (l->quota) {
+		login_fail(l, l->quota, -1);
+		return;
+	}
+	l->stage = ALLOWED;
+	l->since_ms = clock_mono_ms();
+}
+
+size_t logins_awaited(const struct instance *i, const char **dst, size_t max)
+{
+	const struct login *l;
+	size_t n = 0;
+	LIST_FOREACH (l, &i->observed->logins, node) {
+		bool listed = l->stage != ALLOWED || !l->user[0] || login_has_desktop(i, l->user);
+		for (size_t k = 0; k < n && !listed; k++)
+			listed = str_eq(dst[k], l->user);
+		if (!listed && n < max)
+			dst[n++] = l->user;
+	}
+	return n;
 }
 
 static bool is_open(const struct login *l)
@@ -302,10 +362,7 @@ static void cut_strangers(struct instance *i, int64_t now)
 		if (now - i->observed->strangers_ms < STRANGERS_TELL_MS && i->observed->strangers_ms)
 			continue;
 		i->observed->strangers_ms = now;
-		struct login *l = XNEW(struct login);
-		l->instance = i;
-		list_append(&i->observed->logins, &l->node);
-		login_fail(l, "not_from_xrdp", p[k].client.inode ? (int64_t)p[k].client.uid : -1);
+		login_fail(login_new(i), "not_from_xrdp", p[k].client.inode ? (int64_t)p[k].client.uid : -1);
 	}
 }
 

@@ -9,6 +9,7 @@
 
 #include "host/kernel/mounts.h"
 #include "host/kernel/proc.h"
+#include "host/login/login_quota.h"
 #include "host/observe/observe.h"
 #include "host/observe/observed.h"
 #include "lucid/clock.h"
@@ -84,6 +85,7 @@ static void desktop_opens(struct host *h, const struct hook_message *m, pid_t pi
 		return;
 	}
 	struct desktop *d = desktop_find(i, (int)display);
+	bool fresh = !d || d->leader != leader.pid;
 	if (d && d->leader != leader.pid) {
 		/* processes of an earlier desktop: its leader has ended, otherwise sesman would not reuse the display */
 		size_t forced = cgroup_kill(d->cgroup);
@@ -101,6 +103,8 @@ static void desktop_opens(struct host *h, const struct hook_message *m, pid_t pi
 	if (r < 0)
 		log_warn("host", "desktop :%d of server %s could not be moved to its control group: %s", (int)display, i->id,
 			 strerror(-r));
+	if (d->user[0] && fresh)
+		login_quota_started(d);
 	if (d->user[0])
 		desktop_started(d);
 }
@@ -124,7 +128,9 @@ static bool login_moves(struct host *h, const struct hook_message *m, pid_t pid)
 		return true; /* the hook client has decided already */
 	if (m->type == HOOK_BEGIN)
 		return login_begins(i, m->user, m->detail);
-	login_passes(i, m->user, m->type == HOOK_ALLOWED);
+	if (m->type == HOOK_ADMIT || m->type == HOOK_PASSED)
+		return login_passes(i, m->user, m->type == HOOK_ADMIT);
+	login_allowed(i, m->user);
 	return true;
 }
 
@@ -154,7 +160,7 @@ static void on_packet(UNUSED int events, void *arg)
 	if (n > 0 && packet_parse(packet, (size_t)n, &m)) {
 		if (m.type == HOOK_OPEN)
 			desktop_opens(p->host, &m, p->pid);
-		else if (m.type == HOOK_BEGIN || m.type == HOOK_PASSED || m.type == HOOK_ALLOWED)
+		else if (m.type == HOOK_BEGIN || m.type == HOOK_ADMIT || m.type == HOOK_PASSED || m.type == HOOK_ALLOWED)
 			answer = login_moves(p->host, &m, p->pid) ? HOOK_DONE : HOOK_REFUSED;
 		else if (m.type == HOOK_CLOSE)
 			desktop_closes(p->host, &m, p->pid);

@@ -18,9 +18,10 @@
 
 _Static_assert(HOOK_MAX >= 1 + ACCOUNT_MAX + 1 + 64 + START_REPORT_MAX, "a close must fit a packet");
 
-/* pam-hook [begin PORT UID | passed | allowed] SOCKET, run by pam_exec with PAM_TYPE, PAM_USER and PAM_TTY in the environment. "begin" runs
- * before the password is checked and refuses a login that does not come from this server's xrdp, even without the supervisor. In the other
- * calls the login continues after any failure, and the supervisor finds the desktop later. */
+/* pam-hook [begin PORT UID | admit | allowed] SOCKET, run by pam_exec with PAM_TYPE, PAM_USER and PAM_TTY in the environment. "begin" runs
+ * before the password is checked and refuses a login that does not come from this server's xrdp, even without the supervisor. "admit" runs
+ * after that and asks whether there may be a further desktop. If the supervisor does not answer, the login continues, and the supervisor
+ * finds the desktop later. "passed" is "admit" in PAM files of an older version. */
 
 struct hook_call {
 	char type;
@@ -63,6 +64,8 @@ static bool arguments_parse(struct hook_call *c, int argc, char **argv)
 	int64_t port, uid;
 	if (argc == 1)
 		c->type = session_type();
+	else if (argc == 2 && str_eq(argv[0], "admit"))
+		c->type = HOOK_ADMIT;
 	else if (argc == 2 && str_eq(argv[0], "passed"))
 		c->type = HOOK_PASSED;
 	else if (argc == 2 && str_eq(argv[0], "allowed"))
@@ -119,7 +122,7 @@ int host_pam_hook(int argc, char **argv)
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	struct hook_call c = { 0 };
 	if (argc < 1 || !str_copy(a.sun_path, sizeof a.sun_path, argv[argc - 1])) {
-		fprintf(stderr, "lucid-rdp pam-hook is run by PAM: pam-hook [begin PORT UID | passed | allowed] SOCKET\n");
+		fprintf(stderr, "lucid-rdp pam-hook is run by PAM: pam-hook [begin PORT UID | admit | allowed] SOCKET\n");
 		return 0;
 	}
 	if (!arguments_parse(&c, argc, argv))
@@ -136,5 +139,5 @@ int host_pam_hook(int argc, char **argv)
 	if (send(fd, packet, len, MSG_NOSIGNAL) < 0)
 		return c.refuse;
 	bool refused = is_refused(fd);
-	return c.refuse || (refused && c.type == HOOK_BEGIN);
+	return c.refuse || (refused && (c.type == HOOK_BEGIN || c.type == HOOK_ADMIT));
 }

@@ -5,6 +5,7 @@
 
 #include "host/desktop/limits.h"
 #include "host/login/login_guard.h"
+#include "host/login/quota_statement.h"
 #include "host/observe/observed.h"
 #include "host/desktop/xprobe.h"
 #include "lucid/clock.h"
@@ -149,6 +150,7 @@ void observe_init(struct host *h)
 	s->rush = loop_timer_new(h->loop, on_rush, h);
 	s->login_poll = loop_timer_new(h->loop, logins_poll, h);
 	s->guard = login_guard_new();
+	s->quotas = quota_statement_new();
 	s->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (s->inotify_fd >= 0)
 		s->inotify_io = loop_io_new(h->loop, s->inotify_fd, LOOP_READ, on_inotify, h);
@@ -168,6 +170,7 @@ void observe_free(struct host *h)
 	loop_timer_free(s->rush);
 	loop_timer_free(s->login_poll);
 	login_guard_free(s->guard);
+	quota_statement_free(s->quotas);
 	loop_io_free(s->inotify_io);
 	fd_close(&s->inotify_fd);
 	h->observer = NULL;

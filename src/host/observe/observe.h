@@ -8,7 +8,8 @@
  *                                     known. A connection that never logs in is listed, without events.
  *   xrdp.display.taken                display, holder_uid (null: unknown): a process outside the instance holds the abstract X name of the
  *                                     display, so sesman cannot use it. Detected when a login skips it; published once until it is free
- *   xrdp.login.succeeded / failed     a login over RDP, or at sesman's port: username, client_address, reason (failed), local_uid
+ *   xrdp.login.succeeded / failed     a login over RDP, or at sesman's port: username, client_address, reason, detail and local_uid
+ *                                     (failed)
  *   xrdp.connections.refused          connections that were closed because of a bound: counts by reason, at most once in 10 s
  */
 #ifndef HOST_OBSERVE_OBSERVE_H
@@ -28,6 +29,7 @@ void host_connections(struct host *h, const json_t *in, host_done done, void *ar
 void host_connection_cut(struct host *h, const json_t *in, host_done done, void *arg);
 void host_desktops(struct host *h, const json_t *in, host_done done, void *arg);
 void host_desktop_end(struct host *h, const json_t *in, host_done done, void *arg);
+void host_quotas(struct host *h, const json_t *in, host_done done, void *arg);
 void host_stats(struct host *h, const json_t *in, host_done done, void *arg);
 void host_instance_stats(struct host *h, const json_t *in, host_done done, void *arg);
 void host_logs(struct host *h, const json_t *in, host_done done, void *arg);

@@ -39,6 +39,7 @@ struct observer {
 	uint64_t last_busy, last_total;
 	int64_t cpu_sampled_ms;
 	struct login_guard *guard;
+	struct quota_statement *quotas;
 	struct loop_timer *login_poll;
 	struct loop_timer *rush; /* the next sweep of connections, while many arrive */
 	int64_t dumped_ms; /* monotonic time of the last dump of the kernel's connections */

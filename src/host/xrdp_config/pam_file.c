@@ -17,9 +17,10 @@ char *pam_file_text(const struct ini_in *in)
 	strbuf_puts(
 	    &b, "auth required pam_env.so readenv=1\nauth required pam_env.so readenv=1 envfile=/etc/default/locale\n");
 	strbuf_puts(&b, in->common_auth ? "@include common-auth\n" : "auth substack system-auth\n");
-	/* how far a login came tells why it failed */
+	/* Refuses a login for which there may be no further desktop. `required`: the rest of the step is run, and cannot allow it. How far a
+	 * login came tells why it failed. */
 	if (hook)
-		strbuf_printf(&b, "account optional pam_exec.so quiet %s pam-hook passed %s\n", in->program, in->hook_socket);
+		strbuf_printf(&b, "account required pam_exec.so quiet %s pam-hook admit %s\n", in->program, in->hook_socket);
 	/* this file is bind-mounted and cannot change while the server runs; pam-access can */
 	strbuf_puts(&b, "account include /etc/xrdp/pam-access\n");
 	strbuf_puts(&b, in->common_auth ? "@include common-account\n" : "account include system-auth\n");
