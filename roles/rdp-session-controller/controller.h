@@ -19,7 +19,7 @@
 
 struct lease;
 struct controller_ops {
-	const struct op *instances, *desktops, *desktop_end, *desktop_message, *connections, *connection_cut; /* of the agent */
+	const struct op *instances, *desktops, *desktop_end, *desktop_message, *connections, *connection_cut, *quotas; /* of the agent */
 	const struct op *server, *connection, *rdp_file; /* of rdp-server-manager */
 };
 
@@ -40,6 +40,9 @@ struct controller {
 	struct loop_timer *look_timer;
 	bool look_soon, look_fully;
 	unsigned looks; /* periodic comparisons */
+	/* watch/quotas_tell.c */
+	struct loop_timer *tell_timer;
+	bool tell_soon; /* tell_timer is set */
 	/* session/sweep.c */
 	struct loop_timer *sweep_timer;
 	struct {

@@ -17,6 +17,7 @@
 #include "roles/rdp-session-controller/session/timeline.h"
 #include "roles/rdp-session-controller/operations/update.h"
 #include "roles/rdp-session-controller/watch/events.h"
+#include "roles/rdp-session-controller/watch/quotas_tell.h"
 #include "roles/rdp-session-controller/watch/reconcile.h"
 
 /* rdp-session-controller: its operations, settings, start and end. */
@@ -86,7 +87,7 @@ static int controller_init(const struct role_env *env, void **ret)
 		.instances = op_find("xrdp.instances.list"), .desktops = op_find("xrdp.instances.desktops"),
 		.desktop_end = op_find("xrdp.instances.desktops.end"), .desktop_message = op_find("xrdp.instances.desktops.message"),
 		.connections = op_find("xrdp.instances.connections"),
-		.connection_cut = op_find("xrdp.instances.connections.cut"), .server = op_find("rdp.servers.get"),
+		.connection_cut = op_find("xrdp.instances.connections.cut"), .quotas = op_find("xrdp.quotas"), .server = op_find("rdp.servers.get"),
 		.connection = op_find("rdp.servers.connection"),
 		.rdp_file = op_find("rdp.servers.rdp_file"),
 	};
@@ -101,6 +102,7 @@ static int controller_init(const struct role_env *env, void **ret)
 	c->look_timer = loop_timer_new(env->loop, look_due, c);
 	events_begin(c);
 	sweep_begin(c);
+	quotas_tell_begin(c);
 	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
 		bus_serve(env->bus, op_find(handlers[i].op), handlers[i].handler, c);
 	*ret = c;
@@ -115,8 +117,10 @@ static void controller_start(void *role)
 
 static int controller_reload(void *role, const struct config *next, bool apply, UNUSED char *why, UNUSED size_t size)
 {
-	if (apply)
+	if (apply) {
 		read_settings(role, next);
+		quotas_changed(role);
+	}
 	return 0;
 }
 
@@ -131,6 +135,7 @@ static void controller_release(void *role)
 	struct controller *c = role;
 	events_end(c);
 	sweep_end(c);
+	quotas_tell_end(c);
 	loop_timer_free(c->look_timer);
 	if (!objects_free(c->objects))
 		return; /* responses may still arrive while the store closes; the memory they refer to must stay valid until then */

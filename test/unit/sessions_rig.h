@@ -60,6 +60,9 @@ struct rig {
 	json_t *desktops;    /* server id → array */
 	json_t *connections; /* server id → array */
 	json_t *owners;	     /* server id → user */
+	json_t *quotas;	     /* that the agent was told last; NULL: none */
+	unsigned told;
+	int64_t server_max;  /* desktop.max_sessions of all servers */
 	int away;	     /* error that the agent answers with; 0: none */
 	int end_error;	     /* the same, after it has ended the desktop */
 	int message_error;   /* error that a message is answered with */
@@ -175,6 +178,19 @@ static void rig_agent_cut(struct call *c, void *arg)
 	call_ok(c, json_pack("{s:{s:s}}", "cut", "id", call_param(c, "id")));
 }
 
+static void rig_agent_quotas(struct call *c, void *arg)
+{
+	struct rig *t = arg;
+	if (t->away) {
+		call_fail(c, t->away, NULL);
+		return;
+	}
+	t->told++;
+	json_decref(t->quotas);
+	t->quotas = json_deep_copy(call_body(c));
+	call_ok(c, json_pack("{s:i}", "valid_seconds", 60));
+}
+
 static void rig_manager_get(struct call *c, void *arg)
 {
 	const char *id = call_param(c, "server_id"), *owner = doc_str(((struct rig *)arg)->owners, id, NULL);
@@ -182,7 +198,8 @@ static void rig_manager_get(struct call *c, void *arg)
 		call_fail(c, ERR_SERVER_NOT_FOUND, NULL);
 		return;
 	}
-	_cleanup_(doc_unrefp) json_t *doc = json_pack("{s:s, s:s, s:s, s:s}", "server_id", id, "user_id", owner, "name", "n", "node", "node-1");
+	_cleanup_(doc_unrefp) json_t *doc = json_pack("{s:s, s:s, s:s, s:s, s:{s:I}}", "server_id", id, "user_id", owner, "name", "n", "node", "node-1",
+						     "desktop", "max_sessions", (json_int_t)((struct rig *)arg)->server_max);
 	call_ok_blob(c, doc_blob(doc), NULL); /* like the real one, from the store's cache */
 }
 
@@ -194,6 +211,7 @@ static const struct {
 	{ "xrdp.instances.desktops.end", rig_agent_end },	{ "xrdp.instances.connections", rig_agent_connections },
 	{ "xrdp.instances.connections.cut", rig_agent_cut },	{ "rdp.servers.get", rig_manager_get },
 	{ "xrdp.instances.desktops.message", rig_agent_message },
+	{ "xrdp.quotas", rig_agent_quotas },
 };
 
 /* --- what happens on the host */
@@ -336,7 +354,7 @@ static void rig_open(struct rig *t, size_t n, const char *const *settings)
 		set[i + 1] = settings[i];
 	struct config_input in = { .env = no_env, .set = set, .env_files = none };
 	struct strbuf faults = { 0 }, warnings = { 0 };
-	*t = (struct rig){ .n = n, .shared = n > 1, .front = &t->side[0] };
+	*t = (struct rig){ .n = n, .shared = n > 1, .front = &t->side[0], .server_max = 10 };
 	t->config = config_load(options(), options_n(), &in, &faults, &warnings);
 	if (!t->config)
 		fail_msg("configuration: %s", faults.s);
@@ -378,6 +396,7 @@ static void rig_close(struct rig *t)
 	json_decref(t->desktops);
 	json_decref(t->connections);
 	json_decref(t->owners);
+	json_decref(t->quotas);
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
 		char path[128];
 		snprintf(path, sizeof path, "%s%s", t->path, ends[i]);

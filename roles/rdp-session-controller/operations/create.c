@@ -142,7 +142,8 @@ static void session_server_got(const struct reply *r, void *arg)
 		call_fail(a->call, ERR_UNAVAILABLE, NULL);
 	} else {
 		watched_learn(w, doc);
-		declare(c, a->call, w);
+		if (server_quota_allows(w, a->call, doc))
+			declare(c, a->call, w);
 	}
 	objects_release(c->objects);
 }

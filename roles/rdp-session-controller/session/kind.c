@@ -6,6 +6,7 @@
 #include "roles/rdp-session-controller/session/timeline.h"
 #include "roles/rdp-session-controller/watch/absence.h"
 #include "roles/rdp-session-controller/watch/look.h"
+#include "roles/rdp-session-controller/watch/quotas_tell.h"
 #include "roles/rdp-session-controller/watch/reconcile.h"
 
 #define PASS_EACH_MS 10
@@ -60,6 +61,7 @@ static void session_read(struct object *o, const json_t *doc)
 	s->created_ms = doc_time_ms(doc, "created_at");
 	s->ended_ms = doc_time_ms(doc, "stopped_at");
 	read_since(s, doc_time_ms(doc, "status_since"));
+	quotas_changed(c);
 	if (session_ended(s))
 		list_remove(&s->live);
 	else if (s->server && list_empty(&s->live))
@@ -73,6 +75,7 @@ static void session_dropped(struct object *o)
 	list_remove(&s->live);
 	if (s->display && s->server)
 		watched_end_add(s->server, s->display, s->desktop_ms)->known = true;
+	quotas_changed(session_controller(s));
 }
 
 static bool session_visible(const struct object *o, const struct caller *c)
@@ -92,6 +95,7 @@ static void session_entered(struct object *o, unsigned status)
 	if (session_status_ended(status))
 		metric_add(((struct controller *)object_ctx(o))->metrics.terminated, 1);
 	timeline_entered((struct session *)o, status);
+	quotas_changed(object_ctx(o));
 }
 
 static void place_lead(struct object_group *g, bool held)

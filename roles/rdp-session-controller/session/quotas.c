@@ -23,3 +23,16 @@ bool session_quota_allows(struct controller *c, struct call *call, const char *u
 		call_fail(call, ERR_QUOTA, "%lld sessions have not ended, as many as MAX_CONCURRENT_SESSIONS allows; end one first", (long long)all);
 	return has < c->max_per_user && all < c->max_live;
 }
+
+bool server_quota_allows(const struct watched *w, struct call *call, const json_t *server)
+{
+	int64_t has = 0, max = doc_int(doc_get(server, "desktop"), "max_sessions", INT64_MAX);
+	const struct session *s;
+	LIST_FOREACH (s, &w->sessions, live)
+		has += !s->o.gone && s->o.state != SESSION_ORPHANED;
+	if (has >= max)
+		call_fail(call, ERR_QUOTA,
+			  "server %s has %lld sessions that have not ended, as many as its desktop.max_sessions allows; end one first, or raise it",
+			  w->name, (long long)has);
+	return has < max;
+}

@@ -7,6 +7,7 @@
 #include "roles/rdp-session-controller/session/session.h"
 #include "roles/rdp-session-controller/watch/absence.h"
 #include "roles/rdp-session-controller/watch/look.h"
+#include "roles/rdp-session-controller/watch/quotas_tell.h"
 
 #define AGAIN_MS 3000
 #define FULLY_EVERY 12 /* periodic comparisons */
@@ -103,10 +104,12 @@ static void instances_listed(const struct reply *r, void *arg)
 	p->listing = false;
 	if (!draining)
 		note_agent(p, r->err ? r->message : NULL);
-	if (!draining && !r->err)
+	if (!draining && !r->err) {
 		take_instances(p, json_object_get(r->doc, "instances"), v->asked_us);
-	else if (!draining)
+		quotas_tell(p);
+	} else if (!draining) {
 		loop_timer_set(c->look_timer, MIN(interval_ms(c), AGAIN_MS));
+	}
 	if (p->again && !draining)
 		follow_place(p);
 	objects_release(c->objects);

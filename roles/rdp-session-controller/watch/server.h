@@ -62,6 +62,9 @@ struct place {
 	bool lost;	     /* the last listing failed */
 	int64_t lost_us;     /* monotonic: since when listings have failed; 0: they have not */
 	int64_t removed_us;  /* monotonic: when it was first missing in the list of nodes; 0: it is not */
+	/* quotas_tell.c */
+	uint64_t told; /* hash of what its agent was told last; 0: it may know nothing */
+	bool telling, tell_again, tell_refused;
 	bool fully;	     /* the next listing is followed by one of each server, whatever its counts say */
 };
 static inline struct place *place_next(struct controller *s, struct map_pos *pos)
