@@ -40,10 +40,18 @@ extern const char *const listing_formats[];
 extern const struct shape shape_instance, shape_instance_spec;
 extern const struct shape shape_quotas; /* what the session controller tells an agent */
 extern const struct shape shape_instance_start; /* a spec with `replace` beside it: the body of POST /instances */
-extern const struct shape shape_connection, shape_desktop_session;
+extern const struct shape shape_connection, shape_desktop_session, shape_desktop_limits;
 extern const struct shape shape_session_counts, shape_connection_counts;
 /* xrdp.c: figures of a control group; the share of the last 10 s in which processes waited */
 extern const struct shape shape_pressure;
+#define DESKTOP_LIMITS_FIELDS                                                                                          \
+	{ "idle_timeout", SH_INT, .min = 0, .max = 31536000, .otherwise = "0",                                         \
+	  .help = "seconds without input, while a client is connected, after which the desktop is ended; 0: never" },  \
+		{ "max_duration", SH_INT, .min = 0, .max = 31536000, .otherwise = "0",                                 \
+		  .help = "seconds after its start at which the desktop is ended; 0: never" },                         \
+		{ "disconnected_timeout", SH_INT, .min = 0, .max = 31536000, .otherwise = "0",                         \
+		  .help = "seconds without a client after which the desktop is ended; 0: never" }
+
 #define GROUP_USAGE_FIELDS                                                                                             \
 	{ "cpu_usec", SH_INT, SH_NULLABLE, .help = "CPU time used since it started, in microseconds; null: unknown" },   \
 		{ "memory_bytes", SH_INT, SH_NULLABLE,                                                                 \

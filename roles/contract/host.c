@@ -53,6 +53,14 @@ static const struct shape_field end[] = {
 };
 static const struct shape in_end = SHAPE(NULL, end);
 
+static const struct shape_field limits[] = {
+	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
+	{ "display", SH_INT, SH_REQUIRED, .min = 1, .max = 65535 },
+	{ "started_at", SH_STRING, SH_REQUIRED, .max = 40, .format = "time" },
+	DESKTOP_LIMITS_FIELDS,
+};
+static const struct shape in_limits = SHAPE(NULL, limits);
+
 static const struct shape_field message[] = {
 	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
 	{ "display", SH_INT, SH_REQUIRED, .min = 1, .max = 65535 },
@@ -106,6 +114,7 @@ static const struct op ops[] = {
 	HOST("connection.cut", OP_IDEMPOTENT, 5000, &in_cut),	  /* → {"cut":Connection} */
 	HOST("desktops", OP_READ, 5000, &in_server),		  /* → {"desktops":[DesktopSession…]} */
 	HOST("desktop.end", OP_IDEMPOTENT, 10000, &in_end),	  /* → {"ended":DesktopSession,"processes":n,"forced":n} */
+	HOST("desktop.limits", OP_IDEMPOTENT, 5000, &in_limits),  /* → {display,started_at,idle_timeout,max_duration,disconnected_timeout} */
 	HOST("desktop.message", 0, 15000, &in_message),		  /* → {display,shown_at,closes_at,missing_characters} */
 	HOST("quotas", OP_IDEMPOTENT, 5000, &shape_quotas),	  /* → {"valid_seconds"} */
 	HOST("stats", OP_READ, 5000, NULL),			  /* → {"host":{…},"instances":[{server_id,…}]} */

@@ -25,7 +25,7 @@ static const struct shape_field desktop[] = {
 	{ "profile", SH_STRING, .min = 1, .max = 32, .format = "id", .help = "a configured window manager; GET /api/v1/xrdp/desktops lists them" },
 	{ "max_sessions", SH_INT, .min = 1, .max = 50, .otherwise = "10", .help = "maximum number of desktops at a time, over all accounts; a further login is refused. An account that logs in again with the same color depth gets its existing desktop: with xorg the previous client is disconnected, with xvnc it stays connected" },
 	{ "idle_timeout", SH_INT, .min = 0, .max = 31536000, .otherwise = "0", .help = "seconds without input after which the client is disconnected; the next two fields decide how long the desktop stays; 0: never" },
-	{ "disconnected_timeout", SH_INT, .min = 0, .max = 31536000, .otherwise = "0", .help = "seconds without a client after which a desktop is ended; counting starts again when the agent restarts; 0: never" },
+	{ "disconnected_timeout", SH_INT, .min = 0, .max = 31536000, .otherwise = "0", .help = "seconds without a client after which a desktop is ended; 0: never" },
 	{ "kill_disconnected", SH_BOOL, .otherwise = "false", .help = "end a desktop 3 s after its client disconnects" },
 };
 const struct shape shape_desktop = SHAPE("Desktop", desktop);
@@ -155,6 +155,8 @@ static const struct shape_field connection[] = {
 };
 const struct shape shape_connection = SHAPE("Connection", connection);
 
+static const struct shape_field desktop_limits[] = { DESKTOP_LIMITS_FIELDS };
+const struct shape shape_desktop_limits = SHAPE("DesktopLimits", desktop_limits);
 static const char *const desktop_states[] = { "active", "disconnected", "orphaned", NULL };
 static const struct shape_field desktop_session[] = {
 	{ "display", SH_INT },
@@ -169,6 +171,7 @@ static const struct shape_field desktop_session[] = {
 	{ "memory_bytes", SH_INT },
 	{ "client_address", SH_STRING, SH_NULLABLE },
 	{ "connection_id", SH_STRING, SH_NULLABLE },
+	{ "limits", SH_OBJECT, .sub = &shape_desktop_limits, .help = "of its session, set by rdp-session-controller; those of the server apply too, the shortest wins" },
 };
 const struct shape shape_desktop_session = SHAPE("LiveDesktop", desktop_session);
 

@@ -115,6 +115,12 @@ static const struct shape_field desktop_stats[] = {
 static const struct shape shape_desktop_stats = SHAPE("DesktopStats", desktop_stats);
 static const struct shape_field desktop_stats_item = { NULL, SH_OBJECT, .sub = &shape_desktop_stats };
 
+#define STARTED_FIELD(flags) { "started_at", SH_STRING, flags, .max = 40, .format = "time", .help = "start of the desktop, which tells it from others on its display" }
+static const struct shape_field limits[] = { STARTED_FIELD(SH_REQUIRED), DESKTOP_LIMITS_FIELDS };
+static const struct shape in_limits = SHAPE("DesktopLimitsChange", limits);
+static const struct shape_field limits_set[] = { { "display", SH_INT }, STARTED_FIELD(0), DESKTOP_LIMITS_FIELDS };
+static const struct shape out_limits = SHAPE("DesktopLimitsSet", limits_set);
+
 static const struct shape_field message[] = { MESSAGE_FIELDS, MESSAGE_FOR_FIELDS };
 static const struct shape in_message = SHAPE("DesktopMessage", message);
 static const struct shape_field message_shown[] = {
@@ -354,6 +360,8 @@ static const struct op ops[] = {
 	XRDP("instances.desktops", "GET", INSTANCE "/desktops", OP_ROLES | OP_READ, 5000, &out_desktops, "List the desktops of an instance"),
 	XRDP("instances.desktops.end", "DELETE", INSTANCE "/desktops/{display}", OP_ROLES | OP_IDEMPOTENT, 10000,
 	     &out_ended_desktop, "End a desktop with all its processes"),
+	XRDP("instances.desktops.limits", "PUT", INSTANCE "/desktops/{display}/limits", OP_ROLES | OP_IDEMPOTENT, 5000, &out_limits,
+	     "Set the limits of a desktop's session, besides those of its server; rdp-session-controller does it", .in = &in_limits),
 	XRDP("instances.desktops.message", "POST", INSTANCE "/desktops/{display}/message", OP_ROLES, 15000, &out_message,
 	     "Show a message in a window on a desktop; responds when the window is visible", .in = &in_message),
 	XRDP("instances.stats", "GET", INSTANCE "/stats", OP_ROLES | OP_READ, 5000, &out_instance_stats, "Resource usage of an instance"),

@@ -134,6 +134,7 @@ const struct forward forwards[] = {
 	{ "xrdp.instances.connections.cut", "host.connection.cut", make_params },
 	{ "xrdp.instances.desktops", "host.desktops", make_params },
 	{ "xrdp.instances.desktops.end", "host.desktop.end", make_params },
+	{ "xrdp.instances.desktops.limits", "host.desktop.limits", make_params_and_body },
 	{ "xrdp.instances.desktops.message", "host.desktop.message", make_params_and_body },
 	{ "xrdp.instances.stats", "host.instance.stats", make_params },
 	{ "xrdp.quotas", "host.quotas", make_body },

@@ -24,6 +24,7 @@
 #include "host/xrdp_config/profiles.h"
 #include "host/instance/recover.h"
 #include "host/instance/run.h"
+#include "host/desktop/session_limits.h"
 #include "host/message/messages.h"
 #include "host/observe/observe.h"
 #include "host/settings.h"
@@ -389,6 +390,7 @@ const struct host_entry host_entries[] = {
 	{ "host.connection.cut", host_connection_cut, .ends = true },
 	{ "host.desktops", host_desktops },
 	{ "host.desktop.end", host_desktop_end, .ends = true },
+	{ "host.desktop.limits", host_desktop_limits },
 	{ "host.desktop.message", host_desktop_message },
 	{ "host.quotas", host_quotas },
 	{ "host.stats", host_stats },

@@ -54,7 +54,6 @@ def test_disconnected_time_survives_a_restart(daemon, users, login, kind):
 
 
 def test_idle_time_survives_a_restart(daemon, users, login):
-    """On Xvnc: on Xorg, xorgxrdp applies this limit too."""
     _, server, client = begin(daemon, users, login, "xvnc", idle_timeout=25)
     until("idle time", lambda: (daemon.admin.desktops(server["server_id"])[0]["idle_seconds"] or 0) >= 17, 60, 0.5)
     restart(daemon)

@@ -199,8 +199,8 @@ static void test_operations_of_service_tokens(UNUSED void **state)
 		"xrdp.instances.logs", "xrdp.instances.log_file", "xrdp.instances.desktops", "xrdp.desktops", "xrdp.ports.check",
 		"xrdp.accounts.check",
 		/* session-controller → agent, resource-monitor → agent */
-		"xrdp.instances.connections", "xrdp.instances.connections.cut", "xrdp.instances.desktops.end", "xrdp.instances.desktops.message", "xrdp.stats",
-		"xrdp.instances.stats", "xrdp.quotas",
+		"xrdp.instances.connections", "xrdp.instances.connections.cut", "xrdp.instances.desktops.end", "xrdp.instances.desktops.limits",
+		"xrdp.instances.desktops.message", "xrdp.stats", "xrdp.instances.stats", "xrdp.quotas",
 		/* both → server-manager */
 		"rdp.servers.get",
 		/* session-controller → server-manager, for a user of a session on a server of another owner */

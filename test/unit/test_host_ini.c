@@ -79,9 +79,9 @@ static void test_content_of_the_files(void **state)
 	static const char *const sesman[] = { "ListenPort=21000",
 					      "X11DisplayOffset=1000",
 					      "MaxSessions=7",
-					      "IdleTimeLimit=300",
-					      "DisconnectedTimeLimit=90",
-					      "KillDisconnected=true",
+					      "IdleTimeLimit=0",
+					      "DisconnectedTimeLimit=0",
+					      "KillDisconnected=false",
 					      "AllowRootLogin=false",
 					      "DefaultWindowManager=/etc/xrdp/startwm.sh",
 					      "EnableFuseMount=false" };

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include "host/desktop/limit_due.h"
 #include "lucid/account.h"
 #include "lucid/doc.h"
 #include "lucid/list.h"
@@ -45,6 +46,8 @@ struct desktop {
 	bool was_active;      /* a client was connected */
 	int64_t gone_ms;      /* clock_boot_ms: since when no client is connected; 0: one is. In the record, so that a restart goes on counting */
 	int64_t idle_ask_ms;  /* clock_boot_ms: earliest next question to its X server; 0: not set */
+	struct limits own;    /* of its session, in the record; session_limits.h */
+	struct limit_notice notices[LIMIT_KINDS]; /* clock_boot_ms; in the record */
 	char *report;	      /* start_report.h, sent by the hook when the session closed; NULL: none */
 	const char *end_reason; /* static: why the supervisor ends it; NULL: on request */
 	struct ending *ending;
@@ -53,6 +56,8 @@ struct desktop {
 
 /* desktops.c */
 struct desktop *desktop_find(struct instance *i, int display);
+/* True if that is the time of its start, which tells it from others on its display. */
+bool desktop_started_at(const struct desktop *d, const char *time);
 struct desktop *desktop_new(struct instance *i, int display); /* writes no record, publishes nothing */
 void desktop_enter(struct desktop *d, enum desktop_state s);
 void desktop_started(struct desktop *d); /* its user is known: writes the record and publishes the start, once */
@@ -60,6 +65,7 @@ void desktop_started(struct desktop *d); /* its user is known: writes the record
 void desktop_gone(struct desktop *d, const char *reason, size_t processes, size_t forced);
 void desktop_free(struct desktop *d); /* its processes keep running */
 json_t *desktop_doc(struct desktop *d);
+void desktop_record(struct desktop *d); /* writes the record, if its start was published; otherwise it is written then */
 void desktops_restore(struct instance *i); /* from records, groups and /proc */
 void desktops_sweep(struct instance *i);
 void desktops_inotify(struct host *h); /* observer->inotify_fd is readable */

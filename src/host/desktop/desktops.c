@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "host/cgroup/groups.h"
+#include "host/desktop/session_limits.h"
 #include "host/instance/instance.h"
 #include "host/kernel/fs.h"
 #include "host/kernel/proc.h"
@@ -22,6 +23,7 @@
 #define OVER_MS 5000
 #define NAME_DEADLINE_MS 2000
 #define RECORD_MAX 4096
+#define SAME_START_MS 2000 /* a start that was derived from that of a process differs a little from the recorded one */
 
 static const char *const state_names[] = { "active", "disconnected", "orphaned" };
 
@@ -34,6 +36,12 @@ struct desktop *desktop_find(struct instance *i, int display)
 		if (d->display == display)
 			return d;
 	return NULL;
+}
+
+bool desktop_started_at(const struct desktop *d, const char *time)
+{
+	int64_t ms = 0;
+	return clock_from_iso(time, &ms) && ms - d->started_ms <= SAME_START_MS && d->started_ms - ms <= SAME_START_MS;
 }
 
 /* --- the record: what /proc does not show */
@@ -55,11 +63,19 @@ static void record_write(struct desktop *d)
 	doc_set_int(doc, "started_ms", d->started_ms);
 	doc_set_bool(doc, "was_active", d->was_active);
 	doc_set_int(doc, "gone_ms", d->gone_ms);
+	doc_set(doc, "limits", desktop_limits_doc(d));
+	doc_set(doc, "notices", limit_notices_doc(d));
 	_cleanup_(xfreep) char *text = doc_text(doc);
 	int r = fs_write(path, text, 0600, 0);
 	if (r < 0 && !d->unrecorded)
 		log_warn("host", "%s cannot be written: %s; retrying", path, strerror(-r));
 	d->unrecorded = r < 0;
+}
+
+void desktop_record(struct desktop *d)
+{
+	if (d->told)
+		record_write(d);
 }
 
 /* The record of a display from this boot, or NULL. */
@@ -224,6 +240,8 @@ void desktops_restore(struct instance *i)
 		d->started_ms = doc_int(record, "started_ms", d->started_ms);
 		d->was_active = doc_bool(record, "was_active", false);
 		d->gone_ms = doc_int(record, "gone_ms", 0);
+		desktop_limits_read(d, json_object_get(record, "limits"));
+		limit_notices_read(d, json_object_get(record, "notices"));
 		d->told = record != NULL; /* the record is written when the start is published */
 		if (!str_copy(d->user, sizeof d->user, doc_str(record, "user", "")))
 			d->user[0] = 0;
@@ -305,8 +323,7 @@ static void note_client(struct desktop *d)
 		return;
 	d->was_active |= connected;
 	d->gone_ms = connected ? 0 : clock_boot_ms();
-	if (d->told) /* otherwise its record is written when its start is published */
-		record_write(d);
+	desktop_record(d);
 }
 
 void desktops_judge(struct instance *i)
@@ -390,5 +407,6 @@ json_t *desktop_doc(struct desktop *d)
 	doc_set_int(doc, "memory_bytes", rss);
 	doc_set_str(doc, "client_address", c ? c->peer : NULL);
 	doc_set_str(doc, "connection_id", c ? c->id : NULL);
+	doc_set(doc, "limits", desktop_limits_doc(d));
 	return doc;
 }

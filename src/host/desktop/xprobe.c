@@ -248,7 +248,7 @@ int xprobe_question(void *arg, int fd)
 	}
 	for (size_t i = 0; i < all->n; i++)
 		if (talks[i].fd >= 0)
-			dprintf(fd, "%d %lld\n", talks[i].display, (long long)talks[i].idle_ms / 1000);
+			dprintf(fd, "%d %lld\n", talks[i].display, (long long)talks[i].idle_ms);
 	free(talks);
 	return 0;
 }

@@ -28,7 +28,7 @@ struct xprobes {
  * cookie, or belongs to another account. The cookie may be sent, because the kernel was asked who listens. */
 int xprobe_connect(const struct xprobe *x, unsigned char ret_cookie[XPROBE_COOKIE]);
 
-/* Job function over a struct xprobes: prints a line "display seconds" for each X server that answered. */
+/* Job function over a struct xprobes: prints a line "display milliseconds" for each X server that answered. */
 int xprobe_question(void *probes, int out);
 
 /* The MIT-MAGIC-COOKIE-1 of a display in an authority file; false if there is none. For tests too. */

@@ -14,7 +14,6 @@
 #define PENDING_MAX 64 /* of the host: processes that are about to show their window */
 /* Of one desktop: windows, and processes that are about to replace one of them. */
 #define PROCESSES_MAX (2 * NOTICE_WINDOWS_MAX)
-#define SAME_START_MS 2000 /* a start that was derived from that of a process differs a little from the recorded one */
 
 struct messages {
 	struct list shown; /* struct message */
@@ -30,7 +29,7 @@ struct message {
 	int display;
 	unsigned seconds;
 	struct notice *notice;
-	host_done done;
+	host_done done; /* NULL: it is from the supervisor itself */
 	void *arg;
 };
 
@@ -85,7 +84,12 @@ static void on_shown(void *arg, int err, const char *message, int missing)
 		doc_set_int(out, "missing_characters", missing);
 		log_info("host", "a message is shown on desktop :%d of server %s", m->display, m->server_id);
 	}
-	host_answer(m->host, m->done, m->arg, err, message, out);
+	if (err && !m->done)
+		log_warn("host", "a warning cannot be shown on desktop :%d of server %s: %s", m->display, m->server_id, message ? message : "");
+	if (m->done)
+		host_answer(m->host, m->done, m->arg, err, message, out);
+	else
+		json_decref(out);
 }
 
 static void on_notice_ended(void *arg)
@@ -138,17 +142,14 @@ static unsigned seconds_shown(void)
 static bool is_meant(const struct desktop *d, const json_t *in)
 {
 	const char *started = doc_str(in, "started_at", NULL), *user = doc_str(in, "username", NULL);
-	int64_t ms = 0;
-	if (started && (!clock_from_iso(started, &ms) || ms - d->started_ms > SAME_START_MS || d->started_ms - ms > SAME_START_MS))
+	if (started && !desktop_started_at(d, started))
 		return false;
 	return !user || str_eq(user, d->user);
 }
 
-/* Why the message cannot be shown now, as an error with its text; 0: it can. Counts it. */
+/* Why the message cannot be shown now, as an error with its text; 0: it can. */
 static int message_refusal(struct desktop *d, const char *text, char why[256])
 {
-	struct messages *all = d->messages;
-	int64_t wait;
 	why[0] = 0;
 	if (!message_text_ok(text) || strlen(text) > NOTICE_BYTES_MAX) {
 		snprintf(why, 256, "the text of the message is blank or longer than %d bytes; send 1 to %d characters", NOTICE_BYTES_MAX, NOTICE_CHARS_MAX);
@@ -162,17 +163,24 @@ static int message_refusal(struct desktop *d, const char *text, char why[256])
 		snprintf(why, 256, "the desktop on display :%d has no X server yet; retry in a few seconds", d->display);
 		return ERR_UNAVAILABLE;
 	}
-	if (pending >= PENDING_MAX || all->n >= PROCESSES_MAX) {
-		snprintf(why, 256, "%zu messages are about to be shown on this host, %zu on display :%d; retry in a few seconds", pending, all->n, d->display);
+	if (pending >= PENDING_MAX || d->messages->n >= PROCESSES_MAX) {
+		snprintf(why, 256, "%zu messages are about to be shown on this host, %zu on display :%d; retry in a few seconds", pending, d->messages->n,
+			 d->display);
 		return ERR_BUSY;
 	}
-	wait = message_rate_take(&all->rate, clock_mono_ms());
+	return 0;
+}
+
+/* The same, because of the rate of messages; counts this one. */
+static int rate_refusal(struct desktop *d, char why[256])
+{
+	int64_t wait = message_rate_take(&d->messages->rate, clock_mono_ms());
 	if (wait)
 		snprintf(why, 256, "too many messages for display :%d; retry in %lld s", d->display, (long long)(wait + 999) / 1000);
 	return wait ? ERR_RATE_LIMITED : 0;
 }
 
-static void message_show(struct desktop *d, const json_t *in, host_done done, void *arg)
+static void message_show(struct desktop *d, const char *text, enum notice_level level, unsigned seconds, host_done done, void *arg)
 {
 	struct message *m = XNEW(struct message);
 	struct host *h = d->instance->host;
@@ -180,22 +188,43 @@ static void message_show(struct desktop *d, const json_t *in, host_done done, vo
 	m->host = h;
 	str_copy(m->server_id, sizeof m->server_id, d->instance->id);
 	m->display = d->display;
-	m->seconds = seconds_shown();
+	m->seconds = MIN(seconds, seconds_shown());
 	m->done = done;
 	m->arg = arg;
 	list_append(&m->of->shown, &m->node);
 	m->of->n++;
 	pending++;
 	const struct notice_request r = {
-		.host = h, .x = { d->display, d->x_pid, d->x_start, d->uid, d->gid }, .cgroup = d->cgroup, .level = level_of(in),
-		.text = doc_str(in, "text", ""), .seconds = m->seconds, .shown = on_shown, .ended = on_notice_ended, .arg = m
+		.host = h, .x = { d->display, d->x_pid, d->x_start, d->uid, d->gid }, .cgroup = d->cgroup, .level = level,
+		.text = text, .seconds = m->seconds, .shown = on_shown, .ended = on_notice_ended, .arg = m
 	};
 	m->notice = notice_start(&r);
+}
+
+static void messages_prepare(struct desktop *d)
+{
+	if (!d->x_pid || !proc_alive(d->x_pid, d->x_start))
+		desktop_find_x(d);
+	if (!d->messages) {
+		d->messages = XNEW(struct messages);
+		list_init(&d->messages->shown);
+	}
+}
+
+void messages_warn(struct desktop *d, const char *text, unsigned seconds)
+{
+	char why[256];
+	messages_prepare(d);
+	if (!message_refusal(d, text, why))
+		message_show(d, text, NOTICE_WARNING, MAX(seconds, 1), NULL, NULL);
+	else
+		log_warn("host", "a warning cannot be shown on desktop :%d of server %s: %s", d->display, d->instance->id, why);
 }
 
 void host_desktop_message(struct host *h, const json_t *in, host_done done, void *arg)
 {
 	struct instance *i = instance_of_request(h, in, done, arg);
+	const char *text = doc_str(in, "text", "");
 	char why[256];
 	if (!i)
 		return;
@@ -209,15 +238,12 @@ void host_desktop_message(struct host *h, const json_t *in, host_done done, void
 		host_answer(h, done, arg, ERR_INSTANCE_NOT_FOUND, "the desktop that the message is for has ended, and another one has its display", NULL);
 		return;
 	}
-	if (!d->x_pid || !proc_alive(d->x_pid, d->x_start))
-		desktop_find_x(d);
-	if (!d->messages) {
-		d->messages = XNEW(struct messages);
-		list_init(&d->messages->shown);
-	}
-	int err = message_refusal(d, doc_str(in, "text", ""), why);
+	messages_prepare(d);
+	int err = message_refusal(d, text, why);
+	if (!err)
+		err = rate_refusal(d, why);
 	if (err)
 		host_answer(h, done, arg, err, why, NULL);
 	else
-		message_show(d, in, done, arg);
+		message_show(d, text, level_of(in), NOTICE_SECONDS_MAX, done, arg);
 }

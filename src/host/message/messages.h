@@ -15,6 +15,10 @@ struct host;
 /* Entry for host.desktop.message. Answers when the window is mapped. */
 void host_desktop_message(struct host *h, const json_t *in, host_done done, void *arg);
 
+/* Shows a warning of the supervisor itself, for at most this time. It does not count as one of the messages per minute, which others send. A
+ * failure is logged. */
+void messages_warn(struct desktop *d, const char *text, unsigned seconds);
+
 void messages_close(struct desktop *d); /* the desktop has ended: ends the processes of its windows */
 void messages_leave(struct desktop *d); /* the desktop is forgotten: windows that are shown stay until their time is over */
 

@@ -208,12 +208,12 @@ static void on_desktops_probed(void *arg, UNUSED int code, const char *text, siz
 			d->idle_seconds = -1;
 		for (const char *p = text; p < end; p = strchr(p, '\n') + 1) {
 			int display;
-			long long seconds;
-			if (!memchr(p, '\n', (size_t)(end - p)) || sscanf(p, "%d %lld", &display, &seconds) != 2)
+			long long idle_ms;
+			if (!memchr(p, '\n', (size_t)(end - p)) || sscanf(p, "%d %lld", &display, &idle_ms) != 2)
 				break;
 			d = desktop_find(i, display);
 			if (d)
-				d->idle_seconds = seconds;
+				d->idle_seconds = idle_ms / 1000;
 		}
 		i->observed->idle_ms = clock_mono_ms();
 		host_answer(a->host, a->done, a->arg, 0, NULL, desktops_answer(i));

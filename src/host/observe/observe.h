@@ -4,6 +4,8 @@
  *
  * While there are instances, a sweep once a second compares the kernel's processes and sockets with what is known. It publishes
  *   xrdp.desktop.started / ended      data: DesktopSession (ended: also reason, processes, forced)
+ *   xrdp.desktop.expiring             display, username, started_at, limit (idle, disconnected, max_duration), seconds until it is applied,
+ *                                     action (end, disconnect); once for each approach of a limit
  *   xrdp.connection.opened / closed   data: Connection. Opened is published when the connection shows a desktop, so that user and display are
  *                                     known. A connection that never logs in is listed, without events.
  *   xrdp.display.taken                display, holder_uid (null: unknown): a process outside the instance holds the abstract X name of the

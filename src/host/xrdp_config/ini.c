@@ -136,11 +136,8 @@ char *ini_sesman(const struct ini_in *in)
 	strbuf_puts(&b, "RestrictOutboundClipboard=none\nRestrictInboundClipboard=none\n");
 	strbuf_printf(&b, "\n[Sessions]\nX11DisplayOffset=%d\n", in->display_first);
 	strbuf_printf(&b, "MaxSessions=%d\n", (int)spec_number(s, "desktop.max_sessions", 1, 50, 10));
-	int64_t gone = spec_number(s, "desktop.disconnected_timeout", 0, 31536000, 0);
-	bool kill_now = str_eq(flag(s, "desktop.kill_disconnected", false), "true");
-	strbuf_printf(&b, "KillDisconnected=%s\n", kill_now || gone ? "true" : "false");
-	strbuf_printf(&b, "DisconnectedTimeLimit=%lld\n", (long long)gone);
-	strbuf_printf(&b, "IdleTimeLimit=%lld\n", (long long)spec_number(s, "desktop.idle_timeout", 0, 31536000, 0));
+	/* desktop/limits.c applies the limits, after announcing them; sesman and xorgxrdp would end desktops beside it */
+	strbuf_puts(&b, "KillDisconnected=false\nDisconnectedTimeLimit=0\nIdleTimeLimit=0\n");
 	strbuf_puts(&b, "Policy=Default\n");
 	strbuf_printf(&b, "\n[Logging]\nLogFile=%s/sesman.log\nLogLevel=INFO\nEnableSyslog=false\n", in->log);
 	strbuf_puts(&b, "\n[LoggingPerLogger]\n");
