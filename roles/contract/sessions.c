@@ -27,7 +27,7 @@ static const struct shape_field list_query[] = {
 static const struct shape query_list = SHAPE(NULL, list_query);
 
 static const struct shape_field limits[] = {
-	{ "idle_timeout", SH_INT, .min = 0, .max = 31536000, .help = "seconds without input after which the session ends; 0: never" },
+	{ "idle_timeout", SH_INT, .min = 0, .max = 31536000, .help = "seconds without input, while a client is connected, after which the session ends; 0: never" },
 	{ "max_duration", SH_INT, .min = 0, .max = 31536000, .help = "seconds after its start at which the session ends; 0: never" },
 };
 static const struct shape shape_session_limits = SHAPE("SessionLimits", limits);
@@ -96,7 +96,7 @@ static const struct shape shape_storage_config = SHAPE("StorageConfig", storage_
 		{ "status", SH_STRING, SH_READ_ONLY, .values = statuses,                                               \
 		  .help = "created: declared, nobody has logged in yet; orphaned: the sesman of its desktop is gone, so no client can reconnect; terminated, failed and expired: it has ended" }, \
 		{ "status_reason", SH_STRING, SH_READ_ONLY | SH_NULLABLE,                                              \
-		  .help = "why it ended: logout, ended, replaced, start_failed, disconnected_timeout, never_used, node_removed, or what was given to terminate; node_unreachable: its host cannot be reached, and it is shown as it was last seen" }, \
+		  .help = "why it ended: logout, ended, replaced, start_failed, idle_timeout, max_duration, disconnected_timeout, never_used, node_removed, or what was given to terminate; node_unreachable: its host cannot be reached, and it is shown as it was last seen" }, \
 		{ "declared", SH_BOOL, SH_READ_ONLY, .help = "false: found on the host" },                             \
 		{ "version", SH_INT, SH_READ_ONLY },                                                                   \
 		{ "created_at", SH_STRING, SH_READ_ONLY },                                                             \

@@ -19,7 +19,7 @@
 
 struct lease;
 struct controller_ops {
-	const struct op *instances, *desktops, *desktop_end, *desktop_message, *connections, *connection_cut, *quotas; /* of the agent */
+	const struct op *instances, *desktops, *desktop_end, *desktop_message, *desktop_limits, *connections, *connection_cut, *quotas; /* of the agent */
 	const struct op *server, *connection, *rdp_file; /* of rdp-server-manager */
 };
 
@@ -36,6 +36,8 @@ struct controller {
 	/* watch/look.c */
 	struct list due; /* struct watched, whose desktops are to be listed */
 	size_t looking;
+	/* session/limits.c */
+	size_t limits_sending; /* requests in flight */
 	/* watch/reconcile.c */
 	struct loop_timer *look_timer;
 	bool look_soon, look_fully;

@@ -11,6 +11,7 @@
 #include "roles/rdp-session-controller/operations/end_many.h"
 #include "roles/rdp-session-controller/operations/figures.h"
 #include "roles/rdp-session-controller/session/kind.h"
+#include "roles/rdp-session-controller/session/limits.h"
 #include "roles/rdp-session-controller/operations/list.h"
 #include "roles/rdp-session-controller/operations/read.h"
 #include "roles/rdp-session-controller/session/sweep.h"
@@ -86,7 +87,7 @@ static int controller_init(const struct role_env *env, void **ret)
 	c->ops = (struct controller_ops){
 		.instances = op_find("xrdp.instances.list"), .desktops = op_find("xrdp.instances.desktops"),
 		.desktop_end = op_find("xrdp.instances.desktops.end"), .desktop_message = op_find("xrdp.instances.desktops.message"),
-		.connections = op_find("xrdp.instances.connections"),
+		.desktop_limits = op_find("xrdp.instances.desktops.limits"), .connections = op_find("xrdp.instances.connections"),
 		.connection_cut = op_find("xrdp.instances.connections.cut"), .quotas = op_find("xrdp.quotas"), .server = op_find("rdp.servers.get"),
 		.connection = op_find("rdp.servers.connection"),
 		.rdp_file = op_find("rdp.servers.rdp_file"),
@@ -120,6 +121,7 @@ static int controller_reload(void *role, const struct config *next, bool apply, 
 	if (apply) {
 		read_settings(role, next);
 		quotas_changed(role);
+		limits_check_all(role);
 	}
 	return 0;
 }
@@ -149,8 +151,9 @@ static const struct option settings[] = {
 	  .help = "Maximum number of sessions that have not ended.", .after = "LOGIN_TIMEOUT" },
 	{ .name = "MAX_SESSIONS_PER_USER", .type = OPT_INT, .flags = OPT_LIVE, .min = 1, .max = 100000, .unit = "sessions", .otherwise = "10",
 	  .help = "Maximum number of sessions of one user that have not ended." },
-	{ .name = "SESSION_TIMEOUT", .type = OPT_INT, .flags = OPT_LIVE, .min = 60, .max = 31536000, .unit = "s", .otherwise = "3600",
-	  .help = "Time after which a declared session that nobody used expires." },
+	{ .name = "SESSION_TIMEOUT", .type = OPT_INT, .flags = OPT_LIVE, .min = 0, .max = 31536000, .unit = "s", .otherwise = "3600",
+	  .help = "Time without a client after which a session ends, and after which a declared session that nobody used expires. 0: never. Limits of the "
+		  "server and the session apply too; the shortest wins." },
 	{ .name = "SESSION_HISTORY_DAYS", .type = OPT_INT, .flags = OPT_LIVE, .min = 1, .max = 3650, .unit = "days", .otherwise = "90",
 	  .help = "How long ended sessions are kept.", .after = "METRICS_PUBLIC" },
 };

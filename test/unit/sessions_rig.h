@@ -69,6 +69,8 @@ struct rig {
 	int message_takes_ms; /* by how much each message shifts the clocks */
 	unsigned ends, cuts, listed, messages;
 	char said[256]; /* text and level of the last message */
+	unsigned limits_set;
+	int limits_error; /* the answer to limits; 0: they are taken */
 	bool end_keeps; /* with end_error: the desktop lives on */
 };
 struct answer {
@@ -191,6 +193,26 @@ static void rig_agent_quotas(struct call *c, void *arg)
 	call_ok(c, json_pack("{s:i}", "valid_seconds", 60));
 }
 
+static void rig_agent_limits(struct call *c, void *arg)
+{
+	static const char *const members[] = { "idle_timeout", "max_duration", "disconnected_timeout" };
+	struct rig *t = arg;
+	json_t *d, *limits = json_object();
+	size_t i;
+	t->limits_set++;
+	for (size_t k = 0; k < ARRAY_LEN(members); k++)
+		doc_set_int(limits, members[k], doc_int(call_body(c), members[k], -1));
+	json_array_foreach(t->limits_error ? NULL : rig_desktops(t, call_param(c, "server_id")), i, d)
+		if (doc_int(d, "display", 0) == atoi(call_param(c, "display")) &&
+		    str_eq(doc_str(d, "started_at", ""), doc_str(call_body(c), "started_at", "")))
+			doc_set(d, "limits", json_copy(limits));
+	if (t->limits_error)
+		call_fail(c, t->limits_error, NULL);
+	else
+		call_ok(c, json_incref(limits));
+	json_decref(limits);
+}
+
 static void rig_manager_get(struct call *c, void *arg)
 {
 	const char *id = call_param(c, "server_id"), *owner = doc_str(((struct rig *)arg)->owners, id, NULL);
@@ -212,6 +234,7 @@ static const struct {
 	{ "xrdp.instances.connections.cut", rig_agent_cut },	{ "rdp.servers.get", rig_manager_get },
 	{ "xrdp.instances.desktops.message", rig_agent_message },
 	{ "xrdp.quotas", rig_agent_quotas },
+	{ "xrdp.instances.desktops.limits", rig_agent_limits },
 };
 
 /* --- what happens on the host */
@@ -452,7 +475,7 @@ static void side_call(struct side *s, struct answer *a, const struct caller *who
 }
 
 /* "active 10, disconnected 11": the sessions that the caller sees, in the order of their displays and creation; with their reasons. */
-static const char *side_shown(struct side *s, const struct caller *who)
+UNUSED static const char *side_shown(struct side *s, const struct caller *who)
 {
 	static char text[1000];
 	struct answer a = { 0 };

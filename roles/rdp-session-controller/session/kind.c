@@ -2,7 +2,7 @@
 
 #include "lucid/clock.h"
 #include "lucid/str.h"
-#include "roles/rdp-session-controller/session/session.h"
+#include "roles/rdp-session-controller/session/limits.h"
 #include "roles/rdp-session-controller/session/timeline.h"
 #include "roles/rdp-session-controller/watch/absence.h"
 #include "roles/rdp-session-controller/watch/look.h"
@@ -62,6 +62,7 @@ static void session_read(struct object *o, const json_t *doc)
 	s->ended_ms = doc_time_ms(doc, "stopped_at");
 	read_since(s, doc_time_ms(doc, "status_since"));
 	quotas_changed(c);
+	session_limits_read(s, doc);
 	if (session_ended(s))
 		list_remove(&s->live);
 	else if (s->server && list_empty(&s->live))

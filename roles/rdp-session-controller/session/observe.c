@@ -1,7 +1,7 @@
 #include "lucid/clock.h"
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/session/define.h"
-#include "roles/rdp-session-controller/session/session.h"
+#include "roles/rdp-session-controller/session/limits.h"
 #include "roles/rdp-session-controller/session/timeline.h"
 #include "roles/rdp-session-controller/watch/look.h"
 
@@ -122,6 +122,7 @@ void run_session_observe(struct object_task *on)
 			observed(s, desktop);
 		else
 			observed_none(s);
+		session_limits_check(s);
 	}
 	object_task_end(on);
 }

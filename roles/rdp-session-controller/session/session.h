@@ -8,6 +8,11 @@
 #define SESSION_ID_SIZE 22 /* "sess-", 16 hex digits, NUL */
 #define SESSION_CONNECTION_MAX 64
 
+/* In seconds; 0: none. */
+struct session_limits {
+	int64_t idle_s, max_s, disconnected_s;
+};
+
 struct session {
 	struct object o;
 	struct watched *server;
@@ -21,6 +26,11 @@ struct session {
 	int64_t seen_us; /* monotonic: when its desktop was first seen, before a client was; 0: not yet */
 	const char *server_owner; /* who sees it too; "": nobody */
 	int64_t created_ms, ended_ms; /* wall clock */
+	/* limits.c */
+	int64_t idle_s, max_s;	     /* its own limits; 0: none */
+	struct session_limits sent;  /* what the agent took last */
+	int64_t sent_us;	     /* monotonic: when it answered that; 0: not yet */
+	bool limits_sending;
 	/* how long it has had its status: a wall-clock time for others, a monotonic one for this process */
 	int64_t since_ms, before_ms, before_us; /* at before_us (monotonic) it had had it for before_ms */
 };

@@ -11,7 +11,7 @@
 /* The time since its declaration does not depend on jumps of the clock while this process runs. */
 static bool unused_for_long(const struct controller *c, const struct session *s)
 {
-	return s->o.state == SESSION_CREATED && !s->display && session_status_ms(s) >= c->timeout_s * 1000;
+	return s->o.state == SESSION_CREATED && !s->display && c->timeout_s && session_status_ms(s) >= c->timeout_s * 1000;
 }
 
 static void run_expire(struct object_task *on)

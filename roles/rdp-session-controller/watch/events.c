@@ -2,6 +2,7 @@
 
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/session/bytes.h"
+#include "roles/rdp-session-controller/session/limits.h"
 #include "roles/rdp-session-controller/watch/later.h"
 #include "roles/rdp-session-controller/watch/look.h"
 
@@ -19,6 +20,10 @@ static void on_desktop(const struct event *e, void *ctx)
 	int64_t started_ms = desktop_started_ms(e->data);
 	if (!w)
 		return;
+	if (str_eq(e->topic, "xrdp.desktop.expiring")) {
+		session_limit_expires(w, e->data);
+		return;
+	}
 	if (str_eq(e->topic, "xrdp.desktop.ended") && display && started_ms) {
 		struct desktop_end *end = watched_end_add(w, display, started_ms);
 		json_decref(end->doc);

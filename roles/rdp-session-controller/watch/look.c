@@ -4,6 +4,7 @@
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/agent.h"
 #include "roles/rdp-session-controller/session/found.h"
+#include "roles/rdp-session-controller/session/limits.h"
 #include "roles/rdp-session-controller/watch/later.h"
 
 #define LOOKS_MAX 32 /* listings in flight */
@@ -38,6 +39,7 @@ static void compare_desktop(struct watched *w, const json_t *desktop)
 	if (s) {
 		if (!s->o.unborn && !up_to_date(s, desktop))
 			session_observe(s);
+		session_limits_check(s);
 		return;
 	}
 	const struct desktop_end *e = watched_end_of(w, (int)doc_int(desktop, "display", 0), desktop_started_ms(desktop));

@@ -65,6 +65,7 @@ struct place {
 	/* quotas_tell.c */
 	uint64_t told; /* hash of what its agent was told last; 0: it may know nothing */
 	bool telling, tell_again, tell_refused;
+	bool limits_refused; /* its agent does not take limits of sessions; logged once */
 	bool fully;	     /* the next listing is followed by one of each server, whatever its counts say */
 };
 static inline struct place *place_next(struct controller *s, struct map_pos *pos)
