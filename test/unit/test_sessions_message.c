@@ -156,7 +156,7 @@ static void test_broadcast_reports_each(void **state)
 	assert_int_equal(doc_int(a.doc, "matched", 0), 25);
 	assert_int_equal(doc_int(a.doc, "shown", 0), 25);
 	assert_int_equal(t.messages, 25);
-	rig_take_desktop(&t, ONE, 11); /* its end is not known yet */
+	json_decref(rig_take_desktop(&t, ONE, 11)); /* its end is not known yet */
 	side_call(t.front, &a, &admin, "sessions.broadcast", NULL, NULL, SAY);
 	assert_int_equal(outcomes(&a, "shown"), 49);
 	assert_int_equal(outcomes(&a, "no_desktop"), 2);
