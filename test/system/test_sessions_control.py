@@ -208,3 +208,41 @@ def test_user_of_a_session_connects_to_a_server_of_another_owner(daemon, users, 
     login(daemon, server, ben).wait_colour(BLUE)
     until("the login to be joined", lambda: his.get(path)["status"] == "active")
     assert his.get(path + "/connection")["username"] == ben.name
+
+
+@pytest.mark.shapes
+def test_owner_of_a_server_has_its_sessions_and_nobody_elses(daemon, users, login):
+    """anna owns a server on which ben works; carl owns another one, and works nowhere."""
+    ben, = users(1, daemon)
+    ben.paint(BLUE)
+    hers, his = daemon.api("anna").create_server("hers"), daemon.api("carl").create_server("his", wait=False, auto_start=False)
+    client = login(daemon, hers, ben)
+    client.wait_colour(BLUE)
+    session = session_of(daemon, hers, "active", "anna")
+    path = f"{LIST}/{session['session_id']}"
+    assert session["user_id"] == ben.name
+    routes = (("GET", "", None), ("PATCH", "", {"name": "mine"}), ("PUT", "", {"name": "mine"}), ("DELETE", "", None), ("POST", "/terminate", {}),
+              ("POST", "/terminate?mode=disconnect", {}), ("POST", "/message", {"text": "boo"}), ("GET", "/connection", None), ("GET", "/rdp-file", None),
+              ("GET", "/statistics", None), ("GET", "/timeline", None))
+    carl, anna = daemon.api("carl", SESSIONS), daemon.api("anna", SESSIONS)
+    unknown = {m + t: error(carl.call(m, f"{LIST}/{UNKNOWN}{t}", b, expect=404))["message"] for m, t, b in routes}
+    for method, tail, body in routes:  # not told from one that does not exist
+        refused = error(carl.call(method, path + tail, body, expect=404))
+        assert refused["code"] == "LUCID_ERR_2201" and refused["message"] == unknown[method + tail], (method, tail, refused)
+    for query in ("", f"?server_id={hers['server_id']}", f"?user_id={ben.name}"):
+        assert listed(daemon, "carl", query) == []
+        assert carl.call("POST", f"{LIST}/terminate{query}", {}, expect=200).json()["matched"] == 0
+    assert carl.get(LIST + "/summary")["live"] == 0 and len(carl.call("GET", LIST + "?format=csv", expect=200).text.splitlines()) == 1
+    for who in ("carl", "anna", ben.name):
+        daemon.api(who, SESSIONS).call("POST", LIST + "/broadcast", {"text": "boo"}, expect=403)
+    carl.call("POST", LIST, {"server_id": hers["server_id"]}, expect=404)
+    assert client.connected and anna.get(path)["version"] == session["version"]
+    # the owner of the server does what carl may not
+    for method, tail, body in routes:
+        if method != "DELETE" and not tail.startswith("/terminate"):
+            anna.call(method, path + tail, body, expect=200)
+    anna.call("POST", path + "/terminate", {"reason": "closing time"}, expect=200)
+    until("the client to disconnect", lambda: not client.connected)
+    over = daemon.api(ben.name, SESSIONS).get(path)  # he sees what became of it, and who did it
+    assert (over["status_reason"], over["ended_by"]) == ("closing time", "anna")
+    assert his["server_id"] not in str(listed(daemon, "anna"))
