@@ -29,6 +29,7 @@ enum {
 	SH_READ_ONLY = 1 << 3, /* part of responses; in a request it is a fault, but see shape_unchanged */
 	SH_ADMIN = 1 << 4,     /* only an admin may write it; enforced by shape_unchanged, documented in OpenAPI */
 	SH_DEPRECATED = 1 << 6, /* replaced by another field; still accepted */
+	SH_SECRET = 1 << 7,    /* a secret: only in requests, never part of a response or a digest of a request */
 	SH_LIVE = 1 << 5,      /* with SH_READ_ONLY: changes by itself, so a patch may give any value, which is ignored */
 };
 
@@ -80,10 +81,13 @@ enum shape_mode {
  * treated as {}. */
 int shape_check(const struct shape *s, const json_t *doc, enum shape_mode mode, struct faults *f);
 
-/* Returns a copy of a checked patch without the read-only and SH_ADMIN members whose value equals the stored one, so that a client may
- * send back a document as it read it. A read-only member with another value is a fault; so is an SH_ADMIN member with another value
+/* Returns a copy of a checked patch without the read-only and SH_ADMIN members whose value equals the stored one, also in nested objects, so
+ * that a client may send back a document as it read it. A read-only member with another value is a fault; so is an SH_ADMIN member with another value
  * when `admin` is false. Returns a document even if there are faults. */
 json_t *shape_unchanged(const struct shape *s, const json_t *patch, const json_t *stored, bool admin, struct faults *f);
+
+/* A copy in which `true` stands for each SH_SECRET member, to compare and to digest requests. The caller owns it; NULL: doc is NULL. */
+json_t *shape_without_secrets(const struct shape *s, const json_t *doc);
 
 /* Adds the defaults of absent members to the document, recursively. An absent object is added if one of its members has a default. */
 void shape_defaults(const struct shape *s, json_t *doc);
@@ -96,7 +100,7 @@ json_t *shape_from_query(const struct shape *s, const char *query, struct faults
 char *shape_to_query(const json_t *query);
 
 /* Check one string against a format of the table; false with what is allowed in *ret_why. Formats:
- * uuid, name (1-64 printable), account and group (lucid/account.h), tag, node (host-name characters), id ([A-Za-z0-9._-]),
+ * uuid, name (1-64 printable), account and group (lucid/account.h), domain and password (of an RDP host: 1-256 bytes), tag, node (host-name characters), id ([A-Za-z0-9._-]),
  * time (RFC 3339), digits, user (token subject: printable, no blanks at the ends), stored (a name or user in a stored document, which
  * an earlier version may have accepted by weaker rules). */
 bool shape_format(const char *format, const char *s, const char **ret_why);

@@ -223,12 +223,19 @@ static void test_schema(void **state)
 	assert_string_equal(doc_str(json_array_get(doc_get(patch, "properties.in.anyOf"), 0), "$ref", ""), "#/components/schemas/InnerChange");
 }
 
+static const struct shape_field account_fields[] = {
+	{ "host", SH_STRING, SH_READ_ONLY },
+	{ "name", SH_STRING },
+	{ "password", SH_STRING, SH_NULLABLE | SH_SECRET, .max = 256, .format = "password" },
+};
+static const struct shape account_shape = SHAPE("Account", account_fields);
 static const struct shape_field stored_fields[] = {
 	{ "name", SH_STRING, SH_REQUIRED },
 	{ "owner", SH_STRING, SH_ADMIN },
 	{ "state", SH_STRING, SH_READ_ONLY | SH_NULLABLE },
 	{ "counts", SH_OBJECT, SH_READ_ONLY, .sub = &sub },
 	{ "load", SH_INT, SH_READ_ONLY | SH_LIVE },
+	{ "account", SH_OBJECT, SH_NULLABLE, .sub = &account_shape },
 };
 static const struct shape stored_shape = SHAPE("Stored", stored_fields);
 
@@ -247,8 +254,12 @@ static void test_read_only_members_may_be_sent_back(void **state)
 		{ "{'counts':{'w':2}}", NULL, true, "counts: is read-only; omit it" },
 		{ "{'owner':'p'}", NULL, false, "owner: may be set by an admin only" },
 		{ "{'owner':'p'}", "{\"owner\":\"p\"}", true, "" },
+		{ "{'account':{'host':'h','name':'n'}}", "{\"account\":{\"name\":\"n\"}}", false, "" },
+		{ "{'account':null}", "{\"account\":null}", false, "" },
+		{ "{'account':{'host':'i'}}", NULL, true, "account.host: is read-only and currently \"h\"" },
 	};
-	_cleanup_(doc_unrefp) json_t *stored = json_loads("{\"name\":\"a\",\"owner\":\"o\",\"state\":\"up\",\"counts\":{\"w\":1},\"load\":4}", 0, NULL);
+	_cleanup_(doc_unrefp) json_t *stored = json_loads("{\"name\":\"a\",\"owner\":\"o\",\"state\":\"up\",\"counts\":{\"w\":1},\"load\":4,"
+							    "\"account\":{\"host\":\"h\"}}", 0, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct faults f = { 0 };
 		char text[128];
@@ -277,6 +288,32 @@ static void test_read_only_members_may_be_sent_back(void **state)
 	faults_done(&f);
 }
 
+/* A password may have any printable characters, and its length is counted in bytes. */
+static void test_secrets_are_checked_and_left_out(void **state)
+{
+	char longest[257 * 2 + 40];
+	struct faults f = { 0 };
+	_cleanup_(doc_unrefp) json_t *doc = json_pack("{s:s, s:{s:s, s:s}}", "name", "a", "account", "name", "n", "password", " p\xc2\xa0w\xe2\x80\x8b ");
+	assert_int_equal(shape_check(&stored_shape, doc, SHAPE_FULL, &f), 0);
+	_cleanup_(doc_unrefp) json_t *plain = shape_without_secrets(&stored_shape, doc);
+	_cleanup_(xfreep) char *text = doc_text(plain);
+	assert_string_equal(text, "{\"name\":\"a\",\"account\":{\"name\":\"n\",\"password\":true}}");
+	assert_int_equal(json_string_length(doc_get(doc, "account.password")), 9);
+	assert_null(shape_without_secrets(&stored_shape, NULL));
+	memset(longest, 0, sizeof longest);
+	for (size_t i = 0; i < 129; i++)
+		memcpy(longest + 2 * i, "\xc3\xa4", 2);
+	doc_set_str(json_object_get(doc, "account"), "password", longest);
+	assert_int_equal(shape_check(&stored_shape, doc, SHAPE_FULL, &f), -ERR_INVALID);
+	assert_string_equal(doc_str(json_array_get(f.list, 0), "message", ""), "must be 1 to 256 bytes");
+	faults_done(&f);
+	longest[256] = 0;
+	doc_set_str(json_object_get(doc, "account"), "password", longest);
+	assert_int_equal(shape_check(&stored_shape, doc, SHAPE_FULL, &f), 0);
+	_cleanup_(doc_unrefp) json_t *schema = shape_schema(&account_shape, SCHEMA_PATCH);
+	assert_true(json_is_true(doc_get(schema, "properties.password.writeOnly")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,7 +321,7 @@ int main(void)
 		cmocka_unit_test(test_null_shape_accepts_only_empty_documents), cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_defaults_below_defaults), cmocka_unit_test(test_query),
 		cmocka_unit_test(test_query_round_trip), cmocka_unit_test(test_schema),
-		cmocka_unit_test(test_read_only_members_may_be_sent_back),
+		cmocka_unit_test(test_read_only_members_may_be_sent_back), cmocka_unit_test(test_secrets_are_checked_and_left_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,10 +16,12 @@ const char *key_fault(const char *key, bool again)
 	return n && n <= KEY_MAX ? NULL : "Idempotency-Key must be 1 to 128 printable ASCII characters, such as a UUID";
 }
 
+/* Without secrets: a digest in the store must not help to guess a password. */
 static void digest_request(char ret[ID_DIGEST_SIZE], const struct call_args *args)
 {
 	struct strbuf b = { 0 };
-	_cleanup_(xfreep) char *body = args->body ? json_dumps(args->body, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) : NULL;
+	_cleanup_(doc_unrefp) json_t *plain = shape_without_secrets(args->op->in, args->body);
+	_cleanup_(xfreep) char *body = plain ? json_dumps(plain, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) : NULL;
 	strbuf_puts(&b, args->op->name);
 	for (size_t i = 0; i < OP_MAX_PARAMS; i++)
 		strbuf_printf(&b, "\n%s", args->params[i] ? args->params[i] : "");

@@ -50,6 +50,11 @@ static bool is_id(const char *s)
 	return spans(s, LOWER UPPER DIGITS, LOWER UPPER DIGITS "._-", 64) && !strstr(s, "..");
 }
 
+static bool is_password(const char *s)
+{
+	return *s && strlen(s) <= ACCOUNT_MAX;
+}
+
 static bool is_digits(const char *s)
 {
 	return spans(s, DIGITS, DIGITS, 9);
@@ -72,6 +77,8 @@ static const struct {
 	{ "stored", is_stored, "must be printable, without leading or trailing spaces" },
 	{ "account", account_name_ok, "must be an account name: at most 256 bytes, without control characters and line breaks" },
 	{ "group", account_name_ok, "must be a group name: at most 256 bytes, without control characters and line breaks" },
+	{ "domain", account_name_ok, "must be the name of a domain: at most 256 bytes, without control characters and line breaks" },
+	{ "password", is_password, "must be 1 to 256 bytes" },
 	{ "tag", is_tag, "must be 1 to 64 characters of A-Z a-z 0-9 . _ : / - and start with a letter or digit" },
 	{ "label", is_label, "must be name=value or a word: 1 to 64 characters of A-Z a-z 0-9 . _ : / - = starting with a letter or digit" },
 	{ "labels", is_labels, "must be comma-separated node labels, such as gpu=yes,room=b12" },

@@ -96,6 +96,10 @@ static json_t *field_schema(const struct shape_field *f, enum schema_kind kind)
 		doc_set_str(o, "description", f->help);
 	if (f->flags & SH_READ_ONLY)
 		doc_set_bool(o, "readOnly", true);
+	if (f->flags & SH_SECRET) {
+		doc_set_bool(o, "writeOnly", true);
+		doc_set_str(o, "format", "password");
+	}
 	if (f->flags & SH_DEPRECATED)
 		doc_set_bool(o, "deprecated", true);
 	return o;

@@ -112,10 +112,10 @@ static void fault_unfit(struct walk *w, uint32_t c)
 	fault(w, "must not contain invisible or bidirectional control characters: U+%04X", (unsigned)c);
 }
 
-/* Accounts follow PAM's rules. A stored name may be older than the check for these characters. */
+/* Accounts follow PAM's rules, and passwords may have any characters. A stored name may be older than the check for these characters. */
 static bool may_be_unfit(const struct shape_field *f)
 {
-	static const char *const formats[] = { "account", "group", "stored" };
+	static const char *const formats[] = { "account", "group", "domain", "password", "stored" };
 	for (size_t i = 0; f->format && i < ARRAY_LEN(formats); i++)
 		if (str_eq(f->format, formats[i]))
 			return true;
