@@ -74,6 +74,12 @@ const collections = {
       { name: "session_time", key: { session_id: 1, time: 1, _id: 1 } },
     ],
   },
+  session_secrets: {
+    fields: {
+    },
+    indexes: [
+    ],
+  },
   rdp_ports: {
     fields: {
       node: { bsonType: "string" },

@@ -46,6 +46,9 @@ struct target_result {
 };
 typedef void (*target_done)(const struct target_result *r, void *arg);
 
+/* A host name, or an address in its usual form: not 2130706433, 0177.0.0.1 or 127.1. */
+bool target_host_ok(const char *host);
+
 /* --- RDP_TARGETS_ALLOWED */
 struct target_list;
 /* NULL with a reason that names the item. `items` is NULL-terminated; an empty list is valid and allows nothing. */

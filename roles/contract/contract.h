@@ -23,6 +23,10 @@ extern const struct op_table contract_alerts; /* alerts.c: a second table of rdp
 extern const struct op_table contract_common; /* common.c: audit.* */
 extern const struct op_table contract_host;	/* host.c: host.*, not on REST */
 
+/* How a password in COL_SESSION_SECRETS is sealed (lucid/seal.h): for rdp-session-controller, and for `lucid-rdp doctor`, which opens it too. */
+#define SESSION_SECRET_PURPOSE "rdp-password"
+#define SESSION_SECRET_FIELD "password"
+
 /* shapes.c */
 extern const struct shape shape_empty;
 extern const struct shape shape_display, shape_desktop, shape_security, shape_channels, shape_limits, shape_recording_mode;

@@ -87,14 +87,14 @@ static const struct shape shape_storage_config = SHAPE("StorageConfig", storage_
 /* Fields that only the program sets. */
 #define READ_ONLY                                                                                                      \
 	{ "session_id", SH_STRING, SH_READ_ONLY, .format = "id", .help = "sess- and 16 hex digits" },                  \
-		{ "node", SH_STRING, SH_READ_ONLY, .help = "host it runs on" },                                        \
+		{ "node", SH_STRING, SH_READ_ONLY | SH_NULLABLE, .help = "host it runs on; null: a foreign RDP host" },  \
 		{ "username", SH_STRING, SH_READ_ONLY | SH_NULLABLE, .help = "Linux account; null: nobody has logged in yet" }, \
 		{ "client_address", SH_STRING, SH_READ_ONLY | SH_NULLABLE, .help = "null: no client is connected" },   \
 		{ "connection_id", SH_STRING, SH_READ_ONLY | SH_NULLABLE,                                              \
 		  .help = "its connection at the agent; null: no client is connected" },                               \
 		{ "display", SH_INT, SH_READ_ONLY | SH_NULLABLE },                                                     \
 		{ "status", SH_STRING, SH_READ_ONLY, .values = statuses,                                               \
-		  .help = "created: declared, nobody has logged in yet; orphaned: the sesman of its desktop is gone, so no client can reconnect; terminated, failed and expired: it has ended" }, \
+		  .help = "created: declared, nobody has logged in yet, or on a foreign RDP host; orphaned: the sesman of its desktop is gone, so no client can reconnect; terminated, failed and expired: it has ended" }, \
 		{ "status_reason", SH_STRING, SH_READ_ONLY | SH_NULLABLE,                                              \
 		  .help = "why it ended: logout, ended, replaced, start_failed, idle_timeout, max_duration, disconnected_timeout, never_used, node_removed, or what was given to terminate; node_unreachable: its host cannot be reached, and it is shown as it was last seen" }, \
 		{ "declared", SH_BOOL, SH_READ_ONLY, .help = "false: found on the host" },                             \
@@ -112,14 +112,39 @@ static const struct shape shape_storage_config = SHAPE("StorageConfig", storage_
 #define OWNER_FIELD(flags)                                                                                             \
 	{ "user_id", SH_STRING, (flags) | SH_NULLABLE, .min = 1, .max = 128, .format = "user",                         \
 	  .help = "owner: who declared it, or the user that RDP_USER_MAP gives to the account, else the owner of the server" }
-#define SERVER_FIELD(flags) { "server_id", SH_STRING, flags, .format = "uuid" }
-#define RDP_CONFIG_FIELD(flags)                                                                                        \
-	{ "rdp_config", SH_FREE, (flags) | SH_NULLABLE, .help = "an RDP host outside this installation; not available yet" }
+#define SERVER_FIELD(flags)                                                                                            \
+	{ "server_id", SH_STRING, (flags) | SH_NULLABLE, .format = "uuid",                                             \
+	  .help = "the server that it is on; null: it is on a foreign RDP host (rdp_config)" }
 
-static const struct shape_field session[] = { SERVER_FIELD(0), OWNER_FIELD(SH_ADMIN), WRITABLE, RDP_CONFIG_FIELD(0), READ_ONLY };
-static const struct shape_field change[] = { SERVER_FIELD(SH_READ_ONLY), OWNER_FIELD(SH_READ_ONLY), WRITABLE, RDP_CONFIG_FIELD(SH_READ_ONLY),
-					     READ_ONLY };
-static const struct shape shape_create = SHAPE("SessionCreate", session);
+/* An RDP host outside this installation. It does not change, so that a stored password is never for another host than the one it was given for. */
+#define RDP_HOST_FIELDS(host_flags, port_flags)                                                                        \
+	{ "host", SH_STRING, host_flags, .min = 1, .max = 253, .help = "host name, or IPv4 or IPv6 address" },         \
+		{ "port", SH_INT, port_flags, .min = 1, .max = 65535, .help = "default: 3389" }
+#define RDP_USER_FIELDS                                                                                                \
+	{ "username", SH_STRING, SH_NULLABLE, .min = 1, .max = 256, .format = "account",                               \
+	  .help = "account on that host: name, DOMAIN\\name or name@realm" },                                          \
+		{ "domain", SH_STRING, SH_NULLABLE, .min = 1, .max = 256, .format = "domain" }
+#define PASSWORD_FIELD                                                                                                 \
+	{ "password", SH_STRING, SH_NULLABLE | SH_SECRET, .min = 1, .max = 256, .format = "password",                  \
+	  .help = "at most 256 bytes; stored encrypted with MASTER_KEY until the session ends; null removes it" }
+#define HAS_PASSWORD_FIELD                                                                                             \
+	{ "has_password", SH_BOOL, SH_READ_ONLY, .help = "a password is stored; no response shows it" }
+static const struct shape_field rdp_config[] = { RDP_HOST_FIELDS(0, 0), RDP_USER_FIELDS, HAS_PASSWORD_FIELD };
+static const struct shape shape_rdp_config = SHAPE("SessionRdpConfig", rdp_config);
+static const struct shape_field rdp_config_create[] = { RDP_HOST_FIELDS(SH_REQUIRED, 0), RDP_USER_FIELDS, PASSWORD_FIELD };
+static const struct shape shape_rdp_config_create = SHAPE("SessionRdpConfigCreate", rdp_config_create);
+static const struct shape_field rdp_config_change[] = { RDP_HOST_FIELDS(SH_READ_ONLY, SH_READ_ONLY), RDP_USER_FIELDS, PASSWORD_FIELD,
+							HAS_PASSWORD_FIELD };
+static const struct shape shape_rdp_config_change = SHAPE("SessionRdpConfigChange", rdp_config_change);
+#define RDP_CONFIG_FIELD(shape)                                                                                        \
+	{ "rdp_config", SH_OBJECT, SH_NULLABLE, .sub = &(shape),                                                       \
+	  .help = "an RDP host outside this installation, which RDP_TARGETS_ALLOWED must contain; null: the session is on a server" }
+
+static const struct shape_field session[] = { SERVER_FIELD(0), OWNER_FIELD(SH_ADMIN), WRITABLE, RDP_CONFIG_FIELD(shape_rdp_config), READ_ONLY };
+static const struct shape_field create[] = { SERVER_FIELD(0), OWNER_FIELD(SH_ADMIN), WRITABLE, RDP_CONFIG_FIELD(shape_rdp_config_create), READ_ONLY };
+static const struct shape_field change[] = { SERVER_FIELD(SH_READ_ONLY), OWNER_FIELD(SH_READ_ONLY), WRITABLE,
+					     RDP_CONFIG_FIELD(shape_rdp_config_change), READ_ONLY };
+static const struct shape shape_create = SHAPE("SessionCreate", create);
 static const struct shape shape_change = SHAPE("SessionChange", change);
 static const struct shape shape_session = SHAPE("Session", session);
 static const struct shape_field session_item = { NULL, SH_OBJECT, .sub = &shape_session };
@@ -160,7 +185,7 @@ static const char *const outcomes[] = { "ended", "would_end", "already_ended", "
 static const struct shape_field many_result[] = {
 	{ "session_id", SH_STRING },
 	{ "user_id", SH_STRING, SH_NULLABLE },
-	{ "server_id", SH_STRING },
+	{ "server_id", SH_STRING, SH_NULLABLE, .help = "null: on a foreign RDP host" },
 	{ "status", SH_STRING, .values = statuses, .help = "before the end" },
 	{ "outcome", SH_STRING, .values = outcomes },
 	{ "message", SH_STRING, SH_NULLABLE, .max = 2000, .help = "why it could not be ended, and what to do" },
@@ -194,7 +219,7 @@ static const char *const broadcast_outcomes[] = { "shown", "would_show", "no_des
 static const struct shape_field broadcast_result[] = {
 	{ "session_id", SH_STRING },
 	{ "user_id", SH_STRING, SH_NULLABLE },
-	{ "server_id", SH_STRING },
+	{ "server_id", SH_STRING, SH_NULLABLE, .help = "null: on a foreign RDP host" },
 	{ "status", SH_STRING, .values = statuses },
 	{ "outcome", SH_STRING, .values = broadcast_outcomes,
 	  .help = "no_desktop: nobody has logged in yet, or the session has ended; uncertain: the message may have been shown" },
@@ -212,15 +237,16 @@ static const struct shape out_broadcast = SHAPE("SessionsMessaged", broadcast_fi
 
 static const struct shape_field connection_fields[] = {
 	{ "session_id", SH_STRING },
-	{ "server_id", SH_STRING },
+	{ "server_id", SH_STRING, SH_NULLABLE, .help = "null: a foreign RDP host, of which the other members that may be null are not known" },
 	{ "host", SH_STRING },
 	{ "port", SH_INT },
-	{ "security_layer", SH_STRING },
-	{ "min_tls", SH_STRING },
+	{ "security_layer", SH_STRING, SH_NULLABLE },
+	{ "min_tls", SH_STRING, SH_NULLABLE },
 	{ "certificate_fingerprint", SH_STRING, SH_NULLABLE, .help = "SHA-256, hex; null: the server does not run" },
-	{ "username", SH_STRING, SH_NULLABLE, .help = "Linux account to log in with; null: no allowed account is known" },
+	{ "username", SH_STRING, SH_NULLABLE, .help = "account to log in with; null: no allowed account is known" },
+	{ "domain", SH_STRING, SH_NULLABLE, .help = "domain of the account, on a foreign RDP host" },
 	{ "status", SH_STRING, .values = statuses },
-	{ "server_status", SH_STRING },
+	{ "server_status", SH_STRING, SH_NULLABLE },
 };
 static const struct shape out_connection = SHAPE("SessionConnection", connection_fields);
 static const struct shape_field figure_fields[] = {
@@ -264,7 +290,8 @@ static const struct shape_field status_counts[] = {
 	{ "terminated", SH_INT }, { "failed", SH_INT }, { "expired", SH_INT },
 };
 static const struct shape shape_status_counts = SHAPE("SessionStatusCounts", status_counts);
-static const struct shape_field server_count[] = { { "server_id", SH_STRING }, { "sessions", SH_INT } };
+static const struct shape_field server_count[] = { { "server_id", SH_STRING, SH_NULLABLE, .help = "null: on foreign RDP hosts" },
+						   { "sessions", SH_INT } };
 static const struct shape shape_server_count = SHAPE("SessionsOfServer", server_count);
 static const struct shape_field server_count_item = { NULL, SH_OBJECT, .sub = &shape_server_count };
 static const struct shape_field user_count[] = { { "user_id", SH_STRING, .help = "empty: of no known user" }, { "sessions", SH_INT } };
@@ -288,7 +315,7 @@ static const struct shape out_summary = SHAPE("SessionSummary", summary_fields);
 static const struct op ops[] = {
 	ROW("list", "GET", "", .flags = OP_READ | OP_STREAMS, .query = &query_list, .out = &out_list, .media = "text/csv", .summary = "List sessions"),
 	ROW("create", "POST", "", .rate = RATE_SESSION_CREATE, .flags = OP_CREATES, .status = 201, .in = &shape_create, .out = &shape_session,
-	    .summary = "Declare a session on a server; the next login of its user there is joined with it"),
+	    .summary = "Declare a session on a server, whose next login of its user is joined with it, or on a foreign RDP host"),
 	ROW("summary", "GET", "/summary", .flags = OP_READ, .out = &out_summary, .summary = "Count sessions by status, server and user"),
 	ROW("terminate_many", "POST", "/terminate", .deadline_ms = MANY_DEADLINE_MS, .query = &query_many, .in = &in_terminate, .out = &out_many,
 	    .summary = "End all sessions that match"),

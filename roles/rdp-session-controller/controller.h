@@ -4,6 +4,7 @@
  * session/ one session: its states, its operations, its kind as a stored object (lucid/object.h)
  * operations/ what callers ask for: lists, reads, declarations, changes, ends
  * message/ messages to the people on the desktops
+ * foreign/ sessions on RDP hosts outside this installation
  * watch/   what really runs: the desktops that the agents of the hosts report, compared with the stored sessions
  *
  * Not for: anything that touches the host (the agent does), and servers (rdp-server-manager).
@@ -18,6 +19,8 @@
 #define SERVICE ROLE_SESSIONS
 
 struct lease;
+struct target_prober; /* lucid/target.h */
+struct watched;
 struct controller_ops {
 	const struct op *instances, *desktops, *desktop_end, *desktop_message, *desktop_limits, *connections, *connection_cut, *quotas; /* of the agent */
 	const struct op *server, *connection, *rdp_file; /* of rdp-server-manager */
@@ -32,6 +35,7 @@ struct controller {
 	struct subscription *desktop_events, *connection_events, *instance_events, *server_events, *node_events, *gaps;
 	/* watch/server.c */
 	struct map *servers; /* server id → struct watched */
+	struct watched *foreign; /* in place of a server: of the sessions on foreign RDP hosts */
 	struct map *names;   /* users and nodes, each once: text → text */
 	/* watch/look.c */
 	struct list due; /* struct watched, whose desktops are to be listed */
@@ -45,6 +49,9 @@ struct controller {
 	/* watch/quotas_tell.c */
 	struct loop_timer *tell_timer;
 	bool tell_soon; /* tell_timer is set */
+	/* foreign/ */
+	struct target_prober *targets;
+	struct secret_sweep *secrets;
 	/* session/sweep.c */
 	struct loop_timer *sweep_timer;
 	struct {

@@ -3,6 +3,8 @@
 #include "lucid/nodes.h"
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/controller.h"
+#include "roles/rdp-session-controller/foreign/foreign_target.h"
+#include "roles/rdp-session-controller/foreign/secret_sweep.h"
 #include "roles/rdp-session-controller/message/broadcast.h"
 #include "roles/rdp-session-controller/message/message.h"
 #include "roles/rdp-session-controller/operations/connect.h"
@@ -98,6 +100,8 @@ static int controller_init(const struct role_env *env, void **ret)
 	list_init(&c->due);
 	read_settings(c, env->config);
 	sessions_make_metrics(c);
+	foreign_begin(c);
+	secret_sweep_begin(c);
 	c->objects = objects_new(&(struct objects_env){ .kind = &session_kind, .loop = env->loop, .bus = env->bus, .store = env->store,
 							.leases = env->leases, .alone = c->one_host, .home = env->node, .ctx = c });
 	c->look_timer = loop_timer_new(env->loop, look_due, c);
@@ -122,6 +126,8 @@ static int controller_reload(void *role, const struct config *next, bool apply, 
 		read_settings(role, next);
 		quotas_changed(role);
 		limits_check_all(role);
+		foreign_allow(role, next);
+		secret_sweep_soon(role); /* MASTER_KEY may have changed */
 	}
 	return 0;
 }
@@ -139,9 +145,12 @@ static void controller_release(void *role)
 	sweep_end(c);
 	quotas_tell_end(c);
 	loop_timer_free(c->look_timer);
+	foreign_end(c);
+	secret_sweep_end(c);
 	if (!objects_free(c->objects))
 		return; /* responses may still arrive while the store closes; the memory they refer to must stay valid until then */
 	map_free(c->servers, watched_free);
+	watched_free(c->foreign);
 	map_free(c->names, free);
 	free(c);
 }

@@ -140,6 +140,12 @@ bool target_host_fold(const char *host, char dst[TARGET_HOST_MAX + 1])
 	return strlen(dst) == len && (parse_address(dst, &a) || name_ok(dst, len));
 }
 
+bool target_host_ok(const char *host)
+{
+	char folded[TARGET_HOST_MAX + 1];
+	return target_host_fold(host, folded);
+}
+
 static bool list_has_name(const struct target_list *t, const char *host)
 {
 	for (size_t i = 0; i < t->nnames; i++) {

@@ -11,7 +11,7 @@ from lucid import BIN
 pytestmark = pytest.mark.one_shape("a host without a running program")
 
 CHECKS = ["configuration", "xrdp", "vulnerabilities", "sesman", "xorgxrdp", "pam", "desktops", "certificates", "user", "ports", "namespaces", "cgroups", "disk",
-          "clock", "entropy", "descriptors", "store"]
+          "clock", "entropy", "descriptors", "store", "passwords"]
 
 
 def ask(d, expect=0, **settings):

@@ -134,7 +134,7 @@ def test_bad_declarations_are_refused(make_daemon):
     for body, field in (({}, "server_id"), ({"server_id": "x"}, "server_id"), ({"server_id": sid, "status": "active"}, "status"),
                         ({"server_id": sid, "user_id": "ben"}, "user_id"), ({"server_id": sid, "limits": {"idle_timeout": -1}}, "limits.idle_timeout"),
                         ({"server_id": sid, "recording_config": {"frame_rate": 100}}, "recording_config.frame_rate"),
-                        ({"server_id": sid, "rdp_config": {"host": "192.0.2.1"}}, "rdp_config"), ({"server_id": sid, "colour": "red"}, "colour")):
+                        ({"server_id": sid, "rdp_config": {"host": "192.0.2.1"}}, "server_id"), ({"server_id": sid, "colour": "red"}, "colour")):
         details = error(anna.call("POST", LIST, body, expect=422))["details"]
         assert field in [x["field"] for x in details], (body, details)
     assert error(anna.call("POST", LIST, {"server_id": "0b2c5c0e-6d2b-4c8e-9a57-2f3a1d4e5f60"}, expect=404))["code"] == "LUCID_ERR_2001"

@@ -79,6 +79,7 @@ struct answer {
 	int status;
 	json_t *doc;
 	char message[300];
+	char details[1000]; /* as text; "": none */
 };
 
 /* --- the agent and the manager */
@@ -451,6 +452,8 @@ static void rig_answered(const struct reply *r, void *arg)
 	a->status = r->status;
 	a->doc = r->blob ? doc_parse(r->blob->data, r->blob->len, NULL, 0) : json_incref(r->doc);
 	str_copy(a->message, sizeof a->message, r->message ? r->message : "");
+	_cleanup_(xfreep) char *details = r->details ? doc_text(r->details) : NULL;
+	str_copy(a->details, sizeof a->details, details ? details : "");
 }
 
 /* Query and body are JSON texts with ' in place of ", or NULL. The document is replaced at the next call with the same answer. */

@@ -4,6 +4,7 @@
 
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/agent.h"
+#include "roles/rdp-session-controller/foreign/foreign.h"
 #include "roles/rdp-session-controller/session/timeline.h"
 #include "roles/rdp-session-controller/watch/look.h"
 
@@ -20,6 +21,8 @@ int session_untellable(const struct controller *c, const json_t *doc, char why[T
 	const char *id = doc_str(doc, "session_id", ""), *node = doc_str(doc, "node", "");
 	if (!json_is_null(json_object_get(doc, "stopped_at")))
 		snprintf(why, TELL_WHY_SIZE, "session %s has ended (%s), so it has no desktop that could show a message", id, doc_str(doc, "status", ""));
+	else if (foreign_doc(doc))
+		snprintf(why, TELL_WHY_SIZE, "session %s is on a foreign RDP host, whose desktop cannot show a message from here", id);
 	else if (!doc_int(doc, "display", 0))
 		snprintf(why, TELL_WHY_SIZE, "nobody has logged in to session %s yet; send the message when it is active", id);
 	else if (agent_unreachable(c, node)) {

@@ -1,6 +1,8 @@
 #include "roles/rdp-session-controller/operations/connect.h"
 
 #include "lucid/str.h"
+#include "roles/rdp-session-controller/foreign/foreign.h"
+#include "roles/rdp-session-controller/foreign/foreign_connect.h"
 #include "roles/rdp-session-controller/operations/read.h"
 
 /* The call is made as the role itself: a user of the session who does not own its server may learn how to connect to it, but nothing else
@@ -32,6 +34,7 @@ static void connection_got(const struct reply *r, void *arg)
 		json_t *out = json_object();
 		json_object_set(out, "session_id", json_object_get(w->doc, "session_id"));
 		json_object_update(out, doc);
+		doc_set(out, "domain", NULL);
 		json_object_set(out, "server_status", json_object_get(doc, "status"));
 		json_object_set(out, "status", json_object_get(w->doc, "status"));
 		call_ok(w->call, out);
@@ -63,13 +66,21 @@ static bool connectable(struct session_reading *r)
 
 static void session_connection(struct session_reading *r)
 {
-	if (connectable(r))
+	if (!connectable(r))
+		return;
+	if (foreign_doc(r->doc))
+		foreign_connection(r);
+	else
 		ask_server(r, r->c->ops.connection, connection_got);
 }
 
 static void session_rdp_file(struct session_reading *r)
 {
-	if (connectable(r))
+	if (!connectable(r))
+		return;
+	if (foreign_doc(r->doc))
+		foreign_rdp_file(r);
+	else
 		ask_server(r, r->c->ops.rdp_file, rdp_file_got);
 }
 

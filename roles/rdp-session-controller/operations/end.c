@@ -4,6 +4,7 @@
 
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/agent.h"
+#include "roles/rdp-session-controller/foreign/foreign.h"
 #include "roles/rdp-session-controller/session/delete.h"
 #include "roles/rdp-session-controller/watch/later.h"
 #include "roles/rdp-session-controller/watch/look.h"
@@ -217,6 +218,8 @@ static void run_session_end(struct object_task *on)
 		return;
 	if (session_ended(s))
 		end_too_late(t);
+	else if (foreign_session(s) && t->disconnect)
+		end_failed(t, ERR_SESSION_STATE, "session %s is on a foreign RDP host, whose connections are not managed here; end it there", s->o.id);
 	else if ((!s->display || !s->server) && t->disconnect)
 		end_failed(t, ERR_SESSION_STATE, "nobody has logged in to session %s yet", s->o.id);
 	else if (!s->display || !s->server)

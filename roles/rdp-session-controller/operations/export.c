@@ -13,6 +13,7 @@ static const struct csv_column columns[] = {
 	{ "stopped_at", "stopped_at" }, { "ended_by", "ended_by" }, { "project", "metadata.project" },
 	{ "environment", "metadata.environment" }, { "connections", "statistics.connections" }, { "connected_ms", "statistics.connected_ms" },
 	{ "disconnected_ms", "statistics.disconnected_ms" }, { "bytes_in", "statistics.bytes_in" }, { "bytes_out", "statistics.bytes_out" },
+	{ "rdp_host", "rdp_config.host" }, { "rdp_port", "rdp_config.port" },
 };
 
 /* Pages are read as the reader asks for them. Sessions that are created or deleted meanwhile may shift the pages by a few rows. */

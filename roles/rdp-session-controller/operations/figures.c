@@ -120,13 +120,13 @@ static void count_in(json_t *groups, const char *key)
 		add_figure(groups, key, 1);
 }
 
-/* {"a":1} → [{"server_id":"a","sessions":1}] */
-static json_t *groups_list(const json_t *groups, const char *name)
+/* {"a":1} → [{"server_id":"a","sessions":1}]; none: in place of an empty key. */
+static json_t *groups_list(const json_t *groups, const char *name, const char *none)
 {
 	json_t *list = json_array(), *n;
 	const char *key;
 	json_object_foreach((json_t *)(uintptr_t)groups, key, n)
-		json_array_append_new(list, json_pack("{s:s, s:O}", name, key, "sessions", n));
+		json_array_append_new(list, json_pack("{s:s?, s:O}", name, *key ? key : none, "sessions", n));
 	return list;
 }
 
@@ -155,7 +155,7 @@ void op_sessions_summary(struct call *call, void *controller)
 	}
 	doc_set_int(out, "live", live);
 	doc_set(out, "by_status", statuses);
-	doc_set(out, "by_server", groups_list(servers, "server_id"));
-	doc_set(out, "by_user", groups_list(users, "user_id"));
+	doc_set(out, "by_server", groups_list(servers, "server_id", NULL));
+	doc_set(out, "by_user", groups_list(users, "user_id", ""));
 	call_ok(call, out);
 }

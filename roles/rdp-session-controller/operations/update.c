@@ -2,6 +2,8 @@
 
 #include "lucid/clock.h"
 #include "lucid/str.h"
+#include "roles/rdp-session-controller/foreign/foreign.h"
+#include "roles/rdp-session-controller/foreign/secret.h"
 #include "roles/rdp-session-controller/session/define.h"
 #include "roles/rdp-session-controller/session/session.h"
 #include "roles/rdp-session-controller/session/timeline.h"
@@ -14,7 +16,7 @@ static void apply_change(struct task *t);
 /* The outcome of the task is the document after the change. A member that the patch removed is null again. */
 static json_t *changed_document(const json_t *doc, const json_t *patch)
 {
-	static const char *const nullable[] = { "name", "recording_config", "storage_config", "limits" };
+	static const char *const nullable[] = { "name", "rdp_config", "recording_config", "storage_config", "limits" };
 	json_t *next = doc_merge(doc, patch);
 	for (size_t i = 0; i < ARRAY_LEN(nullable); i++)
 		if (!json_object_get(next, nullable[i]))
@@ -26,15 +28,17 @@ static json_t *changed_document(const json_t *doc, const json_t *patch)
 		metadata = json_object();
 	json_object_set(metadata, "owner", json_object_get(doc, "user_id"));
 	doc_set(next, "metadata", metadata);
+	foreign_change(doc, patch, next);
 	return next;
 }
 
-static json_t *changed_fields(const json_t *before, const json_t *after)
+/* new_secret: rdp_config was changed by a part of it that is not in the document. */
+static json_t *changed_fields(const json_t *before, const json_t *after, bool new_secret)
 {
 	json_t *list = json_array(), *value;
 	const char *key;
 	json_object_foreach((json_t *)(uintptr_t)after, key, value)
-		if (!json_equal(value, json_object_get(before, key)))
+		if (!json_equal(value, json_object_get(before, key)) || (new_secret && str_eq(key, "rdp_config")))
 			json_array_append_new(list, json_string(key));
 	return list;
 }
@@ -60,8 +64,10 @@ static void change_written(enum store_result result, UNUSED size_t index, int er
 	struct session *s = task_session(t);
 	if (result == STORE_OK) {
 		json_t *data = json_object();
-		doc_set(data, "fields", changed_fields(s->o.doc, t->outcome));
+		doc_set(data, "fields", changed_fields(s->o.doc, t->outcome, t->secret != NULL));
 		object_take_over(&s->o, TAKE_PTR(t->outcome));
+		if (t->forgets_secret)
+			secret_forget(s);
 		doc_set_int(data, "version", s->o.version);
 		object_publish(&s->o, "updated", data);
 		timeline_add(s, s->o.doc, "updated", call_caller(t->on.call)->sub);
@@ -76,6 +82,15 @@ static void change_written(enum store_result result, UNUSED size_t index, int er
 	}
 }
 
+static void change_secret(struct task *t, const json_t *patch)
+{
+	struct session *s = task_session(t);
+	const char *password = foreign_password(patch);
+	json_decref(t->secret);
+	t->secret = password ? secret_doc(session_controller(s), s->o.id, password, s->o.version + 1) : NULL;
+	t->forgets_secret = foreign_password_removed(s->o.doc, patch);
+}
+
 static void apply_change(struct task *t)
 {
 	struct session *s = task_session(t);
@@ -83,6 +98,7 @@ static void apply_change(struct task *t)
 	_cleanup_(doc_unrefp) json_t *patch =
 		shape_unchanged(call_op(t->on.call)->in, t->body, s->o.doc, caller_is_admin(call_caller(t->on.call)), &f);
 	session_check_metadata(t->body, s->o.owner->id, &f);
+	foreign_check_change(session_controller(s), s->o.doc, patch, &f);
 	if (t->if_match && t->if_match != s->o.version) {
 		faults_done(&f);
 		object_task_fail(&t->on, ERR_STALE, NULL);
@@ -95,15 +111,21 @@ static void apply_change(struct task *t)
 	}
 	json_decref(t->outcome);
 	t->outcome = changed_document(s->o.doc, patch);
-	if (json_equal(t->outcome, s->o.doc)) {
+	if (session_ended(s) && (foreign_password(patch) || !json_equal(json_object_get(t->outcome, "rdp_config"), json_object_get(s->o.doc, "rdp_config")))) {
+		object_task_fail(&t->on, ERR_SESSION_STATE, "session %s has ended, so its rdp_config cannot be changed; declare another one", s->o.id);
+		return;
+	}
+	change_secret(t, patch);
+	if (json_equal(t->outcome, s->o.doc) && !t->secret) {
 		object_task_answer(&t->on, 200);
 		object_task_end(&t->on);
 		return;
 	}
 	doc_set_int(t->outcome, "version", s->o.version + 1);
 	doc_set_time(t->outcome, "updated_at", clock_wall_ms());
-	struct store_op op = { STORE_REPLACE, COL_SESSIONS, s->o.id, s->o.stored_version, t->outcome };
-	store_write(session_controller(s)->env.store, &op, 1, change_written, t);
+	struct store_op ops[2] = { { STORE_REPLACE, COL_SESSIONS, s->o.id, s->o.stored_version, t->outcome },
+				   { STORE_PUT, COL_SESSION_SECRETS, s->o.id, 0, t->secret } };
+	store_write(session_controller(s)->env.store, ops, t->secret ? 2 : 1, change_written, t);
 }
 
 static void change_settled(int err, void *arg)

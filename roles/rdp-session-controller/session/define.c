@@ -2,6 +2,7 @@
 
 #include "lucid/clock.h"
 #include "lucid/str.h"
+#include "roles/rdp-session-controller/foreign/foreign.h"
 
 json_t *session_visible_to(const char *user, const char *server_owner)
 {
@@ -32,15 +33,15 @@ static json_t *metadata_of(const json_t *body, const char *user)
 json_t *session_define(const struct watched *w, const char *id, const char *user, const json_t *body)
 {
 	static const char *const unknown[] = { "username", "client_address", "connection_id", "display" };
-	static const char *const given[] = { "rdp_config", "recording_config", "storage_config", "limits" };
+	static const char *const given[] = { "recording_config", "storage_config", "limits" };
 	json_t *doc = json_object();
 	int64_t now_ms = clock_wall_ms();
 	doc_set_str(doc, "session_id", id); /* first: lists rely on it */
 	doc_set_str(doc, "name", doc_str(body, "name", NULL));
 	doc_set_str(doc, "description", doc_str(body, "description", ""));
 	doc_set_str(doc, "user_id", *user ? user : NULL);
-	doc_set_str(doc, "server_id", w->id);
-	doc_set_str(doc, "node", w->node);
+	doc_set_str(doc, "server_id", *w->id ? w->id : NULL);
+	doc_set_str(doc, "node", *w->id ? w->node : NULL);
 	for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
 		doc_set(doc, unknown[i], NULL);
 	doc_set_str(doc, "status", "created");
@@ -53,6 +54,7 @@ json_t *session_define(const struct watched *w, const char *id, const char *user
 	doc_set(doc, "started_at", NULL);
 	doc_set(doc, "stopped_at", NULL);
 	doc_set(doc, "ended_by", NULL);
+	doc_set(doc, "rdp_config", foreign_config(json_object_get(body, "rdp_config")));
 	for (size_t i = 0; i < ARRAY_LEN(given); i++)
 		doc_set(doc, given[i], json_incref(json_object_get(body, given[i])));
 	doc_set(doc, "metadata", metadata_of(body, user));

@@ -1,5 +1,6 @@
 #include "roles/rdp-session-controller/session/delete.h"
 
+#include "roles/rdp-session-controller/foreign/secret.h"
 #include "roles/rdp-session-controller/session/timeline.h"
 
 static void session_gone(struct task *t)
@@ -7,6 +8,8 @@ static void session_gone(struct task *t)
 	struct session *s = task_session(t);
 	json_t *data = json_object();
 	timeline_forget(s);
+	if (s->sealed) /* its end has deleted the password, unless that failed */
+		secret_forget(s);
 	doc_set_str(data, "status", object_state_name(&s->o));
 	object_publish(&s->o, "deleted", data);
 	if (t->on.call)

@@ -2,6 +2,9 @@
 
 #include "lucid/clock.h"
 #include "lucid/str.h"
+#include "roles/rdp-session-controller/foreign/foreign.h"
+#include "roles/rdp-session-controller/foreign/secret.h"
+#include "roles/rdp-session-controller/foreign/secret_sweep.h"
 #include "roles/rdp-session-controller/session/limits.h"
 #include "roles/rdp-session-controller/session/timeline.h"
 #include "roles/rdp-session-controller/watch/absence.h"
@@ -45,7 +48,7 @@ static void session_read(struct object *o, const json_t *doc)
 	struct controller *c = session_controller(s);
 	if (!s->server) {
 		list_init(&s->live);
-		s->server = watched_of(c, doc_str(doc, "server_id", ""));
+		s->server = foreign_doc(doc) ? c->foreign : watched_of(c, doc_str(doc, "server_id", ""));
 		if (s->server && !*s->server->node)
 			s->server->node = controller_name(c, doc_str(doc, "node", ""));
 	}
@@ -56,6 +59,7 @@ static void session_read(struct object *o, const json_t *doc)
 	}
 	if (!str_copy(s->connection, sizeof s->connection, doc_str(doc, "connection_id", "")))
 		s->connection[0] = 0;
+	s->sealed = doc_bool(json_object_get(doc, "rdp_config"), "has_password", false);
 	s->server_owner = other_viewer(s, doc);
 	s->unreachable = str_eq(doc_str(doc, "status_reason", ""), NODE_UNREACHABLE_REASON);
 	s->created_ms = doc_time_ms(doc, "created_at");
@@ -93,19 +97,27 @@ static void session_describe(const struct object *o, json_t *data)
 
 static void session_entered(struct object *o, unsigned status)
 {
+	struct session *s = (struct session *)o;
 	if (session_status_ended(status))
-		metric_add(((struct controller *)object_ctx(o))->metrics.terminated, 1);
-	timeline_entered((struct session *)o, status);
+		metric_add(session_controller(s)->metrics.terminated, 1);
+	if (session_status_ended(status) && s->sealed) {
+		s->sealed = false;
+		secret_forget(s);
+	}
+	timeline_entered(s, status);
 	quotas_changed(object_ctx(o));
 }
 
 static void place_lead(struct object_group *g, bool held)
 {
-	log_info(SERVICE, held ? "this process now follows the sessions of node %s" : "another process follows the sessions of node %s", g->name);
+	const char *what = *g->name ? "sessions of node " : "sessions on foreign RDP hosts";
+	log_info(SERVICE, held ? "this process now follows the %s%s" : "another process follows the %s%s", what, g->name);
 	((struct place *)g)->fully = true;
 	((struct place *)g)->lost = false; /* another process knows that now, or this one will */
 	((struct place *)g)->lost_us = 0;
-	if (held)
+	if (held && !*g->name)
+		secret_sweep_soon(objects_ctx(g->set));
+	else if (held)
 		follow_place((struct place *)g);
 }
 
@@ -113,6 +125,7 @@ static void sessions_loaded(struct objects *set)
 {
 	log_info(SERVICE, "%zu sessions loaded", objects_count(set));
 	follow_all(objects_ctx(set));
+	secret_sweep_soon(objects_ctx(set));
 }
 
 static void sessions_scan(struct objects *set)
@@ -134,6 +147,7 @@ static void session_task_free(struct object_task *t)
 	free(task_of(t)->by);
 	json_decref(task_of(t)->connections);
 	json_decref(task_of(t)->outcome);
+	json_decref(task_of(t)->secret);
 }
 
 static void session_task_ended(struct object_task *t)
@@ -166,7 +180,7 @@ const struct object_kind session_kind = {
 	.transitions = session_transitions,
 	.ntransitions = SESSION_TRANSITIONS,
 	.written = (const char *const[]){ "username", "client_address", "connection_id", "display", "status_since", "started_at", "stopped_at",
-					  "ended_by", "statistics", "visible_to", NULL },
+					  "ended_by", "rdp_config", "statistics", "visible_to", NULL },
 	.size = sizeof(struct session),
 	.group_size = sizeof(struct place),
 	.task_size = sizeof(struct task),

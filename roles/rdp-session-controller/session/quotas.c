@@ -8,7 +8,7 @@ size_t sessions_live(struct controller *c, const char *user)
 	struct watched *w;
 	struct session *s;
 	size_t n = 0;
-	while ((w = watched_next(c, &pos)))
+	for (w = c->foreign; w; w = watched_next(c, &pos))
 		LIST_FOREACH (s, &w->sessions, live)
 			n += !s->o.gone && (!user || str_eq(s->o.owner->id, user));
 	return n;

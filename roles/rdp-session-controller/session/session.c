@@ -69,6 +69,16 @@ static json_t *next_statistics(const struct session *s, enum session_status to)
 	return next;
 }
 
+/* An ended session needs no password; it is deleted when this is durable (kind.c). */
+static void session_drop_password(const struct session *s, json_t *more)
+{
+	json_t *config = s->sealed ? json_copy(json_object_get(s->o.doc, "rdp_config")) : NULL;
+	if (!config)
+		return;
+	doc_set_bool(config, "has_password", false);
+	doc_set(more, "rdp_config", config);
+}
+
 bool session_enter(struct session *s, enum session_status to, const char *reason, json_t *extra)
 {
 	int64_t now_ms = clock_wall_ms();
@@ -83,6 +93,7 @@ bool session_enter(struct session *s, enum session_status to, const char *reason
 		doc_set_time(more, "stopped_at", now_ms);
 		doc_set_str(more, "connection_id", NULL);
 		doc_set_str(more, "client_address", NULL);
+		session_drop_password(s, more);
 	} else {
 		doc_set_str(more, "stopped_at", NULL);
 	}

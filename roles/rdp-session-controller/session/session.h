@@ -24,6 +24,7 @@ struct session {
 	bool observing; /* an observation is queued */
 	bool unreachable, absence_queued; /* watch/absence.c: its status_reason says so; a task that may change that is queued */
 	int64_t seen_us; /* monotonic: when its desktop was first seen, before a client was; 0: not yet */
+	bool sealed; /* a password is stored for it (foreign/secret.h) */
 	const char *server_owner; /* who sees it too; "": nobody */
 	int64_t created_ms, ended_ms; /* wall clock */
 	/* limits.c */
@@ -49,6 +50,9 @@ struct task {
 	void (*ended)(struct task *t, int err, const char *message); /* instead of an answer to a call; NULL: none */
 	void *arg;
 	json_t *outcome; /* what the answer says */
+	/* update.c */
+	json_t *secret;	     /* the new password, as it is stored; NULL: none */
+	bool forgets_secret; /* the password is removed */
 };
 
 static inline struct controller *session_controller(const struct session *s)

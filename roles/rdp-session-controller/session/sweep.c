@@ -8,10 +8,11 @@
 #define PURGE_MAX 200 /* sessions purged in one sweep */
 #define DAY_MS (24 * 3600 * INT64_C(1000))
 
-/* The time since its declaration does not depend on jumps of the clock while this process runs. */
+/* The time since its declaration does not depend on jumps of the clock while this process runs. Nothing tells whether a foreign RDP host is used. */
 static bool unused_for_long(const struct controller *c, const struct session *s)
 {
-	return s->o.state == SESSION_CREATED && !s->display && c->timeout_s && session_status_ms(s) >= c->timeout_s * 1000;
+	return s->o.state == SESSION_CREATED && !s->display && s->server != c->foreign && c->timeout_s &&
+	       session_status_ms(s) >= c->timeout_s * 1000;
 }
 
 static void run_expire(struct object_task *on)

@@ -69,7 +69,7 @@ static void count_all(struct count *n)
 	struct map_pos pos = { 0 };
 	struct watched *w;
 	const struct session *s;
-	while ((w = watched_next(n->c, &pos)))
+	for (w = n->c->foreign; w; w = watched_next(n->c, &pos))
 		LIST_FOREACH (s, &w->sessions, live)
 			if (!s->o.gone)
 				count_session(n, s, watched_place(w) == n->p);
@@ -148,7 +148,7 @@ static void told(const struct reply *r, void *arg)
 static void tell(struct place *p, bool if_changed)
 {
 	struct controller *c = objects_ctx(p->g.set);
-	if (!object_group_leads(&p->g) || agent_unreachable(c, p->g.name))
+	if (!*p->g.name || !object_group_leads(&p->g) || agent_unreachable(c, p->g.name))
 		return;
 	if (p->telling) {
 		p->tell_again = true;

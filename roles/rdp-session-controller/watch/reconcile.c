@@ -118,6 +118,8 @@ static void instances_listed(const struct reply *r, void *arg)
 void follow_place(struct place *p)
 {
 	struct controller *c = place_controller(p);
+	if (!*p->g.name) /* sessions on foreign RDP hosts: no agent follows them */
+		return;
 	if (p->listing || objects_draining(c->objects) || !objects_loaded(c->objects) || !object_group_leads(&p->g)) {
 		p->again = p->listing; /* the listing in progress may have been made too early */
 		return;

@@ -5,18 +5,29 @@
 
 #define SAME_START_MS 2000
 
+static struct watched *watched_new(struct controller *s)
+{
+	struct watched *w = XNEW(struct watched);
+	w->s = s;
+	w->node = w->owner = w->name = "";
+	list_init(&w->sessions);
+	list_init(&w->due_node);
+	return w;
+}
+
+struct watched *watched_new_foreign(struct controller *s)
+{
+	return watched_new(s);
+}
+
 struct watched *watched_of(struct controller *s, const char *server_id)
 {
 	struct watched *w = map_get(s->servers, server_id);
 	if (w || !id_is_uuid(server_id))
 		return w;
-	w = XNEW(struct watched);
-	w->s = s;
+	w = watched_new(s);
 	str_copy(w->id, sizeof w->id, server_id);
 	w->node = s->one_host ? s->env.node : "";
-	w->owner = w->name = "";
-	list_init(&w->sessions);
-	list_init(&w->due_node);
 	if (map_put(s->servers, w->id, w, NULL))
 		return w;
 	free(w);

@@ -38,6 +38,8 @@ struct watched {
 };
 
 struct watched *watched_of(struct controller *s, const char *server_id); /* finds or creates; NULL: the id is not one of a server */
+/* In place of a server, for sessions on foreign RDP hosts: without id, node and owner, and not followed. */
+struct watched *watched_new_foreign(struct controller *s);
 struct watched *watched_next(struct controller *s, struct map_pos *pos);
 void watched_learn(struct watched *w, const json_t *server); /* a document of rdp-server-manager */
 void watched_free(void *w);

@@ -32,6 +32,7 @@ static const struct {
 	{ "entropy", doctor_entropy },
 	{ "descriptors", doctor_descriptors },
 	{ "store", doctor_store },
+	{ "passwords", doctor_passwords },
 };
 
 static const char *const states[] = { "ok", "warn", "fail" };

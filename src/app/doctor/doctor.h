@@ -28,6 +28,9 @@ enum doctor_state doctor_known_faults(const char *version, const char *package, 
 /* doctor/certificates.c */
 void doctor_certificates(const struct config *c, struct finding *f);
 
+/* doctor/passwords.c */
+void doctor_passwords(const struct config *c, struct finding *f);
+
 /* doctor/ports.c */
 void doctor_ports(const struct config *c, struct finding *f);
 
