@@ -122,7 +122,7 @@ static const struct shape shape_storage_config = SHAPE("StorageConfig", storage_
 		{ "port", SH_INT, port_flags, .min = 1, .max = 65535, .help = "default: 3389" }
 #define RDP_USER_FIELDS                                                                                                \
 	{ "username", SH_STRING, SH_NULLABLE, .min = 1, .max = 256, .format = "account",                               \
-	  .help = "account on that host: name, DOMAIN\\name or name@realm" },                                          \
+	  .help = "account on that host, as its directory writes it; a domain may be part of it" },                                          \
 		{ "domain", SH_STRING, SH_NULLABLE, .min = 1, .max = 256, .format = "domain" }
 #define PASSWORD_FIELD                                                                                                 \
 	{ "password", SH_STRING, SH_NULLABLE | SH_SECRET, .min = 1, .max = 256, .format = "password",                  \

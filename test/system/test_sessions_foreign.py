@@ -1,8 +1,10 @@
 """Sessions on RDP hosts outside this installation: a real xrdp as the host, hosts that may not or cannot be tried, and where the password is."""
 import concurrent.futures
 import contextlib
+import json
 import os
 import socket
+import sqlite3
 import threading
 import time
 
@@ -14,9 +16,11 @@ from lucid import AGENT, MANAGER, MONITOR, SESSIONS, URLS
 from proc import until
 from test_apart import apart  # noqa: F401  (a fixture)
 from test_managers import mongo  # noqa: F401  (a fixture)
+from test_reload import Settings
 from test_sessions_life import BLUE, LIST, listed
 
 HERE = {"RDP_TARGETS_ALLOWED": "127.0.0.1/32", "NODE_PUBLIC_HOST": "127.0.0.1"}
+X224_ANSWER = bytes([3, 0, 0, 19, 14, 0xD0, 0, 0, 0x12, 0x34, 0, 2, 0x1F, 8, 0, 2, 0, 0, 0])  # of a server that wants NLA
 FIRST, SECOND = "Tr0ub4dor&3 first", "c0rrect-horse-second"
 
 
@@ -126,6 +130,54 @@ def test_no_host_is_allowed_by_default(daemon):
         assert "RDP_TARGETS_ALLOWED" in declare(daemon.api("anna"), port, 403)["error"]["message"]
 
 
+class NameServer:
+    """Answers queries for the names that it has; each answer of a name is given once, and the last one for good."""
+
+    def __init__(self, **names):
+        self.names = {name.replace("_", "-"): list(answers) for name, answers in names.items()}
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                query, peer = self.socket.recvfrom(512)
+                end = query.index(0, 12) + 5  # the name, its type and its class
+                first = query[13:13 + query[12]].decode().lower()
+                addresses = self.answer(first) if query[end - 4:end - 2] == b"\0\1" else []
+                records = b"".join(b"\xc0\x0c\0\1\0\1\0\0\0\0\0\4" + socket.inet_aton(a) for a in addresses)
+                self.socket.sendto(query[:2] + b"\x81\x80\0\1" + len(addresses).to_bytes(2, "big") + b"\0\0\0\0" + query[12:end] + records, peer)
+
+    def answer(self, first):
+        left = self.names.get(first, [[]])
+        return left.pop(0) if len(left) > 1 else left[0]
+
+
+@pytest.mark.one_shape("the name server of its own mount namespace")
+def test_name_is_resolved_once_and_all_its_addresses_are_checked(make_daemon, tmp_path):
+    """A name that resolves to another address a moment later gains nothing: the address that was checked is the one that is tried."""
+    names = NameServer(good=[["127.0.0.1"]], mixed=[["127.0.0.1", "127.0.0.9"]], metadata=[["169.254.169.254"]], rebound=[["127.0.0.1"], ["127.0.0.9"]])
+    resolv = tmp_path / "resolv.conf"
+    resolv.write_text(f"nameserver 127.0.0.1:{names.port}\n")
+    d = make_daemon(start=False, RDP_TARGETS_ALLOWED="127.0.0.1/32,*.win.example.org")
+    d.wrap = ["unshare", "-m", "sh", "-c", f'mount --bind {resolv} /etc/resolv.conf && exec "$@"', "sh"]
+    d.start()
+    anna = d.api("anna")
+    with listening(X224_ANSWER) as port, socket.create_server(("127.0.0.9", port)) as inside:
+        inside.settimeout(0.2)
+        assert declare(anna, port, host="good.win.example.org")["rdp_config"]["host"] == "good.win.example.org"
+        for name in ("mixed", "metadata"):
+            assert "RDP_TARGETS_ALLOWED" in declare(anna, port, 403, f"{name}.win.example.org")["error"]["message"], name
+        assert declare(anna, port, 422, "unknown.win.example.org")["error"]["code"] == "LUCID_ERR_2203"
+        declare(anna, port, host="rebound.win.example.org")
+        declare(anna, port, 403, "rebound.win.example.org")
+        with pytest.raises(TimeoutError):
+            inside.accept()
+    names.socket.close()
+
+
 def files_with(folder, *words):
     for path, _, files in os.walk(folder):
         for name in (os.path.join(path, n) for n in files):
@@ -189,6 +241,27 @@ def test_another_master_key_is_noticed(make_daemon):
     until("the log to report it", lambda: "1 stored passwords of foreign RDP hosts cannot be opened" in d.log(), 20)
     d.settings["MASTER_KEYS_OLD"] = "the first master key of more than 32 bytes"
     assert doctor().startswith("ok")
+
+
+def key_id(d, session):
+    """The id of the MASTER_KEY that has sealed its password."""
+    with contextlib.closing(sqlite3.connect(f"file:{d.dir}/data/store/lucid.db?mode=ro", uri=True)) as db:
+        text, = db.execute("SELECT doc FROM session_secrets WHERE id = ?", (session["session_id"],)).fetchone()
+    return json.loads(text)["password"].split(".")[1]
+
+
+@pytest.mark.one_shape("the configuration file of a process")
+def test_sighup_seals_passwords_again_and_changes_the_targets(make_daemon):
+    keys = ["the first master key of more than 32 bytes", "the second master key of more than 32 bytes"]
+    s = Settings(make_daemon, {"MASTER_KEY": keys[0], "RDP_TARGETS_ALLOWED": "127.0.0.1/32"})
+    with listening(X224_ANSWER) as port:
+        session = declare(s.d.api("anna"), port, password=FIRST)
+        before = key_id(s.d, session)
+        s.reload({"MASTER_KEY": keys[1], "MASTER_KEYS_OLD": keys[0], "RDP_TARGETS_ALLOWED": "10.0.0.0/8"})
+        until("it to be sealed again", lambda: key_id(s.d, session) != before)
+        declare(s.d.api("anna"), port, 403)
+    s.reload({"MASTER_KEY": keys[1]})
+    assert "1 stored for foreign RDP hosts; MASTER_KEY opens all of them" in s.d.run("doctor", "--config", s.path).stdout
 
 
 @pytest.mark.one_shape("processes that it makes itself")

@@ -29,8 +29,8 @@ static void target_tried(const struct target_result *r, void *arg)
 		if (errors[i].outcome == r->outcome)
 			err = errors[i].err;
 	if (r->outcome != TARGET_REACHABLE) {
-		log_info(SERVICE, "a foreign RDP host was refused: %s (%s%s)", target_outcome_to_string(r->outcome), *r->address ? "address " : "no address",
-			 r->address);
+		log_info(SERVICE, "a foreign RDP host was refused as %s: %s%s%s", target_outcome_to_string(r->outcome), r->why,
+			 *r->address ? "; its address was " : "", r->address);
 		call_fail(t->call, err, "%s", r->why);
 	} else if (objects_draining(c->objects)) {
 		call_fail(t->call, ERR_UNAVAILABLE, NULL);
