@@ -80,6 +80,12 @@ def test_real_xrdp_is_a_foreign_host(make_daemon, users, login):
     details = mine.call("PATCH", path, {"rdp_config": {"port": 1}}, expect=422).json()["error"]["details"]
     assert [x["field"] for x in details] == ["rdp_config.port"]
 
+    # nothing reaches its desktop from here
+    for tail, body in (("/message", {"text": "hello"}), ("/terminate?mode=disconnect", {})):
+        assert "foreign RDP host" in mine.call("POST", path + tail, body, expect=409).json()["error"]["message"]
+    told = d.api("admin", SESSIONS).call("POST", LIST + "/broadcast?status=created", {"text": "hello"}, expect=200).json()["results"]
+    assert [(r["session_id"], r["server_id"], r["outcome"]) for r in told] == [(session["session_id"], None, "no_desktop")]
+
     # ended
     dry = mine.call("POST", LIST + "/terminate?status=created&dry_run=true", {}, expect=200).json()
     assert [(r["session_id"], r["server_id"], r["outcome"]) for r in dry["results"]] == [(session["session_id"], None, "would_end")]

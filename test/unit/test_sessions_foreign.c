@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "lucid/seal.h"
+#include "lucid/target.h"
 #include "roles/rdp-session-controller/foreign/secret.h"
 #include "roles/rdp-session-controller/foreign/secret_sweep.h"
 
@@ -388,6 +389,32 @@ static void test_no_desktop_is_joined_and_it_does_not_expire(void **state)
 	foreign_close(&f);
 }
 
+/* A silent host, which many callers try at the same time. */
+static void test_too_many_hosts_at_a_time_are_busy(void **state)
+{
+	struct foreign_rig f;
+	struct answer many[TARGET_PROBES_MAX] = { 0 };
+	foreign_open(&f, 1);
+	loop_io_set(f.host.io, 0);
+	_cleanup_(doc_unrefp) json_t *body = json_pack("{s:{s:s, s:i}}", "rdp_config", "host", "127.0.0.1", "port", f.host.port);
+	for (size_t i = 0; i < TARGET_PROBES_MAX; i++) {
+		struct call_args args = { .op = op_find("sessions.create"), .caller = &anna, .body = body };
+		bus_call(f.t.front->bus, &args, rig_answered, &many[i]);
+	}
+	declare_at(&f, 0, "");
+	assert_int_equal(f.a.err, ERR_BUSY);
+	side_call(f.t.front, &f.a, &anna, "sessions.list", NULL, NULL, NULL); /* others are served meanwhile */
+	assert_int_equal(f.a.err, 0);
+	host_end(&f.host); /* resets the connections */
+	for (size_t i = 0; i < TARGET_PROBES_MAX; i++) {
+		RIG_UNTIL(&f.t, many[i].over);
+		assert_int_equal(many[i].err, ERR_SESSION_TARGET);
+		json_decref(many[i].doc);
+	}
+	host_begin(&f.host, f.t.loop);
+	foreign_close(&f);
+}
+
 static bool sealed_now(struct foreign_rig *f)
 {
 	_cleanup_(doc_unrefp) json_t *doc = secret_of(f, f->id);
@@ -450,6 +477,7 @@ int main(void)
 		cmocka_unit_test(test_password_without_a_key_is_refused),
 		cmocka_unit_test(test_changes_of_the_host_are_refused_and_of_the_user_taken),
 		cmocka_unit_test(test_no_desktop_is_joined_and_it_does_not_expire),
+		cmocka_unit_test(test_too_many_hosts_at_a_time_are_busy),
 		cmocka_unit_test(test_sweep_seals_again_and_deletes_what_has_no_session),
 		cmocka_unit_test(test_two_controllers_share_it),
 	};
