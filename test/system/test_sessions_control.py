@@ -192,7 +192,7 @@ def test_user_of_a_session_connects_to_a_server_of_another_owner(daemon, users, 
     his = daemon.api(ben.name, SESSIONS)
     told = his.get(path + "/connection")
     assert (told["port"], told["username"], told["status"], told["server_status"]) == (server["port"], ben.name, "created", "running")
-    assert set(told) == {"session_id", "server_id", "host", "port", "security_layer", "min_tls", "certificate_fingerprint", "username", "status",
+    assert set(told) == {"session_id", "server_id", "host", "port", "security_layer", "min_tls", "certificate_fingerprint", "username", "domain", "status",
                          "server_status"}
     file = his.call("GET", path + "/rdp-file", expect=200).text
     assert f":{server['port']}\r\n" in file and f"username:s:{ben.name}\r\n" in file
