@@ -23,7 +23,7 @@ struct conn {
 	double due; /* of the request in flight; 0: idle */
 	double next;
 	char id[40]; /* pairs: the created server, which is deleted next */
-	char in[65536];
+	char in[1 << 18]; /* a page of 100 sessions */
 	size_t n;
 };
 

@@ -11,6 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 os.chdir(ROOT)
 os.environ["LUCID_BIN"] = os.path.join(ROOT, "build/release/lucid-rdp")
 sys.path.insert(0, os.path.join(ROOT, "test/lib"))
+subprocess.run(["make", "-s", "V=release", "program"], check=True)  # lucid asks the program for its roles
 import lucid  # noqa: E402
 import proc  # noqa: E402
 
