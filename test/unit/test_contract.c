@@ -204,6 +204,8 @@ static void test_operations_of_service_tokens(UNUSED void **state)
 		"xrdp.instances.desktops.message", "xrdp.stats", "xrdp.instances.stats", "xrdp.quotas",
 		/* both → server-manager */
 		"rdp.servers.get",
+		/* server-manager → resource-monitor: the nodes that are over their thresholds */
+		"resources.alerts.list",
 		/* session-controller → server-manager, for a user of a session on a server of another owner */
 		"rdp.servers.connection", "rdp.servers.rdp_file",
 	};
