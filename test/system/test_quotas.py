@@ -3,14 +3,22 @@ import os
 
 import pytest
 
-import rdp
 from events import Events
-from lucid import SERVERS, SESSIONS
+from lucid import AGENT, SERVERS, SESSIONS
 from proc import until
-from test_logins import audited, figure
 
 LIST, BLUE, GREEN = "/api/v1/sessions", "#3366cc", "#33aa66"
 SESMAN_REFUSES = "max concurrent session limit"
+
+
+def failures(d, reason):
+    page = d.api("admin", AGENT).call("GET", "/metrics", expect=200).text
+    return sum(float(line.split()[-1]) for line in page.splitlines() if line.startswith(f'rdp_login_failures_total{{reason="{reason}"}}'))
+
+
+def audited(d, account, reason):
+    entries = d.api("admin", AGENT).get("/api/v1/audit?action=xrdp.login.failed&limit=100")["entries"]
+    return [e for e in entries if (e["actor"], e["reason"]) == (account.name, reason)]
 
 
 def lines_of(d, server):
@@ -19,7 +27,7 @@ def lines_of(d, server):
 
 def refused(d, server, account, login, reason, sentence):
     """PAM refuses the login, so sesman starts no desktop, and the reason is in the event, the audit log, the figures and the server's log."""
-    before = figure(d, f'rdp_login_failures_total{{reason="{reason}"}}')
+    before = failures(d, reason)
     desktops = len(d.admin.desktops(server["server_id"]))
     with Events(d, "xrdp.login.*") as events:
         client = login(d, server, account)
@@ -27,15 +35,16 @@ def refused(d, server, account, login, reason, sentence):
     data = event["data"]
     assert (event["topic"], data["username"], data["reason"], data["client_address"]) == ("xrdp.login.failed", account.name, reason, "127.0.0.1")
     assert sentence in data["detail"]
-    entry = until("the entry", lambda: [e for e in audited(d, "failed", account.name) if e["reason"] == reason])[0]
+    entry = until("the entry", lambda: audited(d, account, reason))[0]
     assert (entry["object"], entry["outcome"]) == (server["server_id"], "refused")
-    until("the figure", lambda: figure(d, f'rdp_login_failures_total{{reason="{reason}"}}') == before + 1)
+    until("the figure", lambda: failures(d, reason) == before + 1)
     text = lines_of(d, server)
     assert f"refused login of {account.name}: {data['detail']}" in text and SESMAN_REFUSES not in text, text
     assert len(d.admin.desktops(server["server_id"])) == desktops
     return client
 
 
+@pytest.mark.shapes
 def test_login_beyond_max_sessions_is_refused_by_pam(daemon, users, login):
     anna, bert = users(2, daemon)
     anna.paint(BLUE)
@@ -46,8 +55,6 @@ def test_login_beyond_max_sessions_is_refused_by_pam(daemon, users, login):
     client = refused(daemon, server, bert, login, "max_sessions", "desktop.max_sessions")
     until("xrdp's window", lambda: client.picture().share("#dedede") > 0.2, 30)
     if os.environ.get("PICTURE"):
-        import time
-        time.sleep(2)
         client.save(os.environ["PICTURE"])
     client.close()
     # the owner of a desktop returns to it
