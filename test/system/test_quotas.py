@@ -1,13 +1,15 @@
 """How many desktops and sessions there may be: logins that a quota refuses, and those that it must not refuse."""
 import os
+import subprocess
 
 import pytest
 
 from events import Events
-from lucid import AGENT, SERVERS, SESSIONS
+from lucid import AGENT, BIN, SERVERS, SESSIONS, XRDP
 from proc import until
+from test_reload import Settings
 
-LIST, BLUE, GREEN = "/api/v1/sessions", "#3366cc", "#33aa66"
+LIST, QUOTAS, BLUE, GREEN = "/api/v1/sessions", f"{XRDP}/quotas", "#3366cc", "#33aa66"
 SESMAN_REFUSES = "max concurrent session limit"
 
 
@@ -111,4 +113,77 @@ def test_declared_session_is_counted_and_taken(make_daemon, users, login):
     until("the declared session", lambda: sessions.get(f"{LIST}/{declared['session_id']}")["status"] == "active")
     refused(d, server, carl, login, "all_sessions", "MAX_CONCURRENT_SESSIONS").close()
     sessions.call("POST", f"{LIST}/{declared['session_id']}/terminate", {}, expect=200)
+    login(d, server, carl).wait_colour(BLUE)
+
+
+def test_second_desktop_of_another_color_depth_is_bounded(make_daemon, users, login):
+    """With Xvnc, sesman does not lead a login with another color depth to the account's desktop. PAM cannot know that: the new desktop is ended."""
+    anna, = users(1)
+    d = make_daemon(MAX_SESSIONS_PER_USER="1")
+    d.accounts = [anna]
+    anna.paint(BLUE)
+    server = d.admin.create_server("two depths", desktop={"session": "xvnc"})
+    login(d, server, anna).wait_colour(BLUE)
+    desktop, = d.admin.desktops(server["server_id"])
+    with Events(d, "xrdp.login.failed,xrdp.desktop.ended") as events:
+        second = login(d, server, anna, args=("/bpp:16",))
+        seen = [events.next(), events.next()]
+    assert sorted(e["topic"] for e in seen) == ["xrdp.desktop.ended", "xrdp.login.failed"]
+    assert all(e["data"]["reason"] == "user_sessions" and e["data"]["username"] == anna.name for e in seen), seen
+    until("the client's end, or xrdp's window", lambda: not second.connected or second.picture().share("#dedede") > 0.2, 30)
+    assert [x["display"] for x in d.admin.desktops(server["server_id"])] == [desktop["display"]]
+
+
+@pytest.mark.one_shape("the configuration file of a process")
+def test_lifted_quota_lets_logins_in_and_a_killed_process_keeps_it(make_daemon, users, login):
+    anna, bert = users(2)
+    s = Settings(make_daemon, {"MAX_CONCURRENT_SESSIONS": "1"})
+    d = s.d
+    d.accounts = [anna, bert]
+    for account in d.accounts:
+        account.paint(BLUE)
+    server = d.admin.create_server("small")
+    login(d, server, anna).wait_colour(BLUE)
+    until("anna's session", lambda: d.admin.get(f"{LIST}?status=active")["sessions"])
+    refused(d, server, bert, login, "all_sessions", "MAX_CONCURRENT_SESSIONS").close()
+    d.kill(d.server_pid())
+    until("the API", lambda: d.admin.call("GET", LIST).status_code == 200)
+    refused(d, server, bert, login, "all_sessions", "MAX_CONCURRENT_SESSIONS").close()
+    d.kill(d.supervisor)  # it forgets what the controller told it
+    d.process.wait()
+    d.start()
+    until("anna's session", lambda: d.admin.get(f"{LIST}?status=active")["sessions"])
+    refused(d, server, bert, login, "all_sessions", "MAX_CONCURRENT_SESSIONS").close()
+    s.reload({"MAX_CONCURRENT_SESSIONS": "2"})
+    login(d, server, bert).wait_colour(BLUE)
+
+
+def test_nobody_locks_others_out(make_daemon, users, login):
+    """A refused login holds no place, and its address is not blocked; only admins and roles set the numbers; the hook obeys no account."""
+    anna, bert, carl = users(3)
+    d = make_daemon(LOGIN_MAX_FAILURES="1", MAX_SESSIONS_PER_USER="1")
+    d.accounts = [anna, bert, carl]
+    for account in d.accounts:
+        account.paint(BLUE)
+    server = d.admin.create_server("two desktops", desktop={"max_sessions": 2})
+    clients = [login(d, server, account) for account in (anna, bert)]
+    for client in clients:
+        client.wait_colour(BLUE)
+    for _ in range(2):
+        refused(d, server, carl, login, "max_sessions", "desktop.max_sessions").close()
+    clients[0].close()
+    login(d, server, anna).wait_colour(BLUE)
+    full = {"max_concurrent_sessions": 1, "max_sessions_per_user": 1, "elsewhere": 99}
+    d.api(carl.name).call("PUT", QUOTAS, full, expect=403)
+    d.api(None).call("PUT", QUOTAS, full, expect=401)
+    for wrong in ({}, {**full, "elsewhere": -1}, {**full, "max_sessions_per_user": 0}, {**full, "users": [{"user_id": anna.name}]},
+                  {**full, "declared": [{"server_id": "x", "user_id": anna.name, "sessions": 1}]}, {**full, "more": 1}):
+        d.admin.call("PUT", QUOTAS, wrong, expect=422)
+    # an account that runs the program of the hook itself
+    socket = os.path.join(d.settings["RUNTIME_DIR"], "xrdp/hook.sock")
+    for kind in ("admit", "allowed"):
+        subprocess.run(["setpriv", f"--reuid={carl.uid}", f"--regid={carl.gid}", "--clear-groups", BIN, "pam-hook", kind, socket], check=False, timeout=20,
+                       env={"PAM_USER": carl.name, "PAM_TTY": "xrdp-sesman", "PAM_TYPE": "account"})
+    display = next(x["display"] for x in d.admin.desktops(server["server_id"]) if x["username"] == bert.name)
+    d.admin.delete(f"{XRDP}/instances/{server['server_id']}/desktops/{display}")
     login(d, server, carl).wait_colour(BLUE)

@@ -58,6 +58,8 @@ void connection_cuts_answer(struct connection *c);
 bool login_begins(struct instance *i, const char *user, const char *detail);
 bool login_passes(struct instance *i, const char *user, bool limited); /* limited: quotas apply */
 void login_allowed(struct instance *i, const char *user);
+/* The login of this account that was allowed last has made a desktop that a quota does not allow: it fails. */
+void login_exceeds(struct instance *i, const char *user, const char *static_reason, char *consume_why);
 void login_connected(const struct connection *c); /* it shows a desktop */
 void login_left(const struct connection *c);	  /* it has ended */
 void logins_poll(void *host);

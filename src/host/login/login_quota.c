@@ -5,6 +5,7 @@
 #include "host/observe/observed.h"
 #include "lucid/account.h"
 #include "lucid/clock.h"
+#include "lucid/log.h"
 #include "lucid/str.h"
 
 #define AWAITED_MAX 64
@@ -67,7 +68,7 @@ static void count_instance(const struct instance *i, const struct instance *of, 
 	}
 }
 
-static const char *refusal(struct instance *i, const char *user, struct quota_counts *ret)
+static void count_for(struct instance *i, const char *user, struct quota_counts *ret)
 {
 	struct instance *other;
 	*ret = (struct quota_counts){ .desktops_max = doc_int(doc_get(i->spec, "desktop"), "max_sessions", 10) };
@@ -75,6 +76,11 @@ static const char *refusal(struct instance *i, const char *user, struct quota_co
 		if (other->observed)
 			count_instance(other, i, user, ret);
 	quota_statement_apply(i->host->observer->quotas, i->id, user, clock_mono_ms(), ret);
+}
+
+static const char *refusal(struct instance *i, const char *user, struct quota_counts *ret)
+{
+	count_for(i, user, ret);
 	return quota_refusal(ret);
 }
 
@@ -101,11 +107,45 @@ const char *login_quota_refusal(struct instance *i, const char *account, char **
 	return reason;
 }
 
+static bool has_another(const struct desktop *d)
+{
+	const struct desktop *other;
+	LIST_FOREACH (other, &d->instance->observed->desktops, node)
+		if (other != d && str_eq(other->user, d->user) && is_known_to_sesman(other))
+			return true;
+	return false;
+}
+
+static void on_exceeding_ended(UNUSED void *arg, UNUSED int err, json_t *consume_doc, UNUSED size_t processes, UNUSED size_t forced)
+{
+	json_decref(consume_doc);
+}
+
+static void end_if_exceeding(struct desktop *d, const char *user)
+{
+	struct quota_counts c;
+	count_for(d->instance, user, &c);
+	c.desktops--; /* it is counted itself */
+	c.user--;
+	c.all--;
+	const char *reason = quota_refusal(&c);
+	if (!reason)
+		return;
+	log_info("host", "ending desktop :%d of server %s: its account has another one there, and there may be no further one (%s)", d->display,
+		 d->instance->id, reason);
+	login_exceeds(d->instance, d->user, reason, quota_sentence(&c, reason));
+	d->end_reason = reason;
+	desktop_end(d, on_exceeding_ended, NULL);
+}
+
 void login_quota_started(struct desktop *d)
 {
 	char user[CALLER_NAME_MAX + 1];
 	user_of(d->instance, d->user, user);
-	quota_statement_take(d->instance->host->observer->quotas, d->instance->id, user);
+	if (has_another(d))
+		end_if_exceeding(d, user);
+	if (!d->ending)
+		quota_statement_take(d->instance->host->observer->quotas, d->instance->id, user);
 }
 
 /* --- the entry */

@@ -14,7 +14,8 @@
 bool login_has_desktop(const struct instance *i, const char *account);
 /* Why this account may not log in: as quota_refusal. NULL: it may. *ret_why is set with it: a sentence, which the caller frees. */
 const char *login_quota_refusal(struct instance *i, const char *account, char **ret_why);
-/* A new desktop: takes a declared session of its user. Its user and start are set. */
+/* A new desktop, whose user is set: takes a declared session of the user. If the account has another desktop on the server, its login was
+ * not refused (sesman starts a further one if the color depth differs): then the desktop is ended if there may be no further one. */
 void login_quota_started(struct desktop *d);
 
 #endif

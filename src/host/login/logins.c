@@ -287,6 +287,21 @@ void login_allowed(struct instance *i, const char *user)
 	l->since_ms = clock_mono_ms();
 }
 
+void login_exceeds(struct instance *i, const char *user, const char *reason, char *consume_why)
+{
+	struct login *l, *last = NULL;
+	LIST_FOREACH (l, &i->observed->logins, node)
+		if (l->stage == ALLOWED && str_eq(l->user, user))
+			last = l;
+	if (!last) {
+		last = login_new(i);
+		str_copy(last->user, sizeof last->user, user);
+	}
+	last->quota = reason;
+	last->why = consume_why;
+	login_fail(last, reason, -1);
+}
+
 size_t logins_awaited(const struct instance *i, const char **dst, size_t max)
 {
 	const struct login *l;

@@ -103,10 +103,10 @@ static void desktop_opens(struct host *h, const struct hook_message *m, pid_t pi
 	if (r < 0)
 		log_warn("host", "desktop :%d of server %s could not be moved to its control group: %s", (int)display, i->id,
 			 strerror(-r));
-	if (d->user[0] && fresh)
-		login_quota_started(d);
 	if (d->user[0])
 		desktop_started(d);
+	if (d->user[0] && fresh)
+		login_quota_started(d);
 }
 
 static void desktop_closes(struct host *h, const struct hook_message *m, pid_t pid)
