@@ -20,6 +20,7 @@ static void entry_written(enum store_result result, UNUSED size_t index, int err
 void timeline_note(struct controller *c, const json_t *doc, const char *event, const char *reason, const char *by)
 {
 	static const char *const same[] = { "session_id", "status", "client_address", "username", "display" };
+	static unsigned written; /* orders entries of the same millisecond */
 	char id[ENTRY_ID_SIZE], random[9];
 	int64_t now_ms = clock_wall_ms();
 	_cleanup_(doc_unrefp) json_t *entry = json_object();
@@ -31,7 +32,7 @@ void timeline_note(struct controller *c, const json_t *doc, const char *event, c
 	doc_set_str(entry, "by", *by ? by : NULL);
 	doc_set_int(entry, "version", 1);
 	id_hex(random, 4);
-	snprintf(id, sizeof id, "%s:%013lld:%s", doc_str(doc, "session_id", ""), (long long)now_ms, random);
+	snprintf(id, sizeof id, "%s:%013lld:%06x:%s", doc_str(doc, "session_id", ""), (long long)now_ms, written++ & 0xffffff, random);
 	doc_set_str(entry, "entry_id", id);
 	struct store_op op = { STORE_PUT, COL_SESSION_EVENTS, id, 0, entry };
 	objects_hold(c->objects);
