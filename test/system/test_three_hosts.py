@@ -19,13 +19,14 @@ BLUE = "#3366cc"
 
 
 class FromFiles(hosts.HostDaemon):
-    """A role with the settings of the files: the test sets only the names of hosts, and the desktop command of the tests."""
+    """A role with the settings of the files. The test sets only the names of hosts, the desktop command of the tests, and that a busy machine
+    takes servers too."""
 
     def __init__(self, host, role, folder, names):
         super().__init__(host, roles=[role], range_size=1)
         paint = self.settings["DESKTOP_PROFILES"]
         self.ports, self.range = PORTS, (13389, 14389)
-        self.settings = {**names, "LRDP_TEST": self.dir, "DESKTOP_PROFILES": paint, "DESKTOP_DEFAULT": "paint"}
+        self.settings = {**names, "LRDP_TEST": self.dir, "MAX_CPU_USAGE": "100", "DESKTOP_PROFILES": paint, "DESKTOP_DEFAULT": "paint"}
         self.args = ["--env-file", f"{folder}/conf/split/shared.env", "--env-file", f"{folder}/conf/split/{role}.env"]
 
     def leaks(self):
