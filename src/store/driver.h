@@ -107,6 +107,11 @@ struct store_request *store_request_write(const struct store_op *ops, size_t n);
 struct store_request *store_request_get(enum store_collection col, const char *id);
 struct store_request *store_request_list(enum store_collection col, const struct store_query *q);
 void store_request_free(struct store_request *r);
+/* Copies the answer of a get or a list; texts are shared. */
+void store_request_copy_answer(struct store_request *to, const struct store_request *from);
+/* question.c: all that the answer to a get or a list depends on, as text without NUL. Replaces what is in the buffer, which has the result. */
+struct strbuf;
+const char *store_question(struct strbuf *b, const struct store_request *r);
 
 #define STORE_DOC_MAX (8u << 20)   /* bytes of one document */
 #define STORE_LIST_BYTES (64u << 20) /* bytes of all documents in one answer */

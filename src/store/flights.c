@@ -14,35 +14,9 @@ struct flight {
 	struct list waiting;
 };
 
-static void add_text(struct strbuf *b, const char *text)
-{
-	strbuf_printf(b, "%zu:%s;", strlen(text), text);
-}
-
-static void add_filter(struct strbuf *b, const struct store_filter *f)
-{
-	strbuf_printf(b, "%s%d,%lld,", f->path, (int)f->cmp, (long long)f->number);
-	if (f->text)
-		add_text(b, f->text);
-	for (size_t i = 0; f->cmp == STORE_IN && f->list[i]; i++)
-		add_text(b, f->list[i]);
-}
-
-/* The key of a request: all that the answer depends on. It contains no NUL. */
 static const char *question(struct flights *f, const struct store_request *r)
 {
-	const struct store_query *q = &r->query;
-	strbuf_reset(&f->key);
-	if (r->kind == STORE_KIND_GET) {
-		strbuf_printf(&f->key, "get %d ", (int)r->ops[0].col);
-		add_text(&f->key, r->ops[0].id);
-		return f->key.s;
-	}
-	strbuf_printf(&f->key, "list %d %zu %zu %d %s%s ", (int)r->col, q->offset, q->limit, q->want_total, q->sort.descending ? "-" : "+",
-		      q->sort.path ? q->sort.path : "");
-	for (size_t i = 0; i < q->nfilters; i++)
-		add_filter(&f->key, &q->filters[i]);
-	return f->key.s;
+	return store_question(&f->key, r);
 }
 
 bool flights_enter(struct flights *f, struct store_request *r)

@@ -9,6 +9,7 @@
 #include "store/figures.h"
 #include "store/flights.h"
 #include "store/health.h"
+#include "store/lists.h"
 
 #define DEFAULT_CACHE_BYTES (8u << 20)
 
@@ -18,6 +19,7 @@ struct store {
 	struct store_driver *driver;
 	struct store_cache *cache;
 	struct flights *flights; /* NULL: reads are not coalesced */
+	struct lists *lists;	 /* NULL: answers to lists are not kept */
 	struct list departing;	 /* to the driver, at the end of this turn */
 	struct loop_task depart;
 	size_t queue_limit, writes, reads; /* reads and writes that the driver has */
@@ -112,6 +114,10 @@ static bool cached(const struct store_request_op *op)
 
 static void cache_begin(struct store *s, struct store_request *r)
 {
+	for (size_t i = 0; s->lists && r->kind == STORE_KIND_WRITE && i < r->nops; i++)
+		lists_written(s->lists, r->ops[i].col);
+	if (s->lists && r->kind == STORE_KIND_LIST)
+		r->generation = lists_generation(s->lists, r->col);
 	if (r->kind == STORE_KIND_WRITE)
 		for (size_t i = 0; i < r->nops; i++)
 			r->ops[i].entry =
@@ -122,6 +128,10 @@ static void cache_begin(struct store *s, struct store_request *r)
 
 static void cache_end(struct store *s, struct store_request *r)
 {
+	for (size_t i = 0; s->lists && r->kind == STORE_KIND_WRITE && i < r->nops; i++)
+		lists_written(s->lists, r->ops[i].col);
+	if (s->lists && r->kind == STORE_KIND_LIST && store_request_begun(r) && r->result == STORE_OK && !store_collections[r->col].uncached)
+		lists_keep(s->lists, r);
 	if (r->kind == STORE_KIND_GET) {
 		store_cache_end_read(s->cache, r->ops[0].entry, r->generation, r->result == STORE_FAILED, r->text,
 				     r->version);
@@ -185,19 +195,6 @@ static void launch(struct store *s, struct store_request *r)
 		depart_soon(s, r);
 }
 
-static void copy_answer(struct store_request *to, const struct store_request *from)
-{
-	to->result = from->result;
-	to->err = from->err;
-	to->text = blob_ref(from->text);
-	to->version = from->version;
-	to->total = from->total;
-	to->ndocs = from->ndocs;
-	to->docs = from->ndocs ? xcalloc(from->ndocs, sizeof *to->docs) : NULL;
-	for (size_t i = 0; i < from->ndocs; i++)
-		to->docs[i] = blob_ref(from->docs[i]);
-}
-
 static void finish_one(struct store *s, struct store_request *r)
 {
 	list_remove(&r->waiting);
@@ -221,7 +218,7 @@ static void request_finish(struct store *s, struct store_request *r)
 	if (s->flights && r->kind != STORE_KIND_WRITE)
 		next = flights_leave(s->flights, r, &same);
 	LIST_FOREACH(q, &same, node)
-		copy_answer(q, r);
+		store_request_copy_answer(q, r);
 	finish_one(s, r);
 	while ((n = list_take_first(&same))) {
 		metric_add(s->m.coalesced, 1);
@@ -332,7 +329,13 @@ void store_list(struct store *s, enum store_collection col, const struct store_q
 	struct store_request *r = store_request_list(col, q);
 	r->done.list = done;
 	r->arg = arg;
-	launch(s, r);
+	if (r->err || s->closing || !s->lists || !lists_answer(s->lists, r)) {
+		launch(s, r);
+		return;
+	}
+	metric_add(s->m.hits, 1);
+	r->started_us = clock_mono_us();
+	make_ready(s, r);
 }
 
 bool store_peek(struct store *s, enum store_collection col, const char *id, struct store_doc *ret)
@@ -368,6 +371,7 @@ struct store *store_new(struct loop *l, const struct store_options *o, const str
 	/* documents that other processes may change are not cached */
 	s->cache = store_cache_new(l, !ops->exclusive ? 0 : o->cache_bytes ? o->cache_bytes : DEFAULT_CACHE_BYTES);
 	s->flights = ops->exclusive ? NULL : flights_new();
+	s->lists = ops->exclusive ? lists_new() : NULL;
 	store_health_init(&s->health, o->url && *o->url ? NULL : o->path, on_open, arg);
 	list_init(&s->waiting);
 	list_init(&s->ready);
@@ -399,6 +403,7 @@ void store_close(struct store *s)
 	loop_timer_free(s->deadline);
 	store_cache_free(s->cache);
 	flights_free(s->flights);
+	lists_free(s->lists);
 	store_health_done(&s->health);
 	pthread_mutex_destroy(&s->lock);
 	free(s);

@@ -297,3 +297,16 @@ bool store_request_begun(const struct store_request *r)
 {
 	return __atomic_load_n(&r->stage, __ATOMIC_ACQUIRE) == STAGE_BEGUN;
 }
+
+void store_request_copy_answer(struct store_request *to, const struct store_request *from)
+{
+	to->result = from->result;
+	to->err = from->err;
+	to->text = blob_ref(from->text);
+	to->version = from->version;
+	to->total = from->total;
+	to->ndocs = from->ndocs;
+	to->docs = from->ndocs ? xcalloc(from->ndocs, sizeof *to->docs) : NULL;
+	for (size_t i = 0; i < from->ndocs; i++)
+		to->docs[i] = blob_ref(from->docs[i]);
+}
