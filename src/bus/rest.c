@@ -170,6 +170,10 @@ static void fail_lost(struct asked *a, const char *why)
 static void fail_at_once(struct asked *a)
 {
 	struct rest *r = a->rest;
+	if (a->uncertain) {
+		fail_lost(a, r->why);
+		return;
+	}
 	unsigned wait_s = (unsigned)(breaker_wait_ms(&r->breaker, clock_mono_ms()) + 999) / 1000;
 	struct call *c = asked_end(a, REFUSED);
 	_cleanup_(xfreep) char *message = xasprintf("the role %s is unreachable (%s); the next attempt is in %u s", c->op->role,
@@ -205,11 +209,26 @@ static bool was_deleted(const struct call *c, const struct http_result *res)
 	return str_eq(c->op->verb, "DELETE") && c->op->status == 204 && http_result_status(res) == 404;
 }
 
+/* The peer refused a retry without performing it, which says nothing about the attempt before it. */
+static bool retry_was_refused(const struct asked *a, const struct http_result *res)
+{
+	static const int refusals[] = { 401, 429, 503 };
+	for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
+		if (http_result_status(res) == refusals[i])
+			return a->uncertain && !(a->call->op->flags & OP_READ);
+	return false;
+}
+
 static void on_result(const struct http_result *res, void *arg)
 {
 	struct asked *a = arg;
 	struct rest *r = a->rest;
 	a->http = NULL;
+	if (http_result_outcome(res) == HTTP_ANSWERED && retry_was_refused(a, res)) {
+		fail_lost(a, "its retry was refused");
+		rest_heard(r);
+		return;
+	}
 	if (http_result_outcome(res) == HTTP_ANSWERED) {
 		if (a->uncertain && was_deleted(a->call, res)) {
 			call_ok(asked_end(a, ANSWERED), NULL);
@@ -240,6 +259,10 @@ static void call_attempt(struct asked *a)
 	int rc = send_it(a, &why);
 	if (rc == 0)
 		return;
+	if (a->uncertain) {
+		fail_lost(a, why);
+		return;
+	}
 	struct call *c = asked_end(a, REFUSED);
 	call_fail(c, rc == -ERR_INVALID ? ERR_INTERNAL : rc, "the role %s cannot be called: %s", c->op->role, why);
 }

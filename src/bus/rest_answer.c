@@ -61,6 +61,12 @@ static bool answer_not_ours(struct call *c, const struct http_result *res)
 	return false;
 }
 
+static enum err failure_of(const struct http_result *res, const char *code)
+{
+	const char *outcome = http_result_header(res, REST_OUTCOME_HEADER);
+	return outcome && str_eq(outcome, REST_UNCERTAIN) ? ERR_UNCERTAIN : (enum err)err_from_code(code);
+}
+
 /* False: the peer is not lucid-rdp. */
 static bool answer_failure(struct call *c, const struct http_result *res)
 {
@@ -79,7 +85,7 @@ static bool answer_failure(struct call *c, const struct http_result *res)
 	if (again)
 		str_int(again, 1, 86400, &wait_s);
 	json_t *details = json_object_get(error, "details");
-	call_answer(c, &(struct reply){ .err = (enum err)err_from_code(code), .message = doc_str(error, "message", NULL),
+	call_answer(c, &(struct reply){ .err = failure_of(res, code), .message = doc_str(error, "message", NULL),
 					.details = json_array_size(details) ? json_incref(details) : NULL,
 					.retry_after_s = (unsigned)wait_s });
 	return true;

@@ -6,6 +6,10 @@
 #include "bus/transport.h"
 #include "net/client/http_client.h"
 
+/* Of a response: tells ERR_UNCERTAIN from the other errors with the same code. */
+#define REST_OUTCOME_HEADER "X-Lucid-Outcome"
+#define REST_UNCERTAIN "uncertain"
+
 /* Answers the call. False: the peer is not lucid-rdp. */
 bool rest_answer(struct call *c, const struct http_result *res);
 

@@ -285,6 +285,51 @@ static void test_tried_again(UNUSED void **state)
 	assert_int_equal(peer.asked, 2);
 }
 
+/* A response with this status and code, and with these further headers. */
+static const char *refusal(int status, const char *code, const char *headers)
+{
+	static char text[300];
+	char body[100];
+	snprintf(body, sizeof body, "{\"error\":{\"code\":\"%s\",\"message\":\"no\"}}", code);
+	snprintf(text, sizeof text, "HTTP/1.1 %d No\r\nContent-Type: application/json\r\n%sContent-Length: %zu\r\n\r\n%s", status, headers, strlen(body), body);
+	return text;
+}
+
+static void on_refusing(UNUSED struct loop_task *t)
+{
+	peer.text = refusal(503, "LUCID_ERR_0010", "Retry-After: 2\r\n");
+	peer.closes = false;
+}
+
+/* The first attempt is cut off and may have been performed; what becomes of the retry does not make that certain. */
+static void test_refused_retry_leaves_the_outcome_uncertain(UNUSED void **state)
+{
+	peer.text = "";
+	peer.closes = true;
+	peer.mends_at = 1;
+	loop_task_init(&peer.mend, on_refusing);
+	assert_int_equal(ask(DELETE).err, ERR_UNCERTAIN);
+	assert_int_equal(peer.asked, 2);
+	assert_int_equal(ask(DELETE).err, ERR_UNAVAILABLE); /* without an attempt before it */
+	peer.text = refusal(503, "LUCID_ERR_0010", "X-Lucid-Outcome: uncertain\r\n");
+	assert_int_equal(ask(DELETE).err, ERR_UNCERTAIN); /* of the peer itself, which has the same code */
+}
+
+/* Others that fail meanwhile open the breaker, so that the retry is not sent. */
+static void test_breaker_leaves_the_outcome_uncertain(UNUSED void **state)
+{
+	struct answer all[BREAKER_FAILURES + 1] = { 0 };
+	peer.text = "";
+	peer.closes = true;
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		bus_call(bus, &(struct call_args){ .op = op_find(DELETE), .params = { ID } }, keep, &all[i]);
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		spin(5000, &all[i].count);
+		assert_int_equal(all[i].err, ERR_UNCERTAIN);
+	}
+	assert_int_equal(ask(DELETE).err, ERR_UNAVAILABLE); /* refused before it was sent */
+}
+
 static void test_no_try_past_the_deadline(UNUSED void **state)
 {
 	peer.text = "";
@@ -571,6 +616,8 @@ int main(void)
 		T(test_mute),
 		T(test_garbage),
 		T(test_tried_again),
+		T(test_refused_retry_leaves_the_outcome_uncertain),
+		T(test_breaker_leaves_the_outcome_uncertain),
 		T(test_no_try_past_the_deadline),
 		T(test_breaks_and_heals),
 		T(test_slow_is_not_away),

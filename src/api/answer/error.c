@@ -4,6 +4,7 @@
 #include "api/answer/reply.h"
 #include "api/audit/requests.h"
 #include "api/request.h"
+#include "bus/rest_answer.h"
 #include "lucid/clock.h"
 #include "lucid/str.h"
 
@@ -54,6 +55,8 @@ void reply_error(struct request *q, const struct error_page *e)
 	audit_request(q, e->err, NULL);
 	head_begin(q, &h, REPLY_JSON);
 	head_add_retry(&h, error_retry_s(e));
+	if (e->err == ERR_UNCERTAIN)
+		head_add(&h, REST_OUTCOME_HEADER, REST_UNCERTAIN);
 	if (e->challenge)
 		head_add(&h, "WWW-Authenticate", e->challenge);
 	if (status == 405)
