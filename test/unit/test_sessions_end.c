@@ -1,6 +1,8 @@
 /* The end of sessions: on request, by time, and what is said when an agent does not answer. Two controllers on one store. */
 #include "sessions_rig.h"
 
+#include "roles/rdp-session-controller/session/timeline.h"
+
 static void found(struct rig *t, char id[SESSION_ID_SIZE])
 {
 	rig_desktop(t, ONE, "ann", 10, EARLY, "active", "c1");
@@ -144,6 +146,48 @@ static void test_deleted_session_is_gone_with_its_timeline_and_not_found_again(v
 	rig_close(&t);
 }
 
+struct counting {
+	bool over;
+	int64_t total;
+};
+
+static void counted(UNUSED enum store_result result, UNUSED struct blob *const *docs, UNUSED size_t n, int64_t total, UNUSED int err, void *arg)
+{
+	*(struct counting *)arg = (struct counting){ true, total };
+}
+
+static int64_t entries_stored(struct rig *t)
+{
+	struct counting k = { false, -1 };
+	struct store_query q = { .want_total = true };
+	store_list(t->store, COL_SESSION_EVENTS, &q, counted, &k);
+	RIG_UNTIL(t, k.over);
+	return k.total;
+}
+
+/* A message that the agent confirms after the deletion leaves an entry, as the writes that the deletion overtakes do. */
+static void test_entry_that_comes_after_the_deletion_does_not_stay(UNUSED void **state)
+{
+	struct rig t;
+	struct answer a = { 0 }, over = { 0 };
+	char id[SESSION_ID_SIZE];
+	rig_open(&t, 1, NULL);
+	found(&t, id);
+	side_call(t.front, &a, &anna, "sessions.get", id, NULL, NULL);
+	timeline_note(t.front->role, a.doc, "message", "info", "anna");
+	loop_rig_run_ms(t.loop, 100);
+	assert_int_equal(entries_stored(&t), 3); /* found, started, message */
+	timeline_note(t.front->role, a.doc, "message", "info", "anna"); /* overtaken */
+	side_call(t.front, &over, &anna, "sessions.delete", id, NULL, NULL);
+	assert_int_equal(over.err, 0);
+	timeline_note(t.front->role, a.doc, "message", "info", "anna");
+	loop_rig_run_ms(t.loop, 100);
+	RIG_UNTIL(&t, entries_stored(&t) == 0);
+	json_decref(a.doc);
+	json_decref(over.doc);
+	rig_close(&t);
+}
+
 static void sweep_now(struct rig *t)
 {
 	loop_timer_set(((struct controller *)t->front->role)->sweep_timer, 1);
@@ -264,6 +308,7 @@ int main(void)
 		cmocka_unit_test(test_lost_answer_is_uncertain_and_put_right),
 		cmocka_unit_test(test_disconnecting_cuts_the_connections_of_its_display),
 		cmocka_unit_test(test_deleted_session_is_gone_with_its_timeline_and_not_found_again),
+		cmocka_unit_test(test_entry_that_comes_after_the_deletion_does_not_stay),
 		cmocka_unit_test(test_time_expires_declarations_and_purges_the_history),
 		cmocka_unit_test(test_ending_many_reports_each),
 		cmocka_unit_test(test_two_controllers_find_and_end_each_session_once),

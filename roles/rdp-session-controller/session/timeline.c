@@ -10,20 +10,58 @@
 
 /* --- writing */
 
+struct entry {
+	struct controller *c;
+	char id[ENTRY_ID_SIZE], session_id[SESSION_ID_SIZE];
+};
+
+static void entry_end(struct entry *e)
+{
+	struct objects *set = e->c->objects;
+	free(e);
+	objects_release(set);
+}
+
+static void entry_removed(enum store_result result, UNUSED size_t index, int err, void *arg)
+{
+	struct entry *e = arg;
+	if (result == STORE_FAILED)
+		log_warn(SERVICE, "an entry of the timeline of session %s, which was deleted, stays in the store: %s", e->session_id, err_text(err));
+	entry_end(e);
+}
+
+static void entry_session_read(enum store_result result, UNUSED const struct store_doc *d, UNUSED int err, void *arg)
+{
+	struct entry *e = arg;
+	struct store_op op = { STORE_DELETE, COL_SESSION_EVENTS, e->id, 0, NULL };
+	if (result == STORE_MISSING)
+		store_write(e->c->env.store, &op, 1, entry_removed, e);
+	else
+		entry_end(e);
+}
+
+/* The session may have been deleted while the entry was under way, in any process. The deletion then either saw the entry, or preceded this read. */
 static void entry_written(enum store_result result, UNUSED size_t index, int err, void *arg)
 {
-	if (result != STORE_OK)
-		log_warn(SERVICE, "an entry of the timeline of a session could not be stored: %s", err_text(err));
-	objects_release(arg);
+	struct entry *e = arg;
+	if (result == STORE_OK) {
+		store_get(e->c->env.store, COL_SESSIONS, e->session_id, entry_session_read, e);
+		return;
+	}
+	log_warn(SERVICE, "an entry of the timeline of a session could not be stored: %s", err_text(err));
+	entry_end(e);
 }
 
 void timeline_note(struct controller *c, const json_t *doc, const char *event, const char *reason, const char *by)
 {
 	static const char *const same[] = { "session_id", "status", "client_address", "username", "display" };
 	static unsigned written; /* orders entries of the same millisecond */
-	char id[ENTRY_ID_SIZE], random[9];
+	struct entry *e = XNEW(struct entry);
+	char random[9];
 	int64_t now_ms = clock_wall_ms();
 	_cleanup_(doc_unrefp) json_t *entry = json_object();
+	*e = (struct entry){ .c = c };
+	str_copy(e->session_id, sizeof e->session_id, doc_str(doc, "session_id", ""));
 	doc_set_time(entry, "time", now_ms);
 	doc_set_str(entry, "event", event);
 	for (size_t i = 0; i < ARRAY_LEN(same); i++)
@@ -32,11 +70,11 @@ void timeline_note(struct controller *c, const json_t *doc, const char *event, c
 	doc_set_str(entry, "by", *by ? by : NULL);
 	doc_set_int(entry, "version", 1);
 	id_hex(random, 4);
-	snprintf(id, sizeof id, "%s:%013lld:%06x:%s", doc_str(doc, "session_id", ""), (long long)now_ms, written++ & 0xffffff, random);
-	doc_set_str(entry, "entry_id", id);
-	struct store_op op = { STORE_PUT, COL_SESSION_EVENTS, id, 0, entry };
+	snprintf(e->id, sizeof e->id, "%s:%013lld:%06x:%s", e->session_id, (long long)now_ms, written++ & 0xffffff, random);
+	doc_set_str(entry, "entry_id", e->id);
+	struct store_op op = { STORE_PUT, COL_SESSION_EVENTS, e->id, 0, entry };
 	objects_hold(c->objects);
-	store_write(c->env.store, &op, 1, entry_written, c->objects);
+	store_write(c->env.store, &op, 1, entry_written, e);
 }
 
 void timeline_add(struct session *s, const json_t *doc, const char *event, const char *by)
@@ -73,7 +111,7 @@ static void forgetting_end(struct forgetting *f)
 static void some_forgotten(enum store_result result, UNUSED size_t index, UNUSED int err, void *arg)
 {
 	struct forgetting *f = arg;
-	if (result == STORE_OK)
+	if (result == STORE_OK || result == STORE_MISSING) /* missing: its writer has deleted an entry (entry_session_read) */
 		forget_some(f);
 	else
 		forgetting_end(f);

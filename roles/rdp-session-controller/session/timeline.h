@@ -6,7 +6,8 @@
 
 #define TIMELINE_MAX 1000 /* entries of one session that are read */
 
-/* Stores an entry. doc: the document of the session; `by`: the user who did it, "": nobody, it happened. A failed write is logged only. */
+/* Stores an entry. doc: the document of the session; `by`: the user who did it, "": nobody, it happened. A failed write is logged only.
+ * The entry does not outlive its session, even if that is deleted meanwhile. */
 void timeline_add(struct session *s, const json_t *doc, const char *event, const char *by);
 /* The same, of a session whose record need not be here; `reason` takes the place of its status_reason. */
 void timeline_note(struct controller *c, const json_t *doc, const char *event, const char *reason, const char *by);
