@@ -16,6 +16,7 @@ struct connection {
 	uint16_t peer_port;
 	pid_t pid; /* the xrdp process that serves it; 0: not found yet */
 	uint64_t pid_start;
+	struct watch *watch; /* of that process; NULL: it has ended, or could not be watched and is found to have ended by a sweep */
 	int display; /* 0: it shows no desktop yet */
 	char user[DESKTOP_USER_MAX];
 	uint64_t bytes_in, bytes_out;
@@ -45,6 +46,7 @@ void connections_sweep(struct host *h);
 void connections_look(struct host *h);
 json_t *connection_doc(const struct connection *c);
 struct connection *connection_of_display(struct instance *i, int display); /* the newest; NULL: none */
+void connection_served_by(struct connection *c, pid_t pid, uint64_t start); /* pid 0: its process is not known */
 void connections_forget(struct instance *i); /* without events */
 void connection_closed(struct connection *c); /* it has ended: publishes that, answers the requests that wait for it, frees it */
 void connection_abort(struct connection *c); /* ends it at once, through its socket and its process */
@@ -64,6 +66,7 @@ void login_connected(const struct connection *c); /* it shows a desktop */
 void login_left(const struct connection *c);	  /* it has ended */
 void logins_poll(void *host);
 void logins_sweep(struct instance *i);
+bool logins_expected(const struct instance *i); /* PAM has allowed one, and its desktop or its connection to one is not seen yet */
 /* Closes the connections to the sesmans of all instances that are not from their xrdp. One or two netlink dumps, does not block. */
 void logins_cut_strangers(struct host *h);
 void logins_forget(struct instance *i);

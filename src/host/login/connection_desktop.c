@@ -25,8 +25,7 @@ static bool on_inode(uint64_t inode, void *arg)
 	LIST_FOREACH (c, &w->instance->observed->connections, node) {
 		if (c->pid || c->inode != inode || !proc_stat(w->pid, &s))
 			continue;
-		c->pid = w->pid;
-		c->pid_start = s.start_ticks;
+		connection_served_by(c, w->pid, s.start_ticks);
 		c->started_ms = proc_start_wall_ms(s.start_ticks);
 	}
 	return true;

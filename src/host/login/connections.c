@@ -12,6 +12,7 @@
 #include "lucid/clock.h"
 #include "lucid/log.h"
 #include "lucid/str.h"
+#include "sys/child/watch.h"
 
 #define STATE_CLOSE_WAIT 8
 /* An xrdp process that ignores the close of its client for this long is killed. */
@@ -60,8 +61,26 @@ void connections_leave(struct instance *i, int display)
 			c->display = 0;
 }
 
+static void on_process_ended(void *arg, UNUSED const struct obituary *o)
+{
+	struct connection *c = arg;
+	c->watch = NULL;
+	c->instance->observed->daemons_changed = true;
+	observe_soon(c->instance->host);
+}
+
+void connection_served_by(struct connection *c, pid_t pid, uint64_t start)
+{
+	watch_free(TAKE_PTR(c->watch));
+	c->pid = pid;
+	c->pid_start = start;
+	if (pid)
+		c->watch = watch_new(c->instance->host->children, pid, start, on_process_ended, c);
+}
+
 static void connection_free(struct connection *c)
 {
+	watch_free(c->watch);
 	connection_cuts_answer(c);
 	list_remove(&c->node);
 	free(c);
@@ -131,7 +150,7 @@ static bool sweep_instance(struct instance *i, struct socket_snapshot *snap, boo
 			continue;
 		}
 		if (c->pid && !proc_alive(c->pid, c->pid_start)) {
-			c->pid = 0; /* another process has the socket now; its desktop is determined again */
+			connection_served_by(c, 0, 0); /* another process has the socket now; its desktop is determined again */
 			c->display = 0;
 		}
 		unknown = unknown || !c->pid;

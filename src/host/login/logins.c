@@ -285,6 +285,7 @@ void login_allowed(struct instance *i, const char *user)
 	}
 	l->stage = ALLOWED;
 	l->since_ms = clock_mono_ms();
+	observe_soon(i->host);
 }
 
 void login_exceeds(struct instance *i, const char *user, const char *reason, char *consume_why)
@@ -379,6 +380,15 @@ static void cut_strangers(struct instance *i, int64_t now)
 		i->observed->strangers_ms = now;
 		login_fail(login_new(i), "not_from_xrdp", p[k].client.inode ? (int64_t)p[k].client.uid : -1);
 	}
+}
+
+bool logins_expected(const struct instance *i)
+{
+	const struct login *l;
+	LIST_FOREACH (l, &i->observed->logins, node)
+		if (l->stage == ALLOWED)
+			return true;
+	return false;
 }
 
 void logins_sweep(struct instance *i)

@@ -14,6 +14,10 @@
 #include "sys/child/job.h"
 
 #define SWEEP_MS 1000
+/* While a login is in progress, so that its session is soon known. */
+#define LOGIN_SWEEP_MS 200
+/* At least between two sweeps, when a process has ended. */
+#define SOON_MS 50
 /* How long the answers of the X servers are reused. */
 #define IDLE_FRESH_MS 1000
 
@@ -100,7 +104,8 @@ static void on_desktops_sweep(void *arg)
 {
 	struct host *h = arg;
 	struct instance *i, *next;
-	bool any = false;
+	bool any = false, login = false;
+	h->observer->swept_ms = clock_mono_ms();
 	LIST_FOREACH_SAFE (i, next, &h->instances, node) {
 		if (!i->observed)
 			continue;
@@ -116,10 +121,16 @@ static void on_desktops_sweep(void *arg)
 			desktop_limits_sweep(i);
 			logins_sweep(i);
 			taken_names_sweep(i);
+			login = login || logins_expected(i);
 		}
 	logins_cut_strangers(h);
 	stats_sample(h->observer);
-	loop_timer_set(h->observer->sweep, SWEEP_MS);
+	loop_timer_set(h->observer->sweep, login ? LOGIN_SWEEP_MS : SWEEP_MS);
+}
+
+void observe_soon(struct host *h)
+{
+	loop_timer_set(h->observer->sweep, MAX(h->observer->swept_ms + SOON_MS - clock_mono_ms(), 0));
 }
 
 static void on_rush(void *arg)

@@ -42,8 +42,12 @@ struct observer {
 	struct quota_statement *quotas;
 	struct loop_timer *login_poll;
 	struct loop_timer *rush; /* the next sweep of connections, while many arrive */
+	int64_t swept_ms;  /* monotonic time of the last sweep */
 	int64_t dumped_ms; /* monotonic time of the last dump of the kernel's connections */
 };
+
+/* observe.c: the next sweep is made at once, or a little later if there was one just now. */
+void observe_soon(struct host *h);
 
 /* login/pam_hook.c */
 void hook_open(struct host *h);
