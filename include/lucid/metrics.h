@@ -24,6 +24,9 @@ void metric_forget(struct metric_family *f, const char *first_label_value); /* r
 void metric_add(struct metric *m, double v); /* counters, gauges */
 void metric_set(struct metric *m, double v); /* gauges */
 void metric_observe(struct metric *m, double seconds); /* histograms; buckets 0.1 ms to 10 s */
+/* The same; the id becomes the exemplar of its bucket, which OpenMetrics shows: the latest request of about that duration. An id that is longer than
+ * ID_REQUEST_MAX is not kept. */
+void metric_observe_request(struct metric *m, double seconds, const char *request_id);
 /* Appends all metrics in Prometheus text format 0.0.4, or OpenMetrics 1.0. */
 void metrics_page(struct strbuf *out, bool openmetrics);
 /* Calls fn for every family, in no particular order; `labels` as in metric_family. */

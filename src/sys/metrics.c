@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "lucid/clock.h"
+#include "lucid/id.h"
 #include "lucid/list.h"
 
 #define MAX_SERIES 4096
@@ -11,12 +13,19 @@ static const double bounds[] = { 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 
 				 0.1,	 0.25,	  0.5,	  1,	 2.5,	 5,	10 };
 #define NBUCKETS ARRAY_LEN(bounds)
 
+struct exemplar {
+	double value;
+	int64_t wall_ms;
+	char request_id[ID_REQUEST_MAX + 1];
+};
+
 struct metric {
 	struct list node;
 	char *labels[METRIC_MAX_LABELS];
 	double value; /* sum, for a histogram */
 	uint64_t count;
 	uint64_t *buckets;
+	struct exemplar **exemplars; /* of each bucket, the last one has no bound; NULL: none yet */
 };
 
 struct metric_family {
@@ -88,6 +97,9 @@ static void series_free(struct metric_family *f, struct metric *m)
 	f->nseries--;
 	for (size_t i = 0; i < METRIC_MAX_LABELS; i++)
 		free(m->labels[i]);
+	for (size_t i = 0; m->exemplars && i <= NBUCKETS; i++)
+		free(m->exemplars[i]);
+	free(m->exemplars);
 	free(m->buckets);
 	free(m);
 }
@@ -110,23 +122,64 @@ void metric_set(struct metric *m, double v)
 	m->value = v;
 }
 
-void metric_observe(struct metric *m, double seconds)
+/* Returns the index of the bucket; NBUCKETS: it is above all bounds. */
+static size_t observe(struct metric *m, double seconds)
 {
 	m->value += seconds;
 	m->count++;
 	for (size_t i = 0; i < NBUCKETS; i++)
 		if (seconds <= bounds[i]) {
 			m->buckets[i]++; /* the page adds them up to cumulative counts */
-			return;
+			return i;
 		}
+	return NBUCKETS;
+}
+
+void metric_observe(struct metric *m, double seconds)
+{
+	observe(m, seconds);
+}
+
+void metric_observe_request(struct metric *m, double seconds, const char *request_id)
+{
+	size_t i = observe(m, seconds), n = strlen(request_id);
+	if (!n || n > ID_REQUEST_MAX)
+		return;
+	if (!m->exemplars)
+		m->exemplars = xcalloc(NBUCKETS + 1, sizeof *m->exemplars);
+	if (!m->exemplars[i])
+		m->exemplars[i] = XNEW(struct exemplar);
+	struct exemplar *e = m->exemplars[i];
+	e->value = seconds;
+	e->wall_ms = clock_wall_ms();
+	memcpy(e->request_id, request_id, n + 1);
+}
+
+static void add_value(struct strbuf *out, double v)
+{
+	if (fabs(v) < 1e15 && v == (double)(int64_t)v)
+		strbuf_printf(out, " %lld", (long long)v);
+	else
+		strbuf_printf(out, " %.15g", v);
 }
 
 static void add_number(struct strbuf *out, double v)
 {
-	if (fabs(v) < 1e15 && v == (double)(int64_t)v)
-		strbuf_printf(out, " %lld\n", (long long)v);
-	else
-		strbuf_printf(out, " %.15g\n", v);
+	add_value(out, v);
+	strbuf_putc(out, '\n');
+}
+
+static void add_quoted(struct strbuf *out, const char *text)
+{
+	strbuf_putc(out, '"');
+	for (const char *s = text; *s; s++)
+		if (*s == '\\' || *s == '"')
+			strbuf_printf(out, "\\%c", *s);
+		else if (*s == '\n')
+			strbuf_puts(out, "\\n");
+		else
+			strbuf_putc(out, *s);
+	strbuf_putc(out, '"');
 }
 
 static void add_labels(struct strbuf *out, const struct metric_family *f, const struct metric *m, const char *le)
@@ -135,22 +188,24 @@ static void add_labels(struct strbuf *out, const struct metric_family *f, const 
 		return;
 	const char *sep = "{";
 	for (size_t i = 0; i < f->nlabels; i++, sep = ",") {
-		strbuf_printf(out, "%s%s=\"", sep, f->names[i]);
-		for (const char *s = m->labels[i]; *s; s++)
-			if (*s == '\\' || *s == '"')
-				strbuf_printf(out, "\\%c", *s);
-			else if (*s == '\n')
-				strbuf_puts(out, "\\n");
-			else
-				strbuf_putc(out, *s);
-		strbuf_putc(out, '"');
+		strbuf_printf(out, "%s%s=", sep, f->names[i]);
+		add_quoted(out, m->labels[i]);
 	}
 	if (le)
 		strbuf_printf(out, "%sle=\"%s\"", sep, le);
 	strbuf_putc(out, '}');
 }
 
-static void add_histogram(struct strbuf *out, const struct metric_family *f, const struct metric *m)
+static void add_exemplar(struct strbuf *out, const struct exemplar *e)
+{
+	strbuf_puts(out, " # {request_id=");
+	add_quoted(out, e->request_id);
+	strbuf_putc(out, '}');
+	add_value(out, e->value);
+	strbuf_printf(out, " %lld.%03d", (long long)(e->wall_ms / 1000), (int)(e->wall_ms % 1000));
+}
+
+static void add_histogram(struct strbuf *out, const struct metric_family *f, const struct metric *m, bool openmetrics)
 {
 	uint64_t sum = 0;
 	char le[32];
@@ -162,7 +217,10 @@ static void add_histogram(struct strbuf *out, const struct metric_family *f, con
 		sum = i < NBUCKETS ? sum + m->buckets[i] : m->count;
 		strbuf_printf(out, "%s_bucket", f->name);
 		add_labels(out, f, m, le);
-		add_number(out, (double)sum);
+		add_value(out, (double)sum);
+		if (openmetrics && m->exemplars && m->exemplars[i])
+			add_exemplar(out, m->exemplars[i]);
+		strbuf_putc(out, '\n');
 	}
 	strbuf_printf(out, "%s_sum", f->name);
 	add_labels(out, f, m, NULL);
@@ -170,6 +228,17 @@ static void add_histogram(struct strbuf *out, const struct metric_family *f, con
 	strbuf_printf(out, "%s_count", f->name);
 	add_labels(out, f, m, NULL);
 	add_number(out, (double)m->count);
+}
+
+/* Of the names that end in a unit. */
+static void add_unit(struct strbuf *out, const char *name, int n)
+{
+	static const char *const units[] = { "seconds", "bytes", "celsius" };
+	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+		int len = (int)strlen(units[i]);
+		if (n > len && name[n - len - 1] == '_' && !strncmp(name + n - len, units[i], (size_t)len))
+			strbuf_printf(out, "# UNIT %.*s %s\n", n, name, units[i]);
+	}
 }
 
 static void add_family(struct strbuf *out, const struct metric_family *f, bool openmetrics)
@@ -181,9 +250,11 @@ static void add_family(struct strbuf *out, const struct metric_family *f, bool o
 	if (openmetrics && f->type == METRIC_COUNTER && str_ends(f->name, "_total"))
 		n -= 6;
 	strbuf_printf(out, "# HELP %.*s %s\n# TYPE %.*s %s\n", n, f->name, f->help, n, f->name, types[f->type]);
+	if (openmetrics)
+		add_unit(out, f->name, n);
 	LIST_FOREACH(m, &f->series, node) {
 		if (f->type == METRIC_HISTOGRAM) {
-			add_histogram(out, f, m);
+			add_histogram(out, f, m, openmetrics);
 			continue;
 		}
 		strbuf_puts(out, f->name);

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -112,7 +113,29 @@ def test_promtool_and_openmetrics(daemon):
     assert open_page.headers["Content-Type"].startswith("application/openmetrics-text")
     assert open_page.text.endswith("# EOF\n")
     # (the two gauges that end in _total are not valid OpenMetrics names; the parser accepts them)
-    assert set(families(open_page.text, parse_openmetrics)) >= {"rdp_requests", "rdp_calls", "process_resident_memory_bytes"}
+    found = families(open_page.text, parse_openmetrics)
+    assert set(found) >= {"rdp_requests", "rdp_calls", "process_resident_memory_bytes"}
+    assert (found["rdp_request_duration_seconds"].unit, found["process_resident_memory_bytes"].unit, found["process_cpu_seconds"].unit) == ("seconds", "bytes", "seconds")
+
+
+@pytest.mark.shapes
+def test_openmetrics_has_the_ids_of_requests_as_exemplars(daemon):
+    path, ids = SERVERS + "/nobody", ("tr\u00e4ce", 'a "quoted" \\ one', "x" * 65, "0af7651916cd43dd8448eb211c80319c")
+
+    def exemplars():
+        page = metrics(daemon, Accept=OPENMETRICS).text
+        return [s.exemplar for s in families(page, parse_openmetrics)["rdp_request_duration_seconds"].samples
+                if s.exemplar and s.labels["endpoint"] == SERVERS + "/{server_id}"]
+    for wanted in ids:
+        answer = daemon.admin.call("GET", path, headers={"X-Request-ID": wanted.encode()}, expect=422)
+        told = answer.headers["X-Request-ID"]
+        assert told in {e.labels["request_id"] for e in exemplars()}, (told, exemplars())
+    assert told == ids[-1]
+    for e in exemplars():
+        assert set(e.labels) == {"request_id"} and 0 < e.value < 60 and abs(float(e.timestamp) - time.time()) < 600
+    # the other format has no place for them
+    text = metrics(daemon).text
+    assert told not in text and "# UNIT" not in text
 
 
 @pytest.mark.one_shape("the figures and the log of a process")

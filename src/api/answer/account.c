@@ -71,7 +71,7 @@ void account_request(struct request *q, int status, size_t bytes)
 {
 	int64_t took_us = clock_mono_us() - http_req_started_us(q->http);
 	struct series *s = series_of(q);
-	metric_observe(s->seconds, (double)took_us / 1e6);
+	metric_observe_request(s->seconds, (double)took_us / 1e6, q->id);
 	metric_add(counter_of(q, s, status), 1);
 	log_access(&(struct log_access){
 	    .service = q->endpoint->service,

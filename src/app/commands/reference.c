@@ -176,7 +176,7 @@ static void page_metrics(void)
 	metrics_families(add_figure, &f);
 	qsort(f.list, f.n, sizeof f.list[0], by_name);
 	printf("# Metrics\n\n`GET /metrics` on every port and on `PROMETHEUS_PORT` answers Prometheus text, or OpenMetrics if the Accept header asks for it. A family "
-	       "without a series is omitted; the families of Redis exist only with `REDIS_URL`.\n\n| name | type | labels | meaning |\n| --- | --- | --- | --- |\n");
+	       "without a series is omitted. OpenMetrics has units, and as exemplars of `rdp_request_duration_seconds` the ids of the latest requests; the families of Redis exist only with `REDIS_URL`.\n\n| name | type | labels | meaning |\n| --- | --- | --- | --- |\n");
 	for (size_t i = 0; i < f.n; i++) {
 		printf("| `%s` | %s | %s | ", f.list[i].name, types[f.list[i].type], f.list[i].labels);
 		cell(f.list[i].help);
