@@ -31,6 +31,7 @@ static struct peer {
 	struct loop_io *io;
 	const char *text; /* its answer; NULL: none */
 	bool closes;
+	unsigned stalls_ms; /* everything stands still for this time after an answer */
 	unsigned conns, asked;
 	unsigned mends_at; /* its answers are valid after so many requests; 0: never */
 	struct loop_task mend;
@@ -70,6 +71,8 @@ static void on_line(UNUSED int events, void *arg)
 		loop_defer(loop, &peer.mend);
 	if (peer.text)
 		assert_int_equal(send(k->fd, peer.text, strlen(peer.text), MSG_NOSIGNAL), (ssize_t)strlen(peer.text));
+	if (peer.stalls_ms)
+		usleep(peer.stalls_ms * 1000);
 	if (peer.closes)
 		line_close(k);
 }
@@ -338,6 +341,19 @@ static void test_no_try_past_the_deadline(UNUSED void **state)
 	assert_true(a.err == ERR_UNAVAILABLE || a.err == ERR_DEADLINE);
 	spin(300, NULL);
 	assert_int_equal(peer.asked, 1);
+}
+
+/* After a stall, deadline and response are due in the same turn of the loop. */
+static void test_response_at_the_deadline(UNUSED void **state)
+{
+	mend(&peer.text);
+	peer.stalls_ms = 200;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ask_for(GET, NULL, 50).err, ERR_DEADLINE);
+	peer.stalls_ms = 0;
+	spin(20, NULL);
+	assert_int_equal(http_client_in_flight(client), 0);
+	assert_int_equal(ask(GET).err, ERR_OK);
 }
 
 static void test_breaks_and_heals(UNUSED void **state)
@@ -619,6 +635,7 @@ int main(void)
 		T(test_refused_retry_leaves_the_outcome_uncertain),
 		T(test_breaker_leaves_the_outcome_uncertain),
 		T(test_no_try_past_the_deadline),
+		T(test_response_at_the_deadline),
 		T(test_breaks_and_heals),
 		T(test_slow_is_not_away),
 		T(test_full),

@@ -99,7 +99,7 @@ static void on_body_dropped(void *arg)
 
 static bool call_streams(const struct http_call *call)
 {
-	return call && call->streams && call->link->answer.status < 300;
+	return call->streams && call->link->answer.status < 300;
 }
 
 /* Calls the callback when the head has arrived. False: the callback did not keep the body; body and call are freed. */
@@ -142,6 +142,8 @@ static void on_link_more(struct link *k, void *arg)
 {
 	struct http_calls *cs = arg;
 	struct http_call *call = k->call;
+	if (!call) /* it was cancelled in this turn, when bytes had been read already; the connection is being closed */
+		return;
 	if (call_streams(call)) {
 		if (hand_over(call))
 			http_body_more(call->body);
@@ -150,8 +152,8 @@ static void on_link_more(struct link *k, void *arg)
 	size_t len = evbuffer_get_length(k->answer.body);
 	cs->gathered += len - k->counted;
 	k->counted = len;
-	if (cs->gathered > cs->max_gathered && k->call)
-		call_fail(k->call, "the responses in flight exceed the memory limit");
+	if (cs->gathered > cs->max_gathered)
+		call_fail(call, "the responses in flight exceed the memory limit");
 }
 
 static void body_complete(struct http_calls *cs, struct link *k)
@@ -171,6 +173,8 @@ static void on_link_answer(struct link *k, void *arg)
 	struct http_calls *cs = arg;
 	struct http_call *call = k->call;
 	struct http_result res = { HTTP_ANSWERED, k->answer.status, "", &k->answer, NULL };
+	if (!call) /* as in on_link_more */
+		return;
 	if (call_streams(call)) {
 		body_complete(cs, k);
 		return;
