@@ -5,10 +5,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "host/instance/instance.h"
+#include "host/instance/run.h"
 #include "host/kernel/fs.h"
 #include "host/xrdp_config/instance_cert.h"
 #include "host/kernel/trash.h"
@@ -117,25 +117,12 @@ static bool share(struct fault *f, struct host *h, const char *etc)
 	return f->err == 0;
 }
 
-static int keygen(const char *to)
-{
-	pid_t pid = fork();
-	if (pid == 0) {
-		execlp("xrdp-keygen", "xrdp-keygen", "xrdp", to, (char *)NULL);
-		_exit(127);
-	}
-	int status = 0;
-	if (pid < 0 || waitpid(pid, &status, 0) < 0)
-		return -errno;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ENOENT;
-}
-
 /* rsakeys.ini for classic RDP security: from the previous start, else one generated in advance, else generated now, else the host's. */
 static bool rsa_keys(struct fault *f, struct host *h, const struct instance *i)
 {
 	_cleanup_(xfreep) char *path = xasprintf("%s/rsakeys.ini", i->etc),
 			       *spare = xasprintf("%s/rsakeys.spare", i->dir);
-	if (access(path, F_OK) != 0 && rename(spare, path) < 0 && keygen(path) < 0) {
+	if (access(path, F_OK) != 0 && rename(spare, path) < 0 && rsa_keys_make(path) < 0) {
 		_cleanup_(xfreep) char *hosts = xasprintf("%s/rsakeys.ini", h->set.xrdp_config);
 		if (!note(f, fs_copy(hosts, path, 0640, i->gid), hosts))
 			return false;

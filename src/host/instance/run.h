@@ -68,5 +68,6 @@ struct spares *spares_new(struct host *h);
 void spares_free(struct spares *s); /* takes NULL; the files stay */
 void spares_fill(struct spares *s);
 bool spares_take(struct spares *s, const char *to); /* moves one to that path; false: there is none yet */
+int rsa_keys_make(const char *to); /* in a job: generates one now, for some 300 ms; 0 or a negative errno */
 
 #endif

@@ -1,5 +1,7 @@
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,6 +47,20 @@ void spares_free(struct spares *s)
 	free(s);
 }
 
+int rsa_keys_make(const char *to)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* with its job, which ends with the supervisor */
+		execlp("xrdp-keygen", "xrdp-keygen", "xrdp", to, (char *)NULL);
+		_exit(127);
+	}
+	int status = 0;
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		return -errno;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ENOENT;
+}
+
 static int spare_generate(void *arg, UNUSED int out)
 {
 	const struct spares *s = arg;
@@ -54,15 +70,7 @@ static int spare_generate(void *arg, UNUSED int out)
 	if (fs_mkdirs(dir, 0700) < 0)
 		return 1;
 	unlink(tmp);
-	pid_t pid = fork();
-	if (pid == 0) {
-		execlp("xrdp-keygen", "xrdp-keygen", "xrdp", tmp, (char *)NULL);
-		_exit(127);
-	}
-	siginfo_t si = { 0 };
-	if (pid < 0 || waitid(P_PID, (id_t)pid, &si, WEXITED) < 0 || si.si_status != 0)
-		return 1;
-	return rename(tmp, s->path[s->making]) < 0;
+	return rsa_keys_make(tmp) < 0 || rename(tmp, s->path[s->making]) < 0;
 }
 
 static void on_soon(void *arg);
