@@ -50,7 +50,7 @@ def test_sessions_of_a_lost_host_say_so_and_end_when_it_is_removed(mongo, apart,
     assert over["status_reason"] == "node_removed" and over["stopped_at"]
     until("no host to be named", lambda: mine.get(LIST)["unreachable"] == [])
     assert listed(rest, query="?status=active") == []
-    assert [e["event"] for e in mine.get(path + "/timeline")["events"]][-2:] == ["unreachable", "terminated"]
+    until("both in the timeline", lambda: [e["event"] for e in mine.get(path + "/timeline")["events"]][-2:] == ["unreachable", "terminated"])
 
     # it comes back all the same, with the desktop
     agent.start()

@@ -70,8 +70,12 @@ def test_login_is_joined_with_the_oldest_declaration(daemon, users, login):
     assert now["status_reason"] == "done for today" and now["ended_by"] == user.name and now["client_address"] is None
     assert error(mine.call("POST", f"{LIST}/{first['session_id']}/terminate", {}, expect=409))["code"] == "LUCID_ERR_2202"
     mine.call("GET", f"{LIST}/{first['session_id']}/connection", expect=409)
-    events = [(e["event"], e["by"]) for e in mine.get(f"{LIST}/{first['session_id']}/timeline")["events"]]
-    assert events[:2] == [("created", user.name), ("started", None)] and events[-1] == ("terminated", user.name)
+
+    def timeline():
+        return [(e["event"], e["by"]) for e in mine.get(f"{LIST}/{first['session_id']}/timeline")["events"]]
+    until("the end in the timeline", lambda: timeline()[-1] == ("terminated", user.name))
+    events = timeline()
+    assert events[:2] == [("created", user.name), ("started", None)]
     assert ("updated", user.name) in events
 
     # deleted

@@ -67,8 +67,8 @@ def test_message_is_seen_by_the_person_in_the_session(daemon, desk):
         assert error(daemon.api(who, SESSIONS).call("POST", where + "/message", {"text": "x"}, expect=404))["code"] == "LUCID_ERR_2201"
 
     # recorded: in the timeline without the text, and in the audit log
-    events = [(e["event"], e["reason"], e["by"]) for e in owner.get(path + "/timeline")["events"] if e["event"] == "message"]
-    assert events == [("message", "warning", "anna"), ("message", "info", ben.name), ("message", "info", "admin")]
+    told = [("message", "warning", "anna"), ("message", "info", ben.name), ("message", "info", "admin")]
+    until("all in the timeline", lambda: [(e["event"], e["reason"], e["by"]) for e in owner.get(path + "/timeline")["events"] if e["event"] == "message"] == told)
     entries = until("their entries", lambda: (lambda e: e if len(e) == 3 else None)(
         daemon.api("admin", SESSIONS).get("/api/v1/audit?action=sessions.message&outcome=ok")["entries"]))
     assert {e["actor"] for e in entries} == {"anna", ben.name, "admin"}
@@ -110,7 +110,7 @@ def test_broadcast_reaches_the_sessions_on_all_servers(daemon, desk):
     assert outcomes(said) == {**{i: "shown" for i in ids}, waiting["session_id"]: "no_desktop"}
     assert "logged in" in [r for r in said["results"] if r["outcome"] == "no_desktop"][0]["message"]
     sees_message(first)
-    assert "message" in [e["event"] for e in admin.get(f"{LIST}/{mine['session_id']}/timeline")["events"]]
+    until("it in the timeline", lambda: "message" in [e["event"] for e in admin.get(f"{LIST}/{mine['session_id']}/timeline")["events"]])
 
     # admins only; ended sessions have no desktop
     assert error(daemon.api(anna.name, SESSIONS).call("POST", LIST + "/broadcast", {"text": "x"}, expect=403))["code"] == "LUCID_ERR_0003"
