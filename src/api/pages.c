@@ -17,6 +17,7 @@ static const struct page_row pages[] = {
 	{ "/events", events_page, false, OP_USER, RATE_DEFAULT, true, &events_query },
 	{ "/docs", reference_docs_page, false, OP_PUBLIC, RATE_DEFAULT, false, NULL },
 	{ "/redoc", reference_docs_page, false, OP_PUBLIC, RATE_DEFAULT, false, NULL },
+	{ "/player", assets_player_page, false, OP_PUBLIC, RATE_DEFAULT, false, NULL },
 	{ "/", root_page, false, OP_PUBLIC, RATE_DEFAULT, false, NULL },
 };
 

@@ -3,7 +3,7 @@
 /* Routes of the API look like absolute paths but are kept: a message that names one needs it. */
 static bool is_route(const char *s)
 {
-	static const char *const routes[] = { "/api/", "/health", "/metrics", "/openapi.json", "/docs", "/events", "/nodes", "/servers" };
+	static const char *const routes[] = { "/api/", "/health", "/metrics", "/openapi.json", "/docs", "/events", "/nodes", "/servers", "/player" };
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
 		if (str_starts(s, routes[i]))
 			return true;

@@ -26,5 +26,7 @@ struct asset_store *assets_new(void);
 void assets_free(struct asset_store *s);
 /* The page function of all assets. */
 void assets_page(struct request *q);
+/* The page function of /player: redirects to the player's page, with the public prefix. Browsers keep the fragment of the URL. */
+void assets_player_page(struct request *q);
 
 #endif
