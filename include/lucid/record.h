@@ -29,6 +29,7 @@ enum record_gap {
 #define RECORD_HEADER_BYTES 96
 #define RECORD_SEGMENT_BYTES 20 /* the header of a segment */
 #define RECORD_TAG_BYTES 16
+#define RECORD_WHY_SIZE 256 /* of a sentence that says what is wrong */
 #define RECORD_ENTRY_BYTES 128
 
 /* Bounds that the writer keeps and the reader insists on. */
@@ -42,7 +43,8 @@ enum record_gap {
 #define RECORD_CLOSE_FILE (8u << 20)	      /* a chunk is closed after the record that reaches this size of its file … */
 #define RECORD_CLOSE_RAW (128u << 20)	      /* … or this size before compression */
 #define RECORD_FILE_MAX (512u << 20)	      /* of a chunk */
-#define RECORD_CHUNKS_MAX (1u << 22)
+#define RECORD_CHUNKS_MAX (1u << 19)	      /* of a recording: 182 days of chunks of 30 s */
+#define RECORD_TIME_MAX ((uint64_t)1 << 48)   /* ms since the recording's start */
 #define RECORD_WINDOW_LOG 23		      /* zstd: 8 MiB, the most that browsers accept (RFC 9659) */
 
 #define RECORD_MANIFEST "manifest.json"

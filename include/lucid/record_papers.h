@@ -17,7 +17,6 @@
 #include "lucid/record_keys.h"
 
 #define RECORD_PAPER_MAX 65536 /* bytes of either text */
-#define RECORD_WHY_SIZE 256
 
 /* The text of a manifest, which the caller frees. `recording` must have recording_id (a UUID); members that the format names are listed in
  * docs/recording-format.md (session_id, server_id, user, display, source, started_at, clock, config …), others are allowed. NULL: it is

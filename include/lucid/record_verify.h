@@ -50,6 +50,7 @@ struct record_verdict {
 	uint64_t bytes, frames, duration_ms;
 	bool sealed, signer_known; /* signer_known: both signatures are of an expected key */
 	bool decrypted;		   /* tags and records were checked */
+	bool open;		   /* a chunk is being written, or was when its recorder died */
 	uint8_t public_key[RECORD_PUBLIC_BYTES]; /* of the seal, or of the manifest without one */
 	uint8_t head[RECORD_HASH_BYTES];
 	struct record_finding findings[RECORD_FINDINGS_MAX];
@@ -80,8 +81,9 @@ void record_check_chunk_begin(struct record_check *c, uint32_t seq);
 void record_check_chunk_data(struct record_check *c, const uint8_t *data, size_t len);
 /* `rc`: 0; -ENOENT: there is no such file; another -errno: it could not be read. */
 void record_check_chunk_end(struct record_check *c, int rc);
-/* A chunk file that record_check_chunks does not count. The last one of a running recording is expected and not a fault. */
-void record_check_extra(struct record_check *c, uint32_t seq);
+/* A chunk file that record_check_chunks does not count. True: it is the one that a running recording writes; feed it like the others, it may
+ * end anywhere. False: it was reported. */
+bool record_check_extra(struct record_check *c, uint32_t seq);
 void record_check_finish(struct record_check *c, struct record_verdict *ret);
 
 /* A directory. Blocks for as long as reading takes; `progress` (may be NULL) is called with the bytes done so far. */

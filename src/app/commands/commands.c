@@ -14,7 +14,7 @@ const struct command commands[] = {
 	{ "backup", NULL, "back up the embedded store, even while the program runs", cmd_backup },
 	{ "restore", NULL, "verify a backup, and restore it", cmd_restore },
 	{ "reference", NULL, NULL, cmd_reference },
-	{ "verify", NULL, "verify that the audit log was not modified", cmd_verify },
+	{ "verify", NULL, "verify that a recording or the audit log was not modified", cmd_verify },
 	{ "doctor", NULL, "check this host and recommend what to change", cmd_doctor },
 	{ "--help-config", NULL, "print every setting as a configuration file", cmd_help_config },
 	{ "--version", "-V", "print the version", cmd_version },

@@ -7,11 +7,21 @@
 #include "app/settings/app_config.h"
 #include "app/commands/as_owner.h"
 #include "app/commands/commands.h"
+#include "app/commands/verify_recording.h"
 #include "lucid/str.h"
 #include "store/sqlite/walk.h"
 #include "sys/privileges.h"
 
 static const char help[] =
+	"lucid-rdp verify DIR [--master-key-file FILE]… [--public-key KEY]… [--head SEQ:HASH] [--json]: checks the directory of a recording, and names\n"
+	"what was modified, cut short, moved, removed or spliced in. It needs no settings, no store and no running program, and changes nothing.\n"
+	"  --master-key-file FILE  a MASTER_KEY (repeat it for old ones): also checks the tag of each segment, decodes every record, and expects\n"
+	"                          the signatures to be made with this key. Without it, hashes, chain, index and signatures are checked.\n"
+	"  --public-key KEY        64 hex digits: the signatures must be of this key (or one of them). Without any key, a recording that was\n"
+	"                          written anew and signed by someone else cannot be detected; compare the printed key.\n"
+	"  --head SEQ:HASH         this chunk must be there, with this hash, as the audit log has it. Detects what was cut off an unsealed recording.\n"
+	"  --json                  the result as JSON: {state, recording_id, chunks, …, findings: [{kind, chunk, text}]}\n"
+	"Exit codes: 0 whole, 1 broken, 2 wrong usage, 3 without a seal (still running, or it was removed) but otherwise right, 4 unreadable.\n\n"
 	"lucid-rdp verify --audit [FILE|DATA_DIR] [--head SEQ:HASH] [OPTION…]: checks the audit log entry by entry, and prints\n"
 	"whether its hash chain is intact; otherwise it names the first entry that was modified, removed or moved, and exits 1. It reads\n"
 	"a store, a backup of one, or the store in a data directory (by default that of the settings), even while the program runs,\n"
@@ -21,18 +31,35 @@ static const char help[] =
 
 struct wanted {
 	bool audit;
+	struct verify_recording recording;
 	const char *path, *head;
 	struct audit_head expected;
 	bool met;
 	struct audit_check check;
 };
 
+/* Options of a recording; a key that is one too many is refused as an unexpected argument. */
+static int recording_option(struct cli *c, int argc, char **argv, int *i, struct verify_recording *r)
+{
+	int rc = 0;
+	if (str_eq(argv[*i], "--json"))
+		return r->json = true;
+	if (r->n_master_key_files < VERIFY_KEYS_MAX && (rc = cli_value(c, "--master-key-file", argc, argv, i, &r->master_key_files[r->n_master_key_files])) != 0)
+		r->n_master_key_files += rc > 0;
+	else if (r->n_public_keys < VERIFY_KEYS_MAX && (rc = cli_value(c, "--public-key", argc, argv, i, &r->public_keys[r->n_public_keys])) != 0)
+		r->n_public_keys += rc > 0;
+	return rc;
+}
+
 static int verify_option(struct cli *c, int argc, char **argv, int *i, void *arg)
 {
 	struct wanted *w = arg;
 	if (str_eq(argv[*i], "--audit"))
 		return w->audit = true;
-	int rc = cli_value(c, "--head", argc, argv, i, &w->head);
+	int rc = recording_option(c, argc, argv, i, &w->recording);
+	if (rc)
+		return rc;
+	rc = cli_value(c, "--head", argc, argv, i, &w->head);
 	if (rc || argv[*i][0] == '-' || w->path)
 		return rc;
 	w->path = argv[*i];
@@ -102,8 +129,15 @@ int cmd_verify(struct cli *c, int argc, char **argv)
 	int code = EXIT_USAGE;
 	if (!command_words(c, argc, argv, help, verify_option, &w, &code))
 		return code;
-	if (!w.audit || !parse_head(&w)) {
-		fprintf(stderr, w.audit ? "verify: --head must be SEQ:HASH\n" : "verify: name what to verify: --audit\n");
+	if (w.path && !w.audit) {
+		w.recording.dir = w.path;
+		w.recording.head = w.head;
+		return verify_recording(&w.recording);
+	}
+	bool others = w.recording.json || w.recording.n_master_key_files || w.recording.n_public_keys;
+	if (!w.audit || others || !parse_head(&w)) {
+		fprintf(stderr, !w.audit ? "verify: name what to verify: the directory of a recording, or --audit\n" :
+			others ? "verify: --json, --master-key-file and --public-key are for recordings, not for --audit\n" : "verify: --head must be SEQ:HASH\n");
 		return EXIT_USAGE;
 	}
 	_cleanup_(xfreep) char *path = NULL;
