@@ -75,6 +75,15 @@ extern const char *const message_levels[];
 	  .help = "start of the desktop that the message is for; it is not shown on one that started at another time" },  \
 		{ "username", SH_STRING, .min = 1, .max = 256, .format = "account",                                    \
 		  .help = "account of the desktop that the message is for; it is not shown on one of another account" }
+/* xrdp.c: recordings of desktops, between rdp-session-controller and the agent of a host */
+extern const struct shape shape_recording_start, shape_recording_ended, shape_recording_list, shape_recording_files;
+extern const char *const recording_documents[];
+#define RECORDING_TEXT_MAX 65536 /* characters of a manifest or seal */
+#define RECORDING_PAGE_FIELDS                                                                                          \
+	{ "from_seq", SH_INT, .min = 0, .max = 4294967295, .otherwise = "0", .help = "entries of the index from this sequence number on" },        \
+		{ "limit", SH_INT, .min = 1, .max = 1000, .otherwise = "500", .help = "maximum number of entries" }
+#define RECORDING_TEXT_FIELD                                                                                           \
+	{ "text", SH_STRING, SH_REQUIRED | SH_MULTILINE, .min = 2, .max = RECORDING_TEXT_MAX, .help = "the whole document" }
 extern const struct shape shape_log_file; /* the query of a whole log */
 extern const struct shape_field shape_display_item;
 #define DISPLAYS_TAKEN_FIELD                                                                                           \

@@ -98,6 +98,24 @@ static const struct shape_field make[] = {
 };
 static const struct shape in_make = SHAPE(NULL, make);
 
+#define RECORDING_FIELD { "recording_id", SH_STRING, SH_REQUIRED, .format = "uuid" }
+static const struct shape_field recording[] = { RECORDING_FIELD };
+static const struct shape in_recording = SHAPE(NULL, recording);
+static const struct shape_field recording_files[] = { RECORDING_FIELD, RECORDING_PAGE_FIELDS };
+static const struct shape in_recording_files = SHAPE(NULL, recording_files);
+static const struct shape_field recording_file[] = {
+	RECORDING_FIELD,
+	{ "name", SH_STRING, SH_REQUIRED, .min = 1, .max = 64, .format = "id" },
+	{ "from", SH_INT, .min = 0, .otherwise = "0" },
+};
+static const struct shape in_recording_file = SHAPE(NULL, recording_file);
+static const struct shape_field recording_write[] = {
+	RECORDING_FIELD,
+	{ "name", SH_STRING, SH_REQUIRED, .values = recording_documents },
+	RECORDING_TEXT_FIELD,
+};
+static const struct shape in_recording_write = SHAPE(NULL, recording_write);
+
 #define HOST(op_name, op_flags, op_deadline, op_in)                                                                    \
 	{                                                                                                              \
 		.name = "host." op_name, .role = ROLE_HOST, .scope = OP_SERVICE, .flags = op_flags,                    \
@@ -116,6 +134,15 @@ static const struct op ops[] = {
 	HOST("desktop.end", OP_IDEMPOTENT, 10000, &in_end),	  /* → {"ended":DesktopSession,"processes":n,"forced":n} */
 	HOST("desktop.limits", OP_IDEMPOTENT, 5000, &in_limits),  /* → {display,started_at,idle_timeout,max_duration,disconnected_timeout} */
 	HOST("desktop.message", 0, 15000, &in_message),		  /* → {display,shown_at,closes_at,missing_characters} */
+	HOST("recording.start", OP_IDEMPOTENT, 20000, &shape_recording_start), /* → {recording_id,state,width,height,first_picture_at} */
+	HOST("recording.stop", OP_IDEMPOTENT, 20000, &in_recording), /* → {recording_id,state,reason,chunks,head,bytes,…} when it has ended */
+	HOST("recording.pause", OP_IDEMPOTENT, 5000, &in_recording),  /* the same */
+	HOST("recording.resume", OP_IDEMPOTENT, 5000, &in_recording), /* the same */
+	HOST("recording.list", OP_READ, 5000, NULL),		  /* → {"recordings":[…],"storage":{…}} */
+	HOST("recording.files", OP_READ, 20000, &in_recording_files), /* → {manifest,seal,index:[…],chunks:[…],more} */
+	HOST("recording.file", OP_READ | OP_STREAMS, 10000, &in_recording_file), /* → bytes, as a stream */
+	HOST("recording.write", OP_IDEMPOTENT, 10000, &in_recording_write), /* → {name,bytes} when it is on the disk */
+	HOST("recording.remove", OP_IDEMPOTENT, 60000, &in_recording), /* → {recording_id} when every file is gone */
 	HOST("quotas", OP_IDEMPOTENT, 5000, &shape_quotas),	  /* → {"valid_seconds"} */
 	HOST("stats", OP_READ, 5000, NULL),			  /* → {"host":{…},"instances":[{server_id,…}]} */
 	HOST("instance.stats", OP_READ, 5000, &in_server),	  /* → usage of one instance */

@@ -19,6 +19,8 @@ static const struct {
 	{ "id", "id" },
 	{ "alert_id", "uuid" },
 	{ "display", "digits" },
+	{ "recording_id", "uuid" },
+	{ "name", "id" },
 	{ "section", "name" },
 };
 

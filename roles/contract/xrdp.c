@@ -191,6 +191,119 @@ static const struct shape_field profiles[] = {
 };
 static const struct shape out_profiles = SHAPE("DesktopProfileList", profiles);
 
+/* --- recordings */
+
+const char *const recording_documents[] = { "manifest.json", "seal.json", NULL };
+static const char *const recording_codecs[] = { "none", "lz4", "zstd", NULL };
+static const char *const recording_ciphers[] = { "auto", "aes-256-gcm", "chacha20-poly1305", NULL };
+static const char *const recording_qualities[] = { "low", "medium", "high", NULL };
+static const char *const on_loss[] = { "alert", "terminate_session", NULL };
+static const char *const on_full[] = { "pause", "terminate_session", NULL };
+static const struct shape_field recorder_config[] = {
+	{ "codec", SH_STRING, .values = recording_codecs, .help = "absent: DEFAULT_COMPRESSION of the host" },
+	{ "level", SH_INT, .min = -7, .max = 19, .otherwise = "3", .help = "of zstd" },
+	{ "cipher", SH_STRING, .values = recording_ciphers, .otherwise = "\"auto\"", .help = "auto: the one that the host's processor is faster with" },
+	{ "quality", SH_STRING, .values = recording_qualities, .help = "absent: DEFAULT_QUALITY of the host" },
+	{ "frame_rate", SH_INT, .min = 1, .max = 60, .help = "maximum; absent: DEFAULT_FRAME_RATE of the host" },
+	{ "chunk_seconds", SH_INT, .min = 5, .max = 60, .otherwise = "30" },
+	{ "max_mb_per_min", SH_INT, .min = 0, .max = 1000000, .otherwise = "0", .help = "above it, quality is lowered; 0: no bound" },
+	{ "on_loss", SH_STRING, .values = on_loss, .otherwise = "\"alert\"", .help = "what follows when the user cuts the recorder off from the display" },
+	{ "on_full", SH_STRING, .values = on_full, .otherwise = "\"pause\"", .help = "what follows when the free space falls below STORAGE_LOW_WATER_MB" },
+};
+static const struct shape shape_recorder_config = SHAPE("RecorderConfig", recorder_config);
+static const struct shape_field recording_start[] = {
+	{ "recording_id", SH_STRING, SH_REQUIRED, .format = "uuid", .help = "a new one, or that of an interrupted recording, which is continued" },
+	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
+	{ "display", SH_INT, SH_REQUIRED, .min = 1, .max = 65535 },
+	{ "started_at", SH_STRING, SH_REQUIRED, .max = 40, .format = "time", .help = "start of the desktop, which tells it from others on its display" },
+	{ "username", SH_STRING, .min = 1, .max = 256, .format = "account", .help = "account of the desktop; absent: not checked" },
+	{ "manifest", SH_STRING, SH_REQUIRED | SH_MULTILINE, .min = 2, .max = RECORDING_TEXT_MAX, .help = "text of manifest.json" },
+	{ "key", SH_STRING, SH_REQUIRED | SH_SECRET, .min = 44, .max = 44, .help = "data key: 32 bytes in base64" },
+	{ "config", SH_OBJECT, .sub = &shape_recorder_config },
+};
+const struct shape shape_recording_start = SHAPE("RecordingStart", recording_start);
+
+static const char *const recording_states[] = { "starting", "recording", "paused", "lost", "stopping", "interrupted", "complete", "truncated", "failed", NULL };
+#define RECORDING_STATE_FIELDS                                                                                         \
+	{ "recording_id", SH_STRING }, { "state", SH_STRING, .values = recording_states },                             \
+		{ "reason", SH_STRING, SH_NULLABLE, .help = "why it is paused, lost, interrupted or over: requested, disk_full, connection_lost, recorder_failed, stopped, desktop_ended, …" }, \
+		{ "chunks", SH_INT, .help = "closed chunks" },                                                         \
+		{ "head", SH_STRING, SH_NULLABLE, .help = "SHA-256 of the last closed chunk, in hex; null: none" },     \
+		{ "bytes", SH_INT, .help = "size of the closed chunks" }, { "width", SH_INT }, { "height", SH_INT },    \
+		{ "first_picture_at", SH_STRING, SH_NULLABLE }
+static const struct shape_field recording_ended[] = { RECORDING_STATE_FIELDS };
+const struct shape shape_recording_ended = SHAPE("HostRecordingStatus", recording_ended);
+static const struct shape_field recording_row[] = {
+	RECORDING_STATE_FIELDS,
+	{ "server_id", SH_STRING },
+	{ "display", SH_INT },
+	{ "username", SH_STRING, SH_NULLABLE },
+	{ "started_at", SH_STRING, .help = "start of the desktop" },
+	{ "lost", SH_INT, .help = "times that the connection to the display was lost" },
+	{ "restarts", SH_INT, .help = "recorders that were started in place of one that failed" },
+	{ "figures", SH_FREE, SH_NULLABLE, .max = 65536, .help = "of the stages of the pipeline, as the recorder last reported them" },
+};
+static const struct shape shape_recording_row = SHAPE("HostRecording", recording_row);
+static const struct shape_field recording_item = { NULL, SH_OBJECT, .sub = &shape_recording_row };
+static const struct shape_field recording_storage[] = {
+	{ "free_bytes", SH_INT, SH_NULLABLE, .help = "null: unknown" },
+	{ "used_bytes", SH_INT, SH_NULLABLE, .help = "size of all recordings of this host; null: not counted yet" },
+	{ "max_bytes", SH_INT },
+	{ "high_water_bytes", SH_INT },
+	{ "low_water_bytes", SH_INT },
+	{ "full", SH_BOOL, .help = "no recording can start" },
+};
+static const struct shape shape_recording_storage = SHAPE("RecordingStorage", recording_storage);
+static const struct shape_field recording_list[] = {
+	{ "recordings", SH_ARRAY, .max = 4096, .item = &recording_item },
+	{ "storage", SH_OBJECT, .sub = &shape_recording_storage },
+};
+const struct shape shape_recording_list = SHAPE("HostRecordingList", recording_list);
+
+static const struct shape_field chunk_entry[] = {
+	{ "seq", SH_INT },
+	{ "torn", SH_BOOL, .help = "its end is missing, because the recorder or the host died" },
+	{ "t0_ms", SH_INT, .help = "on the clock of the recording" },
+	{ "duration_ms", SH_INT },
+	{ "frames", SH_INT },
+	{ "bytes", SH_INT },
+	{ "raw_bytes", SH_INT },
+	{ "width", SH_INT },
+	{ "height", SH_INT },
+	{ "gap", SH_BOOL, .help = "something was not recorded" },
+	{ "hash", SH_STRING, .help = "SHA-256 of its file, in hex" },
+	{ "prev_hash", SH_STRING },
+	{ "activity", SH_STRING, .help = "how much changed in each second, as hex digits" },
+	{ "entry", SH_STRING, .help = "as it is stored in the index, in hex" },
+};
+static const struct shape shape_chunk_entry = SHAPE("ChunkEntry", chunk_entry);
+static const struct shape_field chunk_entry_item = { NULL, SH_OBJECT, .sub = &shape_chunk_entry };
+static const struct shape_field chunk_file[] = {
+	{ "seq", SH_INT }, { "bytes", SH_INT }, { "closed", SH_BOOL, .help = "it has an entry in the index, and does not grow" },
+};
+static const struct shape shape_chunk_file = SHAPE("ChunkFile", chunk_file);
+static const struct shape_field chunk_file_item = { NULL, SH_OBJECT, .sub = &shape_chunk_file };
+static const struct shape_field recording_files[] = {
+	{ "manifest", SH_STRING, SH_NULLABLE | SH_MULTILINE, .max = RECORDING_TEXT_MAX },
+	{ "seal", SH_STRING, SH_NULLABLE | SH_MULTILINE, .max = RECORDING_TEXT_MAX },
+	{ "index", SH_ARRAY, .max = 1000, .item = &chunk_entry_item },
+	{ "chunks", SH_ARRAY, .max = 4096, .item = &chunk_file_item, .help = "files in the range of these entries, and those that have none yet" },
+	{ "more", SH_BOOL, .help = "the index has further entries" },
+};
+const struct shape shape_recording_files = SHAPE("HostRecordingFiles", recording_files);
+static const struct shape_field recording_page[] = { RECORDING_PAGE_FIELDS };
+static const struct shape query_recording_files = SHAPE(NULL, recording_page);
+static const struct shape_field recording_from[] = {
+	{ "from", SH_INT, .min = 0, .otherwise = "0", .help = "bytes of the file that are skipped" },
+};
+static const struct shape query_recording_file = SHAPE(NULL, recording_from);
+static const struct shape_field recording_text[] = { RECORDING_TEXT_FIELD };
+static const struct shape in_recording_text = SHAPE("RecordingDocument", recording_text);
+static const struct shape_field recording_removed[] = { { "recording_id", SH_STRING } };
+static const struct shape out_recording_removed = SHAPE("RecordingRemoved", recording_removed);
+static const struct shape_field recording_written[] = { { "name", SH_STRING }, { "bytes", SH_INT } };
+static const struct shape out_recording_written = SHAPE("RecordingDocumentWritten", recording_written);
+
 static const char *const service_states[] = { "running", "stopped", "failed", "not-installed", NULL };
 static const struct shape_field service[] = {
 	{ "status", SH_STRING, .values = service_states },
@@ -338,6 +451,7 @@ static const struct shape out_info = SHAPE("NodeInfo", info);
 		.summary = op_summary, __VA_ARGS__                                                                     \
 	}
 #define INSTANCE "/instances/{server_id}"
+#define RECORDING "/recordings/{recording_id}"
 
 static const struct op ops[] = {
 	XRDP("instances.start", "POST", "/instances", OP_ROLES | OP_IDEMPOTENT | OP_CREATES, 30000, &shape_instance,
@@ -365,6 +479,23 @@ static const struct op ops[] = {
 	XRDP("instances.desktops.message", "POST", INSTANCE "/desktops/{display}/message", OP_ROLES, 15000, &out_message,
 	     "Show a message in a window on a desktop; responds when the window is visible", .in = &in_message),
 	XRDP("instances.stats", "GET", INSTANCE "/stats", OP_ROLES | OP_READ, 5000, &out_instance_stats, "Resource usage of an instance"),
+	XRDP("recordings.start", "POST", "/recordings", OP_ROLES | OP_IDEMPOTENT, 20000, &shape_recording_ended,
+	     "Record a desktop, or continue an interrupted recording; responds when the first picture is captured", .in = &shape_recording_start, .status = 201),
+	XRDP("recordings.list", "GET", "/recordings", OP_ROLES | OP_READ, 5000, &shape_recording_list,
+	     "List the recordings of this host that run, or ended and were not stopped since"),
+	XRDP("recordings.files", "GET", RECORDING, OP_ROLES | OP_READ, 20000, &shape_recording_files, "Get manifest, seal and index of a recording",
+	     .query = &query_recording_files),
+	XRDP("recordings.stop", "POST", RECORDING "/stop", OP_ROLES | OP_IDEMPOTENT, 20000, &shape_recording_ended,
+	     "Stop a recording; responds when it has ended, and removes it from the list"),
+	XRDP("recordings.pause", "POST", RECORDING "/pause", OP_ROLES | OP_IDEMPOTENT, 5000, &shape_recording_ended, "Pause a recording"),
+	XRDP("recordings.resume", "POST", RECORDING "/resume", OP_ROLES | OP_IDEMPOTENT, 5000, &shape_recording_ended, "Resume a paused recording"),
+	XRDP("recordings.file", "GET", RECORDING "/files/{name}", OP_ROLES | OP_READ | OP_STREAMS, 10000, NULL,
+	     "A file of a recording as it is stored: a chunk (00000000.rck), the index, manifest.json or seal.json", .query = &query_recording_file,
+	     .media = "application/octet-stream"),
+	XRDP("recordings.write", "PUT", RECORDING "/files/{name}", OP_ROLES | OP_IDEMPOTENT, 10000, &out_recording_written,
+	     "Write manifest.json or seal.json of a recording", .in = &in_recording_text),
+	XRDP("recordings.remove", "DELETE", RECORDING, OP_ROLES | OP_IDEMPOTENT, 60000, &out_recording_removed,
+	     "Remove all files of a recording that has ended; succeeds too if there are none"),
 	XRDP("quotas", "PUT", "/quotas", OP_ROLES | OP_IDEMPOTENT | OP_REPEATED, 5000, &out_quotas,
 	     "Set how many sessions there may be and how many there are on other hosts; the session controller repeats it", .in = &shape_quotas),
 	XRDP("stats", "GET", "/stats", OP_ROLES | OP_READ, 5000, &out_stats, "Resource usage of the host and of each instance"),

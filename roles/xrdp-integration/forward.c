@@ -1,6 +1,7 @@
 #include "roles/xrdp-integration/forward.h"
 
 #include "lucid/str.h"
+#include "roles/contract/contract.h"
 #include "roles/xrdp-integration/lines.h"
 
 /* --- documents for the host, made from path parameters, query and body */
@@ -55,6 +56,16 @@ static json_t *make_params_and_body(struct call *c)
 	if (doc)
 		json_object_update_missing(doc, call_body(c));
 	return doc;
+}
+
+/* The name in the path must be that of a document; chunks and index belong to the recorder. */
+static json_t *make_document(struct call *c)
+{
+	for (size_t n = 0; recording_documents[n]; n++)
+		if (str_eq(recording_documents[n], call_param(c, "name")))
+			return make_params_and_body(c);
+	call_fail(c, ERR_RECORDING_NOT_FOUND, "%s cannot be written; manifest.json and seal.json can", call_param(c, "name"));
+	return NULL;
 }
 
 static json_t *make_body(struct call *c)
@@ -137,6 +148,15 @@ const struct forward forwards[] = {
 	{ "xrdp.instances.desktops.limits", "host.desktop.limits", make_params_and_body },
 	{ "xrdp.instances.desktops.message", "host.desktop.message", make_params_and_body },
 	{ "xrdp.instances.stats", "host.instance.stats", make_params },
+	{ "xrdp.recordings.start", "host.recording.start", make_body },
+	{ "xrdp.recordings.list", "host.recording.list", make_nothing },
+	{ "xrdp.recordings.stop", "host.recording.stop", make_params },
+	{ "xrdp.recordings.pause", "host.recording.pause", make_params },
+	{ "xrdp.recordings.resume", "host.recording.resume", make_params },
+	{ "xrdp.recordings.files", "host.recording.files", make_params_and_query },
+	{ "xrdp.recordings.file", "host.recording.file", make_params_and_query },
+	{ "xrdp.recordings.write", "host.recording.write", make_document },
+	{ "xrdp.recordings.remove", "host.recording.remove", make_params },
 	{ "xrdp.quotas", "host.quotas", make_body },
 	{ "xrdp.stats", "host.stats", make_nothing },
 	{ "xrdp.logs", "host.logs", lines_ask, lines_answer },
@@ -218,7 +238,7 @@ static void forward(struct call *c, void *ctx)
 
 static bool of_node(const char *op)
 {
-	return str_starts(op, "xrdp.instances.") || str_eq(op, "xrdp.ports.check");
+	return str_starts(op, "xrdp.instances.") || str_starts(op, "xrdp.recordings.") || str_eq(op, "xrdp.ports.check");
 }
 
 struct route *forward_serve(struct bus *b, const struct nodes *n)

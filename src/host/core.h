@@ -25,6 +25,7 @@ struct job;
 struct cert_watch;
 struct recover;
 struct mounts;
+struct recordings;
 
 /* Bounds on RDP connections and logins; 0: none. A reload may change all of them. */
 struct login_settings {
@@ -33,6 +34,16 @@ struct login_settings {
 	int per_address;  /* RDP_CONNECTIONS_PER_ADDRESS: from one client address to one server */
 	int max_failures; /* LOGIN_MAX_FAILURES: failed logins from one address before it is blocked */
 	int block_s;	  /* LOGIN_BLOCK_SECONDS: how long a failure counts, and how long a block lasts */
+};
+
+/* Bounds and defaults of recordings. A reload may change all of them. Sizes and counts of 0: no bound, or a usual value. */
+struct recording_settings {
+	int64_t high_water, low_water, max_bytes; /* STORAGE_HIGH_WATER_MB, STORAGE_LOW_WATER_MB, MAX_STORAGE_SIZE_GB, in bytes */
+	int frame_rate;				  /* DEFAULT_FRAME_RATE */
+	char quality[16], compression[16];	  /* DEFAULT_QUALITY, DEFAULT_COMPRESSION */
+	int starting_max;			  /* PIPELINE_WORKER_COUNT: recorders that start at the same time */
+	int timeout_s;				  /* PIPELINE_TIMEOUT_SECONDS: a recorder's silence before it is replaced */
+	int segment_records;			  /* PIPELINE_BUFFER_SIZE */
 };
 
 /* The settings as plain values, so that tests need no configuration file. host_new_with copies the strings. NULL or "" selects the default
@@ -55,6 +66,10 @@ struct host_settings {
 	int port_start, port_end;	/* range of RDP ports: no display of an instance may need one of them */
 	const int *other_ports;		/* further ports of this program (those of the roles), 0-ended; NULL: none */
 	struct login_settings login;
+	const char *session_storage; /* SESSION_STORAGE_PATH: DATA_DIR/recordings */
+	const char *chunk_storage;   /* CHUNK_STORAGE_PATH: the same as session_storage */
+	const char *recorder;	     /* program that records: found beside this program; "" if it is missing */
+	struct recording_settings recording;
 	int64_t log_retention_days; /* how long the logs of a deleted server are kept; 0: not at all */
 };
 struct host *host_new_with(struct loop *l, const struct host_settings *s, host_event on_event, void *arg);
@@ -115,6 +130,7 @@ struct host {
 	struct cert_watch *cert_watch;
 	struct recover *recover;
 	struct mounts *mounts;
+	struct recordings *recordings;
 	char xrdp_version[32];
 };
 
@@ -124,5 +140,7 @@ void host_answer(struct host *h, host_done done, void *arg, int err, const char 
 mode_t host_closed_mode(const struct host *h);
 /* Publishes an event. `i` NULL: it is not about an instance. */
 void host_tell(struct host *h, const char *topic, const struct instance *i, json_t *consume_data);
+/* The same for a server that may be gone. The owner is the user of data.username; without it, none. */
+void host_tell_of(struct host *h, const char *topic, const char *server_id, json_t *consume_data);
 
 #endif

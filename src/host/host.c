@@ -26,6 +26,7 @@
 #include "host/instance/run.h"
 #include "host/desktop/session_limits.h"
 #include "host/message/messages.h"
+#include "host/recording/recordings.h"
 #include "host/observe/observe.h"
 #include "host/settings.h"
 #include "host/kernel/trash.h"
@@ -93,6 +94,18 @@ void host_tell(struct host *h, const char *topic, const struct instance *i, json
 		account_user(h->set.user_map, account, user);
 	if (h->on_event)
 		h->on_event(h->event_arg, topic, i ? i->id : "", account ? user : i ? i->user_id : "", consume_data);
+	else
+		json_decref(consume_data);
+}
+
+void host_tell_of(struct host *h, const char *topic, const char *server_id, json_t *consume_data)
+{
+	char user[CALLER_NAME_MAX + 1] = "";
+	const char *account = doc_str(consume_data, "username", NULL);
+	if (account)
+		account_user(h->set.user_map, account, user);
+	if (h->on_event)
+		h->on_event(h->event_arg, topic, server_id, user, consume_data);
 	else
 		json_decref(consume_data);
 }
@@ -177,6 +190,7 @@ struct host *host_new_with(struct loop *l, const struct host_settings *s, host_e
 	h->cert_watch = cert_watch_new(h);
 	h->recover = recover_new(h);
 	h->mounts = mounts_new(h);
+	h->recordings = recordings_new(h);
 	observe_init(h);
 	supervise_start(h);
 	return h;
@@ -233,6 +247,7 @@ void host_adopt(struct host *h)
 		log_warn("host", "%s", no_desktop);
 	close_directories(h);
 	record_adopt_all(h);
+	recordings_adopt(h);
 	spares_fill(h->spares);
 	trash_empty(h->trash);
 	deleted_logs_sweep(h->deleted_logs);
@@ -277,6 +292,7 @@ void host_free(struct host *h)
 	cert_watch_free(h->cert_watch);
 	recover_free(h->recover);
 	mounts_free(h->mounts);
+	recordings_free(TAKE_PTR(h->recordings));
 	observe_free(h);
 	struct list *n;
 	while (!list_empty(&h->instances)) {
@@ -392,6 +408,15 @@ const struct host_entry host_entries[] = {
 	{ "host.desktop.end", host_desktop_end, .ends = true },
 	{ "host.desktop.limits", host_desktop_limits },
 	{ "host.desktop.message", host_desktop_message },
+	{ "host.recording.start", host_recording_start },
+	{ "host.recording.stop", host_recording_stop, .ends = true },
+	{ "host.recording.pause", host_recording_pause },
+	{ "host.recording.resume", host_recording_resume },
+	{ "host.recording.list", host_recording_list },
+	{ "host.recording.files", host_recording_files },
+	{ "host.recording.file", .open = host_recording_file, .media = "application/octet-stream" },
+	{ "host.recording.write", host_recording_write },
+	{ "host.recording.remove", host_recording_remove, .ends = true },
 	{ "host.quotas", host_quotas },
 	{ "host.stats", host_stats },
 	{ "host.instance.stats", host_instance_stats },

@@ -25,6 +25,7 @@ struct host_entry {
 	host_fn fn;	/* one of the two */
 	host_open_fn open;
 	bool ends; /* it ends something: not refused when too many jobs run */
+	const char *media; /* of `open`; NULL: text */
 };
 extern const struct host_entry host_entries[];
 extern const size_t host_entries_n;

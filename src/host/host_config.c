@@ -5,6 +5,7 @@
 #include "host/instance/instance.h"
 #include "host/settings.h"
 #include "lucid/config.h"
+#include "lucid/str.h"
 
 static struct login_settings login_settings(const struct config *c)
 {
@@ -15,6 +16,22 @@ static struct login_settings login_settings(const struct config *c)
 		.block_s = (int)config_int(c, "LOGIN_BLOCK_SECONDS"),
 		.per_server = (int)config_int(c, "MAX_CONNECTIONS_PER_SERVER"),
 	};
+}
+
+static struct recording_settings recording_settings(const struct config *c)
+{
+	struct recording_settings s = {
+		.high_water = config_int(c, "STORAGE_HIGH_WATER_MB") << 20,
+		.low_water = config_int(c, "STORAGE_LOW_WATER_MB") << 20,
+		.max_bytes = config_int(c, "MAX_STORAGE_SIZE_GB") << 30,
+		.frame_rate = (int)config_int(c, "DEFAULT_FRAME_RATE"),
+		.starting_max = (int)config_int(c, "PIPELINE_WORKER_COUNT"),
+		.timeout_s = (int)config_int(c, "PIPELINE_TIMEOUT_SECONDS"),
+		.segment_records = (int)config_int(c, "PIPELINE_BUFFER_SIZE"),
+	};
+	str_copy(s.quality, sizeof s.quality, config_str(c, "DEFAULT_QUALITY"));
+	str_copy(s.compression, sizeof s.compression, config_str(c, "DEFAULT_COMPRESSION"));
+	return s;
 }
 
 /* The only file of src/host that knows the names of settings. */
@@ -42,6 +59,9 @@ struct host *host_new(struct loop *l, const struct config *c, host_event on_even
 		.other_ports = ports,
 		.login = login_settings(c),
 		.log_retention_days = config_int(c, "LOG_RETENTION_DAYS"),
+		.session_storage = config_str(c, "SESSION_STORAGE_PATH"),
+		.chunk_storage = config_str(c, "CHUNK_STORAGE_PATH"),
+		.recording = recording_settings(c),
 	};
 	return host_new_with(l, &s, on_event, arg);
 }
@@ -53,6 +73,7 @@ void host_reload(struct host *h, const struct config *c)
 	cert_watch_look(h->cert_watch, true);
 	h->set.login = login_settings(c);
 	h->set.log_retention_days = config_int(c, "LOG_RETENTION_DAYS");
+	h->set.recording = recording_settings(c);
 	INSTANCE_FOREACH (i, h)
 		groups_limit(i);
 }

@@ -5,6 +5,7 @@
 
 #include "host/xrdp_config/ini.h"
 #include "host/preload_env.h"
+#include "host/recording/recorder_wire.h"
 #include "lucid/str.h"
 #include "sys/files.h"
 
@@ -24,6 +25,12 @@ static char *find_program(const char *name)
 static char *find_preload(void)
 {
 	char *path = program_file(PRELOAD_FILE);
+	return path ? path : xstrdup("");
+}
+
+static char *find_recorder(void)
+{
+	char *path = program_file(RECORDER_FILE);
 	return path ? path : xstrdup("");
 }
 
@@ -81,6 +88,10 @@ void settings_copy(struct host_settings *dst, const struct host_settings *src)
 	dst->desktop_profiles = list_copy(src->desktop_profiles);
 	dst->user_map = list_copy(src->user_map);
 	dst->pam_session_exclude = list_copy(src->pam_session_exclude);
+	_cleanup_(xfreep) char *recordings = xasprintf("%s/recordings", dst->data_dir);
+	dst->session_storage = given(src->session_storage, recordings);
+	dst->chunk_storage = given(src->chunk_storage, dst->session_storage);
+	dst->recorder = src->recorder && *src->recorder ? xstrdup(src->recorder) : find_recorder();
 	if (src->other_ports) {
 		size_t n = 0;
 		while (src->other_ports[n])
@@ -101,7 +112,8 @@ void settings_done(struct host_settings *s)
 {
 	const char *const text[] = { s->data_dir, s->log_dir,         s->runtime_dir, s->xrdp,
 				     s->sesman,   s->xrdp_config,     s->cert_file,   s->key_file,
-				     s->program,  s->desktop_default, s->node,	      s->xrdp_log, s->preload };
+				     s->program,  s->desktop_default, s->node,	      s->xrdp_log, s->preload,
+				     s->session_storage, s->chunk_storage, s->recorder };
 	for (size_t n = 0; n < ARRAY_LEN(text); n++)
 		free((void *)(uintptr_t)text[n]);
 	list_free(s->desktop_profiles);

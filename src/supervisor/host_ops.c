@@ -28,7 +28,7 @@ static void stream(struct call *c, const struct bound *b, const json_t *in)
 	if (fd < 0)
 		call_fail(c, fd, why ? "%s" : NULL, why);
 	else
-		call_ok_source(c, source_file_new(b->loop, fd), "text/plain; charset=utf-8");
+		call_ok_source(c, source_file_new(b->loop, fd), b->entry->media ? b->entry->media : "text/plain; charset=utf-8");
 }
 
 static void handle(struct call *c, void *ctx)

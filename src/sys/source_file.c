@@ -51,7 +51,8 @@ struct source *source_file_new(struct loop *l, int fd)
 	static const struct source_ops ops = { want, source_file_close };
 	struct source_file *f = XNEW(struct source_file);
 	struct stat st;
-	*f = (struct source_file){ .fd = fd, .size = fstat(fd, &st) == 0 ? st.st_size : 0 };
+	*f = (struct source_file){ .fd = fd, .at = MAX(lseek(fd, 0, SEEK_CUR), 0), .size = fstat(fd, &st) == 0 ? st.st_size : 0 };
+	f->at = MIN(f->at, f->size);
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	return source_new(l, &ops, f);
 }

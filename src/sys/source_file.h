@@ -1,5 +1,5 @@
 /*
- * source_file: the content that a file has when it is opened, as a source. Floor F1, loop thread. Each piece is read on the loop when it
+ * source_file: the content that a file has when it is opened, from the offset of its descriptor on, as a source. Floor F1, loop thread. Each piece is read on the loop when it
  * is requested; that is acceptable for local files, because the kernel reads ahead. Not for: files on network file systems.
  */
 #ifndef SYS_SOURCE_FILE_H

@@ -202,6 +202,8 @@ static void test_operations_of_service_tokens(UNUSED void **state)
 		/* session-controller → agent, resource-monitor → agent */
 		"xrdp.instances.connections", "xrdp.instances.connections.cut", "xrdp.instances.desktops.end", "xrdp.instances.desktops.limits",
 		"xrdp.instances.desktops.message", "xrdp.stats", "xrdp.instances.stats", "xrdp.quotas",
+		"xrdp.recordings.start", "xrdp.recordings.stop", "xrdp.recordings.pause", "xrdp.recordings.resume", "xrdp.recordings.list",
+		"xrdp.recordings.files", "xrdp.recordings.file", "xrdp.recordings.write", "xrdp.recordings.remove",
 		/* both → server-manager */
 		"rdp.servers.get",
 		/* server-manager → resource-monitor: the nodes that are over their thresholds */

@@ -89,7 +89,7 @@ static void ask(struct bed *t, const char *op, const char *last_param, const cha
 	struct call_args a = { .op = op_find(op), .caller = &admin, .query = q, .body = b, .request_id = "req-1" };
 	size_t n = op_param_names(a.op, names);
 	for (size_t i = 0; i < n; i++)
-		a.params[i] = str_eq(names[i], "server_id") ? SERVER : last_param;
+		a.params[i] = str_eq(names[i], "server_id") || str_eq(names[i], "recording_id") ? SERVER : last_param;
 	unsigned before = t->answers;
 	t->heard = NULL;
 	bus_call(t->bus, &a, done, t);
@@ -144,6 +144,14 @@ static const struct {
 	{ "xrdp.info", NULL, NULL, NULL, "host.info", NULL },
 	{ "xrdp.quotas", NULL, NULL, "{\"max_concurrent_sessions\":100,\"max_sessions_per_user\":10,\"elsewhere\":0}", "host.quotas",
 	  "{\"max_concurrent_sessions\":100,\"max_sessions_per_user\":10,\"elsewhere\":0,\"users\":[],\"declared\":[]}" },
+	{ "xrdp.recordings.list", NULL, NULL, NULL, "host.recording.list", NULL },
+	{ "xrdp.recordings.stop", NULL, NULL, NULL, "host.recording.stop", "{\"recording_id\":\"" SERVER "\"}" },
+	{ "xrdp.recordings.files", NULL, "{\"from_seq\":5}", NULL, "host.recording.files",
+	  "{\"recording_id\":\"" SERVER "\",\"from_seq\":5,\"limit\":500}" },
+	{ "xrdp.recordings.file", "00000001.rck", "{\"from\":96}", NULL, "host.recording.file",
+	  "{\"recording_id\":\"" SERVER "\",\"name\":\"00000001.rck\",\"from\":96}" },
+	{ "xrdp.recordings.write", "seal.json", NULL, "{\"text\":\"{}\"}", "host.recording.write",
+	  "{\"recording_id\":\"" SERVER "\",\"name\":\"seal.json\",\"text\":\"{}\"}" },
 	{ "xrdp.ports.check", NULL, NULL, "{\"ports\":[20000,20001]}", "host.ports.check", "{\"ports\":[20000,20001]}" },
 };
 
@@ -181,6 +189,17 @@ static void test_start(void **state)
 	ask(&t, "xrdp.instances.config", NULL, NULL, SPEC "}");
 	assert_string_equal(t.heard->name, "host.instance.config");
 	assert_int_equal(doc_int(json_object_get(t.heard_doc, "spec"), "port", 0), 20000);
+	bed_close(&t);
+}
+
+/* Chunks and index are the recorder's: only the two documents can be written. */
+static void test_only_documents_of_a_recording_are_written(void **state)
+{
+	struct bed t;
+	bed_open(&t);
+	ask(&t, "xrdp.recordings.write", "00000000.rck", NULL, "{\"text\":\"{}\"}");
+	assert_int_equal(t.err, ERR_RECORDING_NOT_FOUND);
+	assert_null(t.heard);
 	bed_close(&t);
 }
 
@@ -252,7 +271,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),	       cmocka_unit_test(test_rows), cmocka_unit_test(test_start),
-		cmocka_unit_test(test_failures_pass), cmocka_unit_test(test_logs), cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_only_documents_of_a_recording_are_written), cmocka_unit_test(test_failures_pass), cmocka_unit_test(test_logs), cmocka_unit_test(test_levels),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,6 +152,14 @@ static void check_desktops(const struct config *c, struct strbuf *faults)
 	profiles_free(p);
 }
 
+static void check_recordings(const struct config *c, struct strbuf *faults)
+{
+	int64_t low = config_int(c, "STORAGE_LOW_WATER_MB"), high = config_int(c, "STORAGE_HIGH_WATER_MB");
+	const char *name = config_given(c, "STORAGE_LOW_WATER_MB") ? "STORAGE_LOW_WATER_MB" : "STORAGE_HIGH_WATER_MB";
+	if (low >= high)
+		config_fault(c, name, faults, "STORAGE_LOW_WATER_MB (%lld) must be less than STORAGE_HIGH_WATER_MB (%lld)", (long long)low, (long long)high);
+}
+
 static void check_parts(const struct config *c, struct strbuf *faults)
 {
 	if (str_eq(config_str(c, "XRDP_BACKEND"), "systemd"))
@@ -174,6 +182,7 @@ void checks_run(const struct config *c, const struct role *const *roles, struct 
 	check_store(c, faults);
 	check_parts(c, faults);
 	check_desktops(c, faults);
+	check_recordings(c, faults);
 	checks_values(c, faults);
 	checks_tls(c, faults);
 	redis_check(c, faults);

@@ -132,6 +132,15 @@ static bool is_profile(const char *s)
 	return eq && eq[1] && word(s, (size_t)(eq - s), 32, "_-");
 }
 
+/* 64x64 to 8192x8192 */
+static bool is_resolution(const char *s)
+{
+	const char *x = strchr(s, 'x');
+	int64_t w, h;
+	_cleanup_(xfreep) char *width = x ? xstrndup(s, (size_t)(x - s)) : NULL;
+	return x && str_int(width, 64, 8192, &w) && str_int(x + 1, 64, 8192, &h);
+}
+
 static bool is_module(const char *s)
 {
 	return word(s, strlen(s), 64, "_-.");
@@ -175,6 +184,9 @@ static const struct form {
 	{ "TLS_CERT_FILE", is_file, "the absolute path of a file" },
 	{ "TLS_KEY_FILE", is_file, "the absolute path of a file" },
 	{ "TLS_CLIENT_CA_FILE", is_file, "the absolute path of a file" },
+	{ "SESSION_STORAGE_PATH", is_absolute, "an absolute path" },
+	{ "CHUNK_STORAGE_PATH", is_absolute, "an absolute path" },
+	{ "DEFAULT_RESOLUTION", is_resolution, "WIDTHxHEIGHT, each from 64 to 8192" },
 	{ "LOG_TARGET", is_log_target, "auto, stderr (under systemd that is the journal), or an absolute path" },
 };
 

@@ -13,12 +13,11 @@ static const char *const formats[] = { "json", "text", NULL };
 static const char *const backends[] = { "auto", "process", "systemd", NULL };
 static const char *const algorithms[] = { "HS256", "RS256", "ES256", "EdDSA", NULL };
 static const char *const tls_versions[] = { "1.2", "1.3", NULL };
-static const char *const qualities[] = { "low", "medium", "high", "lossless", NULL };
-static const char *const compressions[] = { "none", "zstd", NULL };
+static const char *const qualities[] = { "low", "medium", "high", NULL };
+static const char *const compressions[] = { "none", "lz4", "zstd", NULL };
 
 /* The features that settings with OPT_NOT_BUILT belong to. */
 static const char ops_plane[] = "the ops plane";
-static const char recording[] = "recording";
 
 #define TEXT(n, also, f, longest, d, h) { .row = { n, also, OPT_TEXT, f, 0, longest, NULL, NULL, d, h, NULL } }
 #define INT(n, also, f, lo, hi, u, d, h) { .row = { n, also, OPT_INT, f, lo, hi, u, NULL, d, h, NULL } }
@@ -28,10 +27,8 @@ static const char recording[] = "recording";
 #define ENUM_(n, also, f, v, d, h) { .row = { n, also, OPT_ENUM, f, 0, 0, NULL, v, d, h, NULL } }
 /* the same, for features that are not built yet */
 #define NO_TEXT(n, also, f, d, h, p) { .row = { n, also, OPT_TEXT, (f) | OPT_NOT_BUILT, 0, 2048, NULL, NULL, d, h, p } }
-#define NO_INT(n, lo, hi, u, d, h, p) { .row = { n, NULL, OPT_INT, OPT_NOT_BUILT, lo, hi, u, NULL, d, h, p } }
 #define NO_BOOL(n, d, h, p) { .row = { n, NULL, OPT_BOOL, OPT_NOT_BUILT, 0, 0, NULL, NULL, d, h, p } }
 #define NO_LIST(n, d, h, p) { .row = { n, NULL, OPT_LIST, OPT_NOT_BUILT, 0, 8192, NULL, NULL, d, h, p } }
-#define NO_ENUM(n, v, d, h, p) { .row = { n, NULL, OPT_ENUM, OPT_NOT_BUILT, 0, 0, NULL, v, d, h, p } }
 
 /* one setting for each role: which of the role's setting names, the help for the first role, and the help for the others */
 #define EACH_TEXT(o, longest, first, h) { .row = { NULL, NULL, OPT_TEXT, 0, 0, longest, NULL, NULL, "", h, NULL }, .of_role = o, .first_help = first }
@@ -154,19 +151,19 @@ static const struct entry entries[] = {
 	INT("ALERT_RETENTION_DAYS", NULL, OPT_LIVE, 1, YEARS_10, "days", "90", "How long cleared alerts are kept."),
 
 	/* recording */
-	NO_TEXT("SESSION_STORAGE_PATH", NULL, 0, "", "Manifests, indexes and seals of recordings; default under DATA_DIR.", recording),
-	NO_TEXT("CHUNK_STORAGE_PATH", NULL, 0, "", "Chunks of recordings; default the same.", recording),
-	NO_INT("MAX_STORAGE_SIZE_GB", 1, 1000000, "GB", "1000", "Maximum size of all recordings.", recording),
-	NO_INT("RECORDING_RETENTION_DAYS", 1, YEARS_10, "days", "30", "How long recordings are kept.", recording),
-	NO_INT("STORAGE_HIGH_WATER_MB", 1, 100000000, "MB", "2048", "Free space below which no recording starts.", recording),
-	NO_INT("STORAGE_LOW_WATER_MB", 1, 100000000, "MB", "512", "Free space below which recordings stop.", recording),
-	NO_INT("DEFAULT_FRAME_RATE", 1, 60, "frames/s", "30", "Frame rate of recordings.", recording),
-	NO_TEXT("DEFAULT_RESOLUTION", NULL, 0, "1920x1080", "Resolution of recordings.", recording),
-	NO_ENUM("DEFAULT_QUALITY", qualities, "high", "Quality of recordings.", recording),
-	NO_ENUM("DEFAULT_COMPRESSION", compressions, "zstd", "Compression of recordings.", recording),
-	NO_INT("PIPELINE_BUFFER_SIZE", 1, 1000000, "records", "1000", "Maximum number of records in a segment.", recording),
-	NO_INT("PIPELINE_WORKER_COUNT", 1, 256, NULL, "4", "Maximum number of recorders starting and exports running.", recording),
-	NO_INT("PIPELINE_TIMEOUT_SECONDS", 1, 3600, "s", "30", "Time without output after which a recorder is restarted.", recording),
+	TEXT("SESSION_STORAGE_PATH", NULL, 0, 4096, "", "Recordings: manifests and seals; default DATA_DIR/recordings."),
+	TEXT("CHUNK_STORAGE_PATH", NULL, 0, 4096, "", "Recordings: chunks and indexes; default: SESSION_STORAGE_PATH."),
+	INT("MAX_STORAGE_SIZE_GB", NULL, OPT_LIVE, 1, 1000000, "GiB", "1000", "Maximum size of all recordings on a host; beyond it no recording starts until old ones are removed."),
+	INT("RECORDING_RETENTION_DAYS", NULL, OPT_LIVE, 1, YEARS_10, "days", "30", "How long recordings are kept if their session sets no retention of its own; a recording on hold is kept."),
+	INT("STORAGE_HIGH_WATER_MB", NULL, OPT_LIVE, 1, 100000000, "MiB", "2048", "Free space below which no recording starts (507), and above which recordings resume that STORAGE_LOW_WATER_MB paused."),
+	INT("STORAGE_LOW_WATER_MB", NULL, OPT_LIVE, 1, 100000000, "MiB", "512", "Free space below which running recordings pause or, by their policy on_full, end their session; less than STORAGE_HIGH_WATER_MB."),
+	INT("DEFAULT_FRAME_RATE", NULL, OPT_LIVE, 1, 60, "frames/s", "30", "Maximum frame rate of recordings that set none."),
+	TEXT("DEFAULT_RESOLUTION", NULL, OPT_LIVE, 11, "1920x1080", "Maximum size of the pictures of exports, WIDTHxHEIGHT; a recording of a desktop has the size of the desktop."),
+	ENUM_("DEFAULT_QUALITY", NULL, OPT_LIVE, qualities, "high", "Quality of recordings that set none; high is lossless."),
+	ENUM_("DEFAULT_COMPRESSION", NULL, OPT_LIVE, compressions, "zstd", "Compression of recordings that set none."),
+	INT("PIPELINE_BUFFER_SIZE", NULL, OPT_LIVE, 1, 1000000, "records", "1000", "Maximum number of records in a segment of a recording."),
+	INT("PIPELINE_WORKER_COUNT", NULL, OPT_LIVE, 1, 256, NULL, "4", "Maximum number of recorders that start, and of exports that run, at the same time."),
+	INT("PIPELINE_TIMEOUT_SECONDS", NULL, OPT_LIVE, 1, 3600, "s", "30", "Time without a sign of life after which a recorder is replaced; it gives one every 5 s, so that fewer than 10 s are rarely useful."),
 
 	/* ops plane, logs, backup */
 	NO_BOOL("OPS_PLANE_ISOLATION", "false", "Serve the management API on OPS_PLANE_ADDRESS only.", ops_plane),

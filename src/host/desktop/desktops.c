@@ -11,6 +11,7 @@
 #include "host/kernel/fs.h"
 #include "host/kernel/proc.h"
 #include "host/message/messages.h"
+#include "host/recording/recordings.h"
 #include "host/xrdp_config/programs.h"
 #include "host/observe/observed.h"
 #include "lucid/clock.h"
@@ -202,6 +203,7 @@ void desktop_gone(struct desktop *d, const char *reason, size_t processes, size_
 	if (!reason)
 		reason = desktop_own_end(d, &detail);
 	messages_close(d);
+	recordings_desktop_gone(d);
 	if (d->cgroup)
 		cgroup_remove(d->cgroup);
 	record_remove(i, d->display);
