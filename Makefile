@@ -49,12 +49,18 @@ PRELOAD := $(B)/lucid-rdp-preload.so
 NOTICE_SRCS := $(sort $(wildcard src/notice/*.c))
 NOTICE_PKGS := pangocairo xcb xcb-randr
 NOTICE := $(B)/lucid-rdp-notice
-SRCS := $(filter-out $(MODULE_SRCS) $(PRELOAD_SRCS) $(NOTICE_SRCS),$(sort $(wildcard src/*/*.c src/*/*/*.c roles/*/*.c roles/*/*/*.c)))
+# the program that records a desktop: the X extensions for it are linked to it only. Of the program it has the rooms of recordings and base.
+RECORDER_SRCS := $(sort $(wildcard src/recorder/*.c src/eye/*.c))
+RECORDER_PKGS := xcb xcb-damage xcb-xfixes xcb-shm
+RECORDER := $(B)/lucid-rdp-recorder
+SRCS := $(filter-out $(MODULE_SRCS) $(PRELOAD_SRCS) $(NOTICE_SRCS) $(RECORDER_SRCS),$(sort $(wildcard src/*/*.c src/*/*/*.c roles/*/*.c roles/*/*/*.c)))
 # each file below web/ is embedded in the program: web/docs/style.css as asset_docs_style_css, and its length as asset_docs_style_css_size
 ASSETS := $(sort $(wildcard web/*.* web/*/*.*))
 OBJS := $(SRCS:%.c=$(B)/%.o) $(ASSETS:%=$(B)/%.o)
 MODULE_OBJS := $(MODULE_SRCS:%.c=$(B)/%.o)
 NOTICE_OBJS := $(NOTICE_SRCS:%.c=$(B)/%.o)
+RECORDER_OBJS := $(RECORDER_SRCS:%.c=$(B)/%.o)
+RECORDER_PARTS := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard src/record/*.c)) $(addprefix src/base/,base.c clock.c digest.c doc.c fault.c file_name.c hide_paths.c id.c near.c str.c))
 MODULE := $(B)/lucid-rdp-mongodb.so
 LIB_OBJS := $(filter-out $(B)/src/app/main.o,$(OBJS))
 UNIT := $(patsubst %.c,$(B)/%,$(sort $(wildcard test/unit/test_*.c test/contract/test_*.c)))
@@ -64,14 +70,14 @@ UNIT := $(filter-out $(B)/test/unit/test_host_%,$(UNIT))
 endif
 
 .PHONY: all run test quick test-shapes unit-programs check bench fuzz lint docs fmt install clean program unit replay
-FILES := build/lucid-rdp build/lucid-rdp-mongodb.so build/lucid-rdp-preload.so build/lucid-rdp-notice
+FILES := build/lucid-rdp build/lucid-rdp-mongodb.so build/lucid-rdp-preload.so build/lucid-rdp-notice build/lucid-rdp-recorder
 all: $(FILES)
 
 ifeq ($(V),release)
 $(FILES): build/%: $(B)/%
 	@ln -f $< $@ 2>/dev/null || cp $< $@
 endif
-program: $(B)/lucid-rdp $(MODULE) $(PRELOAD) $(NOTICE)
+program: $(B)/lucid-rdp $(MODULE) $(PRELOAD) $(NOTICE) $(RECORDER)
 
 # the symbols that the module imports from the program; its other undefined symbols are those of the MongoDB library and the C library
 $(B)/exports: $(MODULE_OBJS)
@@ -103,6 +109,11 @@ $(NOTICE): $(NOTICE_OBJS)
 	$(call say,link)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg-config,--libs $(NOTICE_PKGS))
 
+$(RECORDER_OBJS): PKG_CFLAGS += $(call pkg-config,--cflags $(RECORDER_PKGS))
+$(RECORDER): $(RECORDER_OBJS) $(RECORDER_PARTS)
+	$(call say,link)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call pkg-config,--libs $(RECORDER_PKGS) jansson libcrypto) -lpthread -lm
+
 $(B)/%.o: %.c VERSION
 	@mkdir -p $(@D)
 	$(call say,compile)
@@ -124,11 +135,18 @@ $(B)/test/%: $(B)/test/%.o $(B)/liblucid.a
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/liblucid.a $(PKG_LIBS) -lcmocka
 
 # tests that start real instances need the preload library
-$(filter $(B)/test/unit/test_host_%,$(UNIT)): | $(PRELOAD) $(NOTICE)
+$(filter $(B)/test/unit/test_host_%,$(UNIT)): | $(PRELOAD) $(NOTICE) $(RECORDER)
 
 # parts of the program of messages, which the archive does not contain
 $(B)/test/unit/test_message_pixels: PKG_LIBS += $(B)/src/notice/pixels.o
 $(B)/test/unit/test_message_pixels: $(B)/src/notice/pixels.o
+
+# tests of the recorder link its objects, which need the X extensions
+RECORDER_TESTS := $(filter $(B)/test/unit/test_eye% $(B)/test/unit/test_recorder%,$(UNIT))
+$(RECORDER_TESTS:=.o): PKG_CFLAGS += $(call pkg-config,--cflags $(RECORDER_PKGS))
+$(RECORDER_TESTS): %: %.o $(filter-out $(B)/src/recorder/main.o,$(RECORDER_OBJS)) $(B)/liblucid.a
+	$(call say,link)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(B)/liblucid.a $(PKG_LIBS) $(call pkg-config,--libs $(RECORDER_PKGS)) -lcmocka
 
 # contract tests link the suites that every implementation must pass
 SUITES := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard test/contract/*_suite.c)))
@@ -218,9 +236,10 @@ install: $(FILES)
 	$(Q)install -D -m 0644 build/lucid-rdp-mongodb.so $(DESTDIR)$(PREFIX)/lib/lucid-rdp/lucid-rdp-mongodb.so
 	$(Q)install -D -m 0644 build/lucid-rdp-preload.so $(DESTDIR)$(PREFIX)/lib/lucid-rdp/lucid-rdp-preload.so
 	$(Q)install -D -m 0755 build/lucid-rdp-notice $(DESTDIR)$(PREFIX)/lib/lucid-rdp/lucid-rdp-notice
+	$(Q)install -D -m 0755 build/lucid-rdp-recorder $(DESTDIR)$(PREFIX)/lib/lucid-rdp/lucid-rdp-recorder
 
 clean:
 	rm -rf build
 
--include $(PRELOAD_OBJS:.o=.d) $(OBJS:.o=.d) $(MODULE_OBJS:.o=.d) $(NOTICE_OBJS:.o=.d) $(UNIT:=.d) $(FUZZ:%=$(B)/test/fuzz/fuzz_%.d) $(SUITES:.o=.d)
+-include $(PRELOAD_OBJS:.o=.d) $(OBJS:.o=.d) $(MODULE_OBJS:.o=.d) $(NOTICE_OBJS:.o=.d) $(RECORDER_OBJS:.o=.d) $(UNIT:=.d) $(FUZZ:%=$(B)/test/fuzz/fuzz_%.d) $(SUITES:.o=.d)
 .SECONDARY:

@@ -1,0 +1,170 @@
+#include "eye/tiles.h"
+
+typedef uint32_t pixels4 __attribute__((vector_size(16), aligned(4), may_alias));
+#define RGB 0x00ffffffu /* without the unused byte; all machines that this program runs on are little-endian */
+
+void tile_grid_init(struct tile_grid *g, unsigned width, unsigned height)
+{
+	*g = (struct tile_grid){ width, height, (width + TILE - 1) / TILE, (height + TILE - 1) / TILE, 0 };
+	g->n = (size_t)g->columns * g->rows;
+}
+
+void tile_box_add(struct tile_box *b, const struct tile_box *more)
+{
+	if (tile_box_is_empty(more))
+		return;
+	if (tile_box_is_empty(b)) {
+		*b = *more;
+		return;
+	}
+	b->x0 = MIN(b->x0, more->x0);
+	b->y0 = MIN(b->y0, more->y0);
+	b->x1 = MAX(b->x1, more->x1);
+	b->y1 = MAX(b->y1, more->y1);
+}
+
+struct tile_box tile_box_whole(const struct tile_grid *g, size_t tile)
+{
+	unsigned x = (unsigned)(tile % g->columns) * TILE, y = (unsigned)(tile / g->columns) * TILE;
+	return (struct tile_box){ 0, 0, (uint8_t)MIN(g->width - x, (unsigned)TILE), (uint8_t)MIN(g->height - y, (unsigned)TILE) };
+}
+
+/* --- what is to be fetched */
+
+void tiles_mark(const struct tile_grid *g, uint8_t *marked, int x, int y, unsigned w, unsigned h)
+{
+	int64_t x1 = MIN((int64_t)x + w, (int64_t)g->width), y1 = MIN((int64_t)y + h, (int64_t)g->height);
+	x = MAX(x, 0);
+	y = MAX(y, 0);
+	if (x >= x1 || y >= y1)
+		return;
+	size_t first = (size_t)x / TILE, last = (size_t)(x1 - 1) / TILE;
+	for (size_t row = (size_t)y / TILE; row <= (size_t)(y1 - 1) / TILE; row++)
+		memset(marked + row * g->columns + first, 1, last - first + 1);
+}
+
+static bool all_marked(const uint8_t *marked, size_t n)
+{
+	return memchr(marked, 0, n) == NULL;
+}
+
+bool tiles_take_area(const struct tile_grid *g, uint8_t *marked, size_t max_pixels, size_t *hint, struct pixel_box *ret)
+{
+	const uint8_t *found = *hint < g->n ? memchr(marked + *hint, 1, g->n - *hint) : NULL;
+	if (!found)
+		return false;
+	size_t at = (size_t)(found - marked), row = at / g->columns, column = at % g->columns;
+	size_t most = MAX(max_pixels / (TILE * TILE), (size_t)1), wide = 1, high = 1;
+	while (column + wide < g->columns && wide < most && marked[at + wide])
+		wide++;
+	while (row + high < g->rows && wide * (high + 1) <= most && all_marked(marked + at + high * g->columns, wide))
+		high++;
+	for (size_t k = 0; k < high; k++)
+		memset(marked + at + k * g->columns, 0, wide);
+	*hint = at + wide;
+	*ret = (struct pixel_box){ (int)column * TILE, (int)row * TILE, (int)MIN((column + wide) * TILE, g->width),
+				   (int)MIN((row + high) * TILE, g->height) };
+	return true;
+}
+
+/* --- what changed */
+
+static bool row_differs(const uint32_t *a, const uint32_t *b, unsigned n)
+{
+	pixels4 diff = { 0 };
+	unsigned i = 0;
+	for (; i + 4 <= n; i += 4)
+		diff |= *(const pixels4 *)(a + i) ^ *(const pixels4 *)(b + i);
+	uint32_t rest = 0;
+	for (; i < n; i++)
+		rest |= a[i] ^ b[i];
+	return ((diff[0] | diff[1] | diff[2] | diff[3] | rest) & RGB) != 0;
+}
+
+static void row_keep(const uint32_t *seen, uint32_t *kept, unsigned n)
+{
+	const pixels4 rgb = { RGB, RGB, RGB, RGB };
+	unsigned i = 0;
+	for (; i + 4 <= n; i += 4)
+		*(pixels4 *)(kept + i) = *(const pixels4 *)(seen + i) & rgb;
+	for (; i < n; i++)
+		kept[i] = seen[i] & RGB;
+}
+
+bool tile_compare(const uint8_t *seen, size_t seen_stride, uint8_t *kept, size_t kept_stride, unsigned w, unsigned h, struct tile_box *ret)
+{
+	unsigned x0 = w, x1 = 0, y0 = h, y1 = 0;
+	for (unsigned y = 0; y < h; y++) {
+		const uint32_t *a = (const void *)(seen + y * seen_stride);
+		uint32_t *b = (void *)(kept + y * kept_stride);
+		if (!row_differs(a, b, w))
+			continue;
+		y0 = MIN(y0, y);
+		y1 = y + 1;
+		unsigned left = 0, right = w;
+		while (left < x0 && !((a[left] ^ b[left]) & RGB))
+			left++;
+		while (right > x1 && !((a[right - 1] ^ b[right - 1]) & RGB))
+			right--;
+		x0 = MIN(x0, left);
+		x1 = MAX(x1, right);
+		row_keep(a + x0, b + x0, x1 - x0);
+	}
+	*ret = (struct tile_box){ (uint8_t)x0, (uint8_t)y0, (uint8_t)x1, (uint8_t)y1 };
+	return x1 > 0;
+}
+
+/* --- rectangles */
+
+static int64_t area_of(const struct pixel_box *b)
+{
+	return (int64_t)(b->x1 - b->x0) * (b->y1 - b->y0);
+}
+
+/* Whether one rectangle around both has at most an eighth more pixels. Few large rectangles compress better and faster: text that scrolls is
+ * then one long match. */
+static bool join(struct pixel_box *a, const struct pixel_box *b)
+{
+	struct pixel_box both = { MIN(a->x0, b->x0), MIN(a->y0, b->y0), MAX(a->x1, b->x1), MAX(a->y1, b->y1) };
+	int64_t apart = area_of(a) + area_of(b);
+	if (area_of(&both) > apart + apart / 8)
+		return false;
+	*a = both;
+	return true;
+}
+
+static struct pixel_box place_of(const struct tile_grid *g, const struct tile_box *b, size_t tile)
+{
+	int x = (int)(tile % g->columns) * TILE, y = (int)(tile / g->columns) * TILE;
+	return (struct pixel_box){ x + b->x0, y + b->y0, x + b->x1, y + b->y1 };
+}
+
+#define LOOK_BACK 64 /* rectangles; bounds the work for pictures of many small ones */
+
+/* The rectangle of a row of tiles, joined to one that ends in the row above. Both lie between the same edges of tiles, so that the result
+ * overlaps no other rectangle. */
+static bool join_above(struct pixel_box *above, size_t n, const struct pixel_box *b)
+{
+	for (size_t k = n > LOOK_BACK ? n - LOOK_BACK : 0; k < n; k++)
+		if (above[k].x0 / TILE == b->x0 / TILE && (above[k].x1 - 1) / TILE == (b->x1 - 1) / TILE &&
+		    (above[k].y1 - 1) / TILE == b->y0 / TILE - 1)
+			return join(&above[k], b);
+	return false;
+}
+
+size_t tiles_join(const struct tile_grid *g, const struct tile_box *boxes, const uint32_t *of, size_t n, struct pixel_box *ret)
+{
+	size_t made = 0, i = 0;
+	while (i < n) {
+		size_t row = of[i] / g->columns;
+		struct pixel_box run = place_of(g, &boxes[of[i]], of[i]);
+		while (++i < n && of[i] == of[i - 1] + 1 && of[i] / g->columns == row) {
+			struct pixel_box next = place_of(g, &boxes[of[i]], of[i]);
+			if (!join(&run, &next))
+				break;
+		}
+		if (!join_above(ret, made, &run))
+			ret[made++] = run;
+	}
+	return made;
+}

@@ -1,0 +1,48 @@
+/*
+ * tiles: a picture divided into squares of 64×64 pixels: which of them are to be fetched, and the part of each that changed. Floor F3,
+ * pure. Pixels are 32 bits, BGRX in memory; the fourth byte is ignored in what is compared, and 0 in what is kept.
+ */
+#ifndef EYE_TILES_H
+#define EYE_TILES_H
+
+#include "lucid/base.h"
+
+#define TILE 64
+
+struct tile_grid {
+	unsigned width, height, columns, rows;
+	size_t n;
+};
+void tile_grid_init(struct tile_grid *g, unsigned width, unsigned height);
+
+struct pixel_box { /* x1 and y1 are exclusive */
+	int x0, y0, x1, y1;
+};
+
+/* The part of a tile that changed, from its upper left corner. x1 is 0 if nothing changed. */
+struct tile_box {
+	uint8_t x0, y0, x1, y1;
+};
+static inline bool tile_box_is_empty(const struct tile_box *b)
+{
+	return b->x1 == 0;
+}
+void tile_box_add(struct tile_box *b, const struct tile_box *more);
+/* All of the tile with this number; tiles at the right and lower edge are smaller. */
+struct tile_box tile_box_whole(const struct tile_grid *g, size_t tile);
+
+/* Marks the tiles that the rectangle touches. It may exceed the picture. */
+void tiles_mark(const struct tile_grid *g, uint8_t *marked, int x, int y, unsigned w, unsigned h);
+
+/* Removes a rectangle of marked tiles from the marks: the first run in reading order, and the same columns of the rows below. It has at most
+ * max_pixels pixels, or is one tile. False: no tile is marked. `*hint` is 0 for the first call; tiles before it are known to be unmarked. */
+bool tiles_take_area(const struct tile_grid *g, uint8_t *marked, size_t max_pixels, size_t *hint, struct pixel_box *ret);
+
+/* Compares w×h pixels (at most a tile) with those of the picture `kept`, and copies what differs. False: all are equal. Strides in bytes. */
+bool tile_compare(const uint8_t *seen, size_t seen_stride, uint8_t *kept, size_t kept_stride, unsigned w, unsigned h, struct tile_box *ret);
+
+/* Joins the boxes of tiles to rectangles: of neighbours, where that adds few unchanged pixels. `of` has the numbers of the tiles in ascending
+ * order; `ret` has room for n. Returns the number of rectangles, which do not overlap. */
+size_t tiles_join(const struct tile_grid *g, const struct tile_box *boxes, const uint32_t *of, size_t n, struct pixel_box *ret);
+
+#endif
