@@ -60,7 +60,7 @@ OBJS := $(SRCS:%.c=$(B)/%.o) $(ASSETS:%=$(B)/%.o)
 MODULE_OBJS := $(MODULE_SRCS:%.c=$(B)/%.o)
 NOTICE_OBJS := $(NOTICE_SRCS:%.c=$(B)/%.o)
 RECORDER_OBJS := $(RECORDER_SRCS:%.c=$(B)/%.o)
-RECORDER_PARTS := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard src/record/*.c)) $(addprefix src/base/,base.c clock.c digest.c doc.c fault.c file_name.c hide_paths.c id.c near.c str.c))
+RECORDER_PARTS := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard src/record/*.c)) $(addprefix src/base/,base.c clock.c digest.c doc.c fault.c id.c str.c))
 MODULE := $(B)/lucid-rdp-mongodb.so
 LIB_OBJS := $(filter-out $(B)/src/app/main.o,$(OBJS))
 UNIT := $(patsubst %.c,$(B)/%,$(sort $(wildcard test/unit/test_*.c test/contract/test_*.c)))

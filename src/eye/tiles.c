@@ -133,7 +133,7 @@ static bool join(struct pixel_box *a, const struct pixel_box *b)
 	return true;
 }
 
-static struct pixel_box place_of(const struct tile_grid *g, const struct tile_box *b, size_t tile)
+static struct pixel_box tile_place(const struct tile_grid *g, const struct tile_box *b, size_t tile)
 {
 	int x = (int)(tile % g->columns) * TILE, y = (int)(tile / g->columns) * TILE;
 	return (struct pixel_box){ x + b->x0, y + b->y0, x + b->x1, y + b->y1 };
@@ -157,9 +157,9 @@ size_t tiles_join(const struct tile_grid *g, const struct tile_box *boxes, const
 	size_t made = 0, i = 0;
 	while (i < n) {
 		size_t row = of[i] / g->columns;
-		struct pixel_box run = place_of(g, &boxes[of[i]], of[i]);
+		struct pixel_box run = tile_place(g, &boxes[of[i]], of[i]);
 		while (++i < n && of[i] == of[i - 1] + 1 && of[i] / g->columns == row) {
-			struct pixel_box next = place_of(g, &boxes[of[i]], of[i]);
+			struct pixel_box next = tile_place(g, &boxes[of[i]], of[i]);
 			if (!join(&run, &next))
 				break;
 		}

@@ -101,7 +101,7 @@ static int recorder_main(void)
 		mem_wipe(&s, sizeof s);
 		return refuse(fault);
 	}
-	int err = recorder_begin(&r, CONTROL_FD, &s, fds[0], fds[1]);
+	int err = recorder_set_up(&r, CONTROL_FD, &s, fds[0], fds[1]);
 	mem_wipe(&s, sizeof s);
 	if (!err && !sandbox_close())
 		err = refuse("the filter of system calls cannot be set; recording needs a kernel with seccomp");

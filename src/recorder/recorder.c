@@ -340,7 +340,7 @@ void recorder_leave(struct recorder *r)
 
 /* --- begin and end */
 
-int recorder_begin(struct recorder *r, int control, const struct start *s, int x_fd, int dir_fd)
+int recorder_set_up(struct recorder *r, int control, const struct start *s, int x_fd, int dir_fd)
 {
 	char why[EYE_WHY];
 	int64_t now_us = clock_mono_us();

@@ -11,7 +11,7 @@
 #include "recorder/state.h"
 
 /* Takes over the descriptors [X socket, directory]. 0; a failure has been sent, unless it is one of the X server: then `display` may follow. */
-int recorder_begin(struct recorder *r, int control, const struct start *s, int x_fd, int dir_fd);
+int recorder_set_up(struct recorder *r, int control, const struct start *s, int x_fd, int dir_fd);
 void recorder_done(struct recorder *r);
 
 int recorder_x_fd(const struct recorder *r); /* to poll; -1: none */

@@ -247,6 +247,59 @@ static void test_the_cursor_is_followed(UNUSED void **state)
 	free(v.pixels);
 }
 
+/* Runs a client of the display; false: it is not installed, or failed. */
+static bool run_client(struct x_rig *x, const char *command)
+{
+	char text[256];
+	snprintf(text, sizeof text, "DISPLAY=:%d XAUTHORITY=%s %s >/dev/null 2>&1", x->display, x->authority, command);
+	return system(text) == 0;
+}
+
+static void test_motion_is_seen_on_a_still_screen(UNUSED void **state)
+{
+	struct x_rig x;
+	assert_true(x_rig_start(&x, XVFB));
+	struct eye *e = open_eye(&x);
+	struct viewer v = { .view = eye_view_new(e, 60, 0) };
+	assert_equal_to_screen(&x, e, &v, 1);
+	if (!run_client(&x, "xdotool mousemove 299 199 mousemove_relative 1 1")) {
+		print_message("skipped: xdotool is not installed\n");
+		x_rig_stop(&x);
+		skip();
+	}
+	assert_true(run_until(e, &v, 1, PATIENCE_US, is_at_300_200, &v));
+	eye_free(e);
+	x_rig_stop(&x);
+	free(v.pixels);
+}
+
+/* --- size */
+
+static void test_another_size_is_followed(UNUSED void **state)
+{
+	struct x_rig x;
+	if (!x_rig_start(&x, XVNC) || !run_client(&x, "xrandr")) {
+		print_message("skipped: Xtigervnc or xrandr is not installed\n");
+		x_rig_stop(&x);
+		skip();
+	}
+	struct eye *e = open_eye(&x);
+	struct viewer v[2] = { { .view = eye_view_new(e, 60, 0) }, { .view = eye_view_new(e, 10, 5) } };
+	assert_equal_to_screen(&x, e, v, 2);
+	for (int round = 0; round < 6; round++) {
+		paint(&x, round);
+		assert_true(run_client(&x, round % 3 == 0 ? "xrandr -s 800x600" : round % 3 == 1 ? "xrandr -s 1920x1080" : "xrandr -s 640x480"));
+		paint(&x, round + 1);
+		assert_equal_to_screen(&x, e, v, 2);
+		assert_int_equal(v[0].width, round % 3 == 0 ? 800 : round % 3 == 1 ? 1920 : 640);
+	}
+	assert_null(eye_lost(e));
+	eye_free(e);
+	x_rig_stop(&x);
+	free(v[0].pixels);
+	free(v[1].pixels);
+}
+
 /* --- loss */
 
 static bool is_lost(void *arg)
@@ -343,6 +396,7 @@ int main(void)
 		cmocka_unit_test(test_views_equal_the_screen_on_xvfb), cmocka_unit_test(test_views_equal_the_screen_in_16_bits),
 		cmocka_unit_test(test_views_equal_the_screen_on_xvnc), cmocka_unit_test(test_a_still_screen_causes_no_work),
 		cmocka_unit_test(test_each_view_keeps_its_pace), cmocka_unit_test(test_the_cursor_is_followed),
+		cmocka_unit_test(test_motion_is_seen_on_a_still_screen), cmocka_unit_test(test_another_size_is_followed),
 		cmocka_unit_test(test_a_cut_connection_is_replaced), cmocka_unit_test(test_a_server_that_ends_is_a_loss),
 		cmocka_unit_test(test_a_wrong_cookie_is_refused), cmocka_unit_test(test_a_stopped_server_blocks_nothing),
 	};

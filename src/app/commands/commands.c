@@ -15,6 +15,7 @@ const struct command commands[] = {
 	{ "restore", NULL, "verify a backup, and restore it", cmd_restore },
 	{ "reference", NULL, NULL, cmd_reference },
 	{ "verify", NULL, "verify that a recording or the audit log was not modified", cmd_verify },
+	{ "recorder", NULL, NULL, cmd_recorder },
 	{ "doctor", NULL, "check this host and recommend what to change", cmd_doctor },
 	{ "--help-config", NULL, "print every setting as a configuration file", cmd_help_config },
 	{ "--version", "-V", "print the version", cmd_version },

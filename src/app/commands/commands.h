@@ -15,6 +15,7 @@ int cmd_backup(struct cli *c, int argc, char **argv);
 int cmd_restore(struct cli *c, int argc, char **argv);
 int cmd_verify(struct cli *c, int argc, char **argv);
 int cmd_doctor(struct cli *c, int argc, char **argv);
+int cmd_recorder(struct cli *c, int argc, char **argv);
 int cmd_help_config(struct cli *c, int argc, char **argv);
 int cmd_reference(struct cli *c, int argc, char **argv);
 int cmd_version(struct cli *c, int argc, char **argv);
