@@ -37,6 +37,12 @@ struct call_args {
 	const char *trace;		   /* W3C traceparent; NULL: none */
 	unsigned deadline_ms;		   /* 0: that of the row */
 	unsigned hops;			   /* number of listeners that the request has passed */
+	bool accepts_zstd;		   /* the client accepts Content-Encoding: zstd; not passed on to another process */
+};
+
+#define REPLY_HEADERS 4
+struct reply_header {
+	const char *name, *value; /* static */
 };
 
 /* The answer. Borrowed during on_done; take references to keep parts of it. On success at most one of doc, blob and source is set. */
@@ -50,6 +56,7 @@ struct reply {
 	int64_t version;      /* version of the object, for the ETag; 0: none */
 	const char *location; /* path of the created object, or NULL */
 	const char *disposition; /* Content-Disposition for a file, or NULL */
+	struct reply_header headers[REPLY_HEADERS]; /* further headers of the HTTP response; a NULL name ends the list */
 	const char *message;  /* on error: the message, never NULL */
 	json_t *details;      /* on error: [{"field","message"}] or NULL */
 	unsigned retry_after_s; /* seconds; 0: the default of the error code, if it has one */
@@ -76,6 +83,7 @@ const struct caller *call_caller(const struct call *c);
 const char *call_request_id(const struct call *c);
 int64_t call_if_match(const struct call *c);
 int64_t call_time_left_ms(const struct call *c);
+bool call_accepts_zstd(const struct call *c); /* the response may have Content-Encoding: zstd; it then needs Vary: Accept-Encoding */
 /* Fills in caller, request id, trace, hops and remaining time, for a call made on behalf of this one. Borrows from c. */
 void call_onward(const struct call *c, struct call_args *ret);
 /* `fn` is called once if the caller cancels or the deadline passes before the answer. The call must still be answered; that answer is
@@ -95,6 +103,8 @@ void call_fail_reply(struct call *c, const struct reply *r); /* passes on the fa
 /* To be called before the answer: */
 void call_set_version(struct call *c, int64_t version); /* ETag */
 void call_set_location(struct call *c, const char *path);
+/* A further header of the response, of at most REPLY_HEADERS. */
+void call_set_header(struct call *c, const char *static_name, const char *static_value);
 void call_set_file_name(struct call *c, const char *name, const char *ending); /* download name, sanitised (lucid/file_name.h) */
 
 /* --- events */

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "api/access.h"
+#include "api/answer/coding.h"
 #include "api/answer/error.h"
 #include "api/answer/operation.h"
 #include "api/answer/reply.h"
@@ -45,6 +46,7 @@ static void begin_op(struct request *q, const char *const params[OP_MAX_PARAMS])
 	unsigned left_ms = passed_on(q, REST_TIME_HEADER, args.deadline_ms);
 	args.deadline_ms = left_ms ? left_ms : args.deadline_ms;
 	args.hops = passed_on(q, REST_HOPS_HEADER, 1000);
+	args.accepts_zstd = coding_accepted(http_req_header(q->http, "Accept-Encoding", NULL), "zstd");
 	const char *why;
 	int rc = op->flags & OP_IF_MATCH ? operation_if_match(q, &args.if_match, &why) : 0;
 	if (rc < 0) {

@@ -241,6 +241,8 @@ void call_answer(struct call *c, const struct reply *r)
 	out.disposition = c->disposition;
 	out.location = c->location;
 	out.version = r->version ? r->version : c->reply.version;
+	if (!r->headers[0].name)
+		memcpy(out.headers, c->reply.headers, sizeof out.headers);
 	c->reply = out;
 	close_call(c);
 }
@@ -309,6 +311,7 @@ static void call_fill(struct call *c, const struct call_args *a)
 	unsigned ms = a->deadline_ms ? a->deadline_ms : a->op->deadline_ms ? a->op->deadline_ms : DEFAULT_DEADLINE_MS;
 	c->deadline_us = c->start_us + (int64_t)ms * 1000;
 	c->hops = a->hops;
+	c->accepts_zstd = a->accepts_zstd;
 }
 
 uint64_t bus_call(struct bus *b, const struct call_args *a, call_done on_done, void *arg)

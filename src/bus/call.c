@@ -58,6 +58,11 @@ int64_t call_time_left_ms(const struct call *c)
 	return MAX((c->deadline_us - clock_mono_us()) / 1000, 0);
 }
 
+bool call_accepts_zstd(const struct call *c)
+{
+	return c->accepts_zstd;
+}
+
 void call_onward(const struct call *c, struct call_args *ret)
 {
 	ret->caller = &c->caller;
@@ -159,6 +164,16 @@ void call_set_location(struct call *c, const char *path)
 {
 	free(c->location);
 	c->location = xstrdup(path);
+}
+
+void call_set_header(struct call *c, const char *static_name, const char *static_value)
+{
+	size_t n = 0;
+	while (n < REPLY_HEADERS && c->reply.headers[n].name)
+		n++;
+	assert(n < REPLY_HEADERS);
+	if (n < REPLY_HEADERS)
+		c->reply.headers[n] = (struct reply_header){ static_name, static_value };
 }
 
 void call_set_file_name(struct call *c, const char *name, const char *ending)

@@ -20,6 +20,7 @@ struct call {
 	char trace[64];
 	int64_t start_us, deadline_us;
 	unsigned hops;
+	bool accepts_zstd;
 	struct transport *via; /* NULL: a handler in this process */
 	size_t via_index;      /* for the metrics: the transport may be freed before the call completes */
 	uint64_t remote;       /* the transport's own id of the call */

@@ -8,6 +8,12 @@ void head_add(struct answer_head *h, const char *name, const char *value)
 	h->list[h->n++] = (struct http_header){ name, value };
 }
 
+void head_add_reply(struct answer_head *h, const struct reply_header headers[REPLY_HEADERS])
+{
+	for (size_t i = 0; i < REPLY_HEADERS && headers[i].name; i++)
+		head_add(h, headers[i].name, headers[i].value);
+}
+
 void head_set(struct answer_head *h, const char *name, const char *value)
 {
 	for (size_t i = 0; i < h->n; i++)

@@ -5,9 +5,10 @@
 #include "api/answer/cors.h"
 #include "api/answer/etag.h"
 #include "api/proxy/public_url.h"
+#include "lucid/bus.h"
 #include "net/http.h"
 
-#define ANSWER_LINES (15 + CORS_HEADERS)
+#define ANSWER_LINES (19 + CORS_HEADERS) /* with REPLY_HEADERS of the operation */
 
 /* Names are static; values are static, or belong to the request or this struct. */
 struct answer_head {
@@ -20,6 +21,7 @@ struct answer_head {
 /* The headers that every response has. NULL type: no body. */
 void head_begin(struct request *q, struct answer_head *h, const char *type);
 void head_add(struct answer_head *h, const char *name, const char *value);
+void head_add_reply(struct answer_head *h, const struct reply_header headers[REPLY_HEADERS]);
 void head_set(struct answer_head *h, const char *name, const char *value); /* replaces the value of a header */
 /* For 0 or NULL, these add nothing. */
 void head_add_etag(struct answer_head *h, int64_t version);

@@ -26,7 +26,7 @@ static void reply_success(struct request *q, const struct reply *r)
 	bool empty = !r->blob && !r->doc;
 	audit_request(q, 0, r->location);
 	if (r->source) {
-		pour(q, r->type, source_ref(r->source));
+		pour(q, r);
 		return;
 	}
 	head_begin(q, &h, empty ? NULL : r->type ? r->type : REPLY_JSON);
@@ -34,6 +34,7 @@ static void reply_success(struct request *q, const struct reply *r)
 	head_add_location(q, &h, r->location);
 	if (r->disposition)
 		head_add(&h, "Content-Disposition", r->disposition);
+	head_add_reply(&h, r->headers);
 	if (not_modified(q, r)) {
 		reply_with_head(q, 304, &h, NULL);
 		return;

@@ -58,12 +58,12 @@ static void pour_ask(void *arg)
 	source_read(p->source, on_piece, p);
 }
 
-void pour(struct request *q, const char *type, struct source *consume)
+void pour(struct request *q, const struct reply *r)
 {
 	static const struct http_stream_events from_http = { .gone = on_gone, .room = pour_ask };
 	struct pour *p = XNEW(struct pour);
-	*p = (struct pour){ .q = q, .http = q->http, .source = consume };
-	if (reply_stream(q, HTTP_STREAM_BODY, type, &from_http, p))
+	*p = (struct pour){ .q = q, .http = q->http, .source = source_ref(r->source) };
+	if (reply_stream(q, HTTP_STREAM_BODY, r, &from_http, p))
 		pour_ask(p);
 	else
 		pour_end(p);

@@ -5,10 +5,10 @@
 #ifndef API_ANSWER_POUR_H
 #define API_ANSWER_POUR_H
 
-#include "lucid/source.h"
+#include "lucid/bus.h"
 
 struct request;
-/* Answers with 200, this content type and the usual headers. Consumes a reference to the source. */
-void pour(struct request *q, const char *type, struct source *consume);
+/* Answers with the source of the reply, its content type and headers, and the usual headers. */
+void pour(struct request *q, const struct reply *r);
 
 #endif

@@ -34,10 +34,13 @@ void reply_blob(struct request *q, int status, const char *type, struct blob *bo
 	reply_with_head(q, status, &h, body);
 }
 
-bool reply_stream(struct request *q, enum http_stream_kind kind, const char *type, const struct http_stream_events *events, void *arg)
+bool reply_stream(struct request *q, enum http_stream_kind kind, const struct reply *r, const struct http_stream_events *events, void *arg)
 {
 	struct answer_head h;
-	head_begin(q, &h, type);
+	head_begin(q, &h, r->type);
+	if (r->disposition)
+		head_add(&h, "Content-Disposition", r->disposition);
+	head_add_reply(&h, r->headers);
 	if (kind == HTTP_STREAM_OPEN) {
 		head_add(&h, "X-Accel-Buffering", "no"); /* nginx must not buffer the stream */
 		account_request(q, 200, 0);

@@ -232,7 +232,7 @@ static void stream_begin(struct request *q, const char *token, char *consume_pat
 	s->own = doc_bool(q->query, "own", false);
 	list_append(&all->streams, &s->node);
 	metric_set(all->open, (double)++all->n);
-	if (!reply_stream(q, HTTP_STREAM_OPEN, "text/event-stream", &from_http, s)) {
+	if (!reply_stream(q, HTTP_STREAM_OPEN, &(struct reply){ .type = "text/event-stream" }, &from_http, s)) {
 		stream_free(s);
 		return;
 	}
