@@ -15,7 +15,7 @@ enum op_scope {
 	OP_ADMIN,   /* admins only */
 	OP_SERVICE, /* admins, and roles as themselves (the row has OP_ROLES too) */
 };
-enum op_rate { RATE_DEFAULT, RATE_SESSION_CREATE, RATE_SESSION_MESSAGE, RATE_EXEMPT };
+enum op_rate { RATE_DEFAULT, RATE_SESSION_CREATE, RATE_SESSION_MESSAGE, RATE_RECORDING_VIEW, RATE_EXEMPT };
 enum {
 	OP_IDEMPOTENT = 1 << 0, /* repeating it has no further effect: it may be retried after a lost connection */
 	OP_CREATES = 1 << 1,	/* responds 201; accepts Idempotency-Key */

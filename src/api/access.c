@@ -9,6 +9,7 @@
 #include "redis/rate.h"
 
 #define BAD_TOKENS_PER_MINUTE 30 /* from one address */
+#define VIEWS_PER_MINUTE 600	 /* chunks of recordings: a live view asks twice a second */
 
 struct access {
 	struct rate *rate;
@@ -17,7 +18,7 @@ struct access {
 
 static const char *class_name(enum rate_class class)
 {
-	static const char *const names[RATE_CLASSES] = { "default", "session-create", "session-message", "bad-token" };
+	static const char *const names[RATE_CLASSES] = { "default", "session-create", "session-message", "recording-view", "bad-token" };
 	return names[class];
 }
 
@@ -47,6 +48,7 @@ void access_reload(struct access *a, const struct config *c)
 				    (unsigned)config_int(c, "RATE_LIMIT_BURST_SIZE") },
 		[RATE_SESSIONS] = { limited ? sessions : 0, sessions },
 		[RATE_MESSAGES] = { limited ? messages : 0, messages },
+		[RATE_VIEWS] = { limited ? VIEWS_PER_MINUTE : 0, VIEWS_PER_MINUTE },
 		[RATE_BAD_TOKENS] = { limited ? BAD_TOKENS_PER_MINUTE : 0, BAD_TOKENS_PER_MINUTE },
 	};
 	rate_set(a->rate, limits);
@@ -157,7 +159,8 @@ static int check_guessing(struct request *q, enum token_fault fault)
 static enum rate_class rate_class_of(enum op_rate rate)
 {
 	static const enum rate_class classes[] = { [RATE_DEFAULT] = RATE_ORDINARY, [RATE_SESSION_CREATE] = RATE_SESSIONS,
-						   [RATE_SESSION_MESSAGE] = RATE_MESSAGES, [RATE_EXEMPT] = RATE_ORDINARY };
+						   [RATE_SESSION_MESSAGE] = RATE_MESSAGES, [RATE_RECORDING_VIEW] = RATE_VIEWS,
+						   [RATE_EXEMPT] = RATE_ORDINARY };
 	return classes[rate];
 }
 

@@ -8,7 +8,7 @@
 
 #include "lucid/base.h"
 
-enum rate_class { RATE_ORDINARY, RATE_SESSIONS, RATE_MESSAGES, RATE_BAD_TOKENS, RATE_CLASSES };
+enum rate_class { RATE_ORDINARY, RATE_SESSIONS, RATE_MESSAGES, RATE_VIEWS, RATE_BAD_TOKENS, RATE_CLASSES };
 struct rate_limit {
 	unsigned per_minute, burst; /* per_minute 0: no limit */
 };
