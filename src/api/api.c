@@ -8,6 +8,7 @@
 #include "api/audit/audit.h"
 #include "api/audit/list.h"
 #include "api/audit/logins.h"
+#include "api/audit/recordings.h"
 #include "api/events/events.h"
 #include "api/idempotency/idempotency.h"
 #include "api/metrics_page.h"
@@ -95,6 +96,7 @@ struct api *api_new(const struct api_env *env)
 			a->audit = audit_new(env->loop, env->store, config_int(env->config, "AUDIT_RETENTION_DAYS"));
 	}
 	a->logins = audit_logins(env->bus, a->audit);
+	a->recordings = audit_recordings(env->bus, a->audit);
 	api_reload(a, env->config, env->keys);
 	a->idempotency = idempotency_new(a);
 	a->events = events_new(a);
@@ -173,6 +175,7 @@ void api_free(struct api *a)
 	account_free(a->account);
 	gauges_free(a->gauges);
 	bus_unsubscribe(a->logins);
+	bus_unsubscribe(a->recordings);
 	audit_free(a->audit);
 	reference_free(a->reference);
 	assets_free(a->assets);

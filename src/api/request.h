@@ -64,7 +64,7 @@ struct api {
 	struct idempotency *idempotency;
 	struct proxies *proxies; /* NULL: no proxy is trusted */
 	struct reference *reference;
-	struct subscription *logins; /* NULL: no audit log */
+	struct subscription *logins, *recordings; /* NULL: no audit log */
 	int64_t started_us;
 	unsigned deadline_ms;
 	bool metrics_public, any_host;
