@@ -198,6 +198,38 @@ const collections = {
     indexes: [
     ],
   },
+  rdp_recordings: {
+    fields: {
+      state: { bsonType: "string" },
+      user_id: { bsonType: "string" },
+      session_id: { bsonType: "string" },
+      server_id: { bsonType: "string" },
+      node: { bsonType: "string" },
+      created_at: { bsonType: "string" },
+      visible_to: { bsonType: "array", items: { bsonType: "string" } },
+    },
+    indexes: [
+      { name: "state", key: { state: 1, _id: 1 } },
+      { name: "user_id", key: { user_id: 1, _id: 1 } },
+      { name: "session_id", key: { session_id: 1, _id: 1 } },
+      { name: "server_id", key: { server_id: 1, _id: 1 } },
+      { name: "node", key: { node: 1, _id: 1 } },
+      { name: "created_at", key: { created_at: 1, _id: 1 } },
+      { name: "visible_to", key: { visible_to: 1 } },
+      { name: "session_newest", key: { session_id: 1, created_at: -1, _id: 1 } },
+    ],
+  },
+  recording_chunks: {
+    fields: {
+      recording_id: { bsonType: "string" },
+      seq: { bsonType: ["long", "int"] },
+    },
+    indexes: [
+      { name: "recording_id", key: { recording_id: 1, _id: 1 } },
+      { name: "seq", key: { seq: 1, _id: 1 } },
+      { name: "recording_seq", key: { recording_id: 1, seq: 1, _id: 1 } },
+    ],
+  },
 };
 
 const present = target.getCollectionNames();

@@ -20,6 +20,7 @@
 #include "roles/contract/roles.def"
 #undef ROLE
 extern const struct op_table contract_alerts; /* alerts.c: a second table of rdp-resource-monitor */
+extern const struct op_table contract_recordings; /* recordings.c: a second table of rdp-session-controller */
 extern const struct op_table contract_common; /* common.c: audit.* */
 extern const struct op_table contract_host;	/* host.c: host.*, not on REST */
 

@@ -5,7 +5,7 @@
 #define ROLE(name, table) &contract_##table,
 const struct op_table *const op_tables[] = {
 #include "roles/contract/roles.def"
-	&contract_alerts, &contract_common, &contract_host, NULL,
+	&contract_alerts, &contract_recordings, &contract_common, &contract_host, NULL,
 };
 #undef ROLE
 
@@ -20,6 +20,7 @@ static const struct {
 	{ "alert_id", "uuid" },
 	{ "display", "digits" },
 	{ "recording_id", "uuid" },
+	{ "n", "digits" },
 	{ "name", "id" },
 	{ "section", "name" },
 };

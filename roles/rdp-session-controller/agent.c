@@ -14,7 +14,7 @@ void agent_ask(struct controller *s, const struct agent_args *a, call_done done,
 	struct call_args onward = { 0 };
 	if (a->call)
 		call_onward(a->call, &onward);
-	struct call_args args = { .op = a->op, .node = s->one_host ? NULL : a->node, .body = a->body, .request_id = onward.request_id, .trace = onward.trace,
+	struct call_args args = { .op = a->op, .node = s->one_host ? NULL : a->node, .query = a->query, .body = a->body, .request_id = onward.request_id, .trace = onward.trace,
 				  .hops = onward.hops };
 	for (size_t i = 0; i < OP_MAX_PARAMS; i++)
 		args.params[i] = a->params[i];

@@ -9,7 +9,7 @@ struct agent_args {
 	const struct op *op;
 	const char *node;
 	const char *params[OP_MAX_PARAMS];
-	json_t *body; /* borrowed; NULL: none */
+	json_t *query, *body; /* borrowed; NULL: none */
 	const struct call *call; /* the call that it serves, or NULL */
 };
 void agent_ask(struct controller *s, const struct agent_args *a, call_done done, void *arg);

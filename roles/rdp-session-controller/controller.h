@@ -5,6 +5,7 @@
  * operations/ what callers ask for: lists, reads, declarations, changes, ends
  * message/ messages to the people on the desktops
  * foreign/ sessions on RDP hosts outside this installation
+ * recording/ recordings of the desktops: their documents, keys and contents
  * watch/   what really runs: the desktops that the agents of the hosts report, compared with the stored sessions
  *
  * Not for: anything that touches the host (the agent does), and servers (rdp-server-manager).
@@ -21,6 +22,7 @@
 struct lease;
 struct target_prober; /* lucid/target.h */
 struct watched;
+struct recordings;
 struct controller_ops {
 	const struct op *instances, *desktops, *desktop_end, *desktop_message, *desktop_limits, *connections, *connection_cut, *quotas; /* of the agent */
 	const struct op *server, *connection, *rdp_file; /* of rdp-server-manager */
@@ -52,6 +54,9 @@ struct controller {
 	/* foreign/ */
 	struct target_prober *targets;
 	struct secret_sweep *secrets;
+	struct recordings *recordings; /* recording/ */
+	void (*drained)(void *arg); /* of the role, while it drains */
+	void *drained_arg;
 	/* session/sweep.c */
 	struct loop_timer *sweep_timer;
 	struct {

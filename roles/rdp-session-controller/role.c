@@ -19,6 +19,7 @@
 #include "roles/rdp-session-controller/session/sweep.h"
 #include "roles/rdp-session-controller/session/timeline.h"
 #include "roles/rdp-session-controller/operations/update.h"
+#include "roles/rdp-session-controller/recording/recordings.h"
 #include "roles/rdp-session-controller/watch/events.h"
 #include "roles/rdp-session-controller/watch/quotas_tell.h"
 #include "roles/rdp-session-controller/watch/reconcile.h"
@@ -104,6 +105,7 @@ static int controller_init(const struct role_env *env, void **ret)
 	secret_sweep_begin(c);
 	c->objects = objects_new(&(struct objects_env){ .kind = &session_kind, .loop = env->loop, .bus = env->bus, .store = env->store,
 							.leases = env->leases, .alone = c->one_host, .home = env->node, .ctx = c });
+	c->recordings = stored_recordings_new(c);
 	c->look_timer = loop_timer_new(env->loop, look_due, c);
 	events_begin(c);
 	sweep_begin(c);
@@ -118,6 +120,7 @@ static void controller_start(void *role)
 {
 	struct controller *c = role;
 	objects_start(c->objects);
+	stored_recordings_start(c->recordings);
 }
 
 static int controller_reload(void *role, const struct config *next, bool apply, UNUSED char *why, UNUSED size_t size)
@@ -128,14 +131,24 @@ static int controller_reload(void *role, const struct config *next, bool apply, 
 		limits_check_all(role);
 		foreign_allow(role, next);
 		secret_sweep_soon(role); /* MASTER_KEY may have changed */
+		stored_recordings_reload(((struct controller *)role)->recordings);
 	}
 	return 0;
+}
+
+/* The sessions are drained after the recordings, whose tasks read them. */
+static void recordings_drained(void *arg)
+{
+	struct controller *c = arg;
+	objects_drain(c->objects, c->drained, c->drained_arg);
 }
 
 static void controller_drain(void *role, void (*done)(void *arg), void *arg)
 {
 	struct controller *c = role;
-	objects_drain(c->objects, done, arg);
+	c->drained = done;
+	c->drained_arg = arg;
+	objects_drain(c->recordings->objects, recordings_drained, c);
 }
 
 static void controller_release(void *role)
@@ -147,7 +160,8 @@ static void controller_release(void *role)
 	loop_timer_free(c->look_timer);
 	foreign_end(c);
 	secret_sweep_end(c);
-	if (!objects_free(c->objects))
+	bool free_recordings = stored_recordings_free(c->recordings);
+	if (!objects_free(c->objects) || !free_recordings)
 		return; /* responses may still arrive while the store closes; the memory they refer to must stay valid until then */
 	map_free(c->servers, watched_free);
 	watched_free(c->foreign);

@@ -238,6 +238,9 @@ static const struct {
 	{ "xrdp.instances.desktops.limits", rig_agent_limits },
 };
 
+/* Serves further operations of the agent; set before rig_open. */
+static void (*rig_serve_more)(struct bus *b);
+
 /* --- what happens on the host */
 
 static void rig_event(struct rig *t, const char *topic, const char *id, json_t *consume)
@@ -336,6 +339,8 @@ static void side_open(struct rig *t, size_t i)
 	bus_set_node(s->bus, "node-1");
 	for (size_t k = 0; k < ARRAY_LEN(rig_rows); k++)
 		bus_serve(s->bus, op_find(rig_rows[k].op), rig_rows[k].fn, t);
+	if (rig_serve_more)
+		rig_serve_more(s->bus);
 	s->sub = bus_subscribe(s->bus, "session.*", rig_heard, s);
 	s->leases = leases_new(&(struct leases_env){ .loop = t->loop, .store = t->store, .holder = i ? "node-1/2" : "node-1/1", .shared = shared,
 						     .beat_ms = shared ? 40 : 0, .lost_ms = PATIENCE_MS });
