@@ -11,7 +11,7 @@ from lucid import BIN
 pytestmark = pytest.mark.one_shape("a host without a running program")
 
 CHECKS = ["configuration", "xrdp", "vulnerabilities", "sesman", "xorgxrdp", "pam", "desktops", "certificates", "user", "ports", "namespaces", "cgroups", "disk",
-          "clock", "entropy", "descriptors", "store", "passwords"]
+          "clock", "entropy", "descriptors", "store", "passwords", "recording"]
 
 
 def ask(d, expect=0, **settings):
@@ -82,6 +82,20 @@ def test_faults_are_found(make_daemon, tmp_path):
     fake.write_text("#!/bin/sh\nexec sleep 1000\n")
     found = ask(d, 1, XRDP_BINARY=str(fake))
     assert found["xrdp"]["state"] == "fail" and "does not print its version" in found["xrdp"]["found"]
+
+
+def test_what_recording_lacks_is_named(make_daemon, tmp_path):
+    d = make_daemon(start=False, XRDP_BINARY=recent(tmp_path))
+    assert "encrypts recordings with" in ask(d)["recording"]["found"]
+    faults = tmp_path / "faults"
+    faults.write_text("libzstd.so.1 always\nliblz4.so.1 always\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/echo").symlink_to("/bin/echo")  # for xrdp's script
+    found = ask(d, LUCID_FAULTS=str(faults), PATH=str(tmp_path / "bin"))["recording"]
+    assert found["state"] == "warn", found
+    for word in ("libzstd.so.1 cannot be loaded", "liblz4.so.1 cannot be loaded", "ffmpeg is not installed"):
+        assert word in found["found"], found
+    assert found["advice"] == "install libzstd1, liblz4-1, ffmpeg", found
 
 
 def test_damaged_store_is_found(make_daemon):

@@ -8,7 +8,7 @@
 
 static const char help[] =
 	"lucid-rdp doctor [--json] [OPTION…]: checks this host, with the settings of the program: xrdp and known vulnerabilities of its\n"
-	"version, ports, namespaces, control groups, disk, clock, store and more, and recommends what to change. Run it as root. Exits 1 if\n"
+	"version, ports, namespaces, control groups, disk, clock, store, recording and more, and recommends what to change. Run it as root. Exits 1 if\n"
 	"a check fails, otherwise 0, even with warnings. It changes nothing.\n"
 	"  --json               {\"healthy\":…, \"checks\":[{name, state, found, advice}]}\n";
 
@@ -33,6 +33,7 @@ static const struct {
 	{ "descriptors", doctor_descriptors },
 	{ "store", doctor_store },
 	{ "passwords", doctor_passwords },
+	{ "recording", doctor_recording },
 };
 
 static const char *const states[] = { "ok", "warn", "fail" };

@@ -31,6 +31,9 @@ void doctor_certificates(const struct config *c, struct finding *f);
 /* doctor/passwords.c */
 void doctor_passwords(const struct config *c, struct finding *f);
 
+/* doctor/recording.c */
+void doctor_recording(const struct config *c, struct finding *f);
+
 /* doctor/ports.c */
 void doctor_ports(const struct config *c, struct finding *f);
 
