@@ -75,11 +75,11 @@ class Recording:
         self.frame(t, [(x, y, w, h)])
 
     def noise(self, t, n=3):
-        """n rectangles with random pixels, some at the edges of the picture"""
-        rects = []
-        for _ in range(n):
-            w, h = self.random.randint(1, self.width), self.random.randint(1, self.height)
-            x, y = self.random.choice((0, self.width - w, self.random.randint(0, self.width - w))), self.random.randint(0, self.height - h)
+        """n rectangles with random pixels, some at the edges of the picture. They do not overlap: each is in a column of its own."""
+        rects, column = [], self.width // n
+        for i in range(n):
+            w, h = self.random.randint(1, column), self.random.randint(1, self.height)
+            x, y = i * column + self.random.choice((0, column - w)), self.random.choice((0, self.height - h, self.random.randint(0, self.height - h)))
             for line in range(y, y + h):
                 at = 4 * (line * self.width + x)
                 self.picture[at:at + 4 * w] = self.random.randbytes(4 * w)

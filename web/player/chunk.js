@@ -13,7 +13,7 @@ export class Chunk {
 		this.recording = recording;
 		this.entry = entry;
 		this.changed = changed;
-		this.stream = new RecordStream(entry.width, entry.height, entry.closed ? entry.raw : 0);
+		this.stream = new RecordStream(entry.width, entry.height);
 		this.complete = false; // nothing more follows
 		this.error = null;
 		this.loads = 0; // number of responses that have ended

@@ -216,9 +216,9 @@ export class Playback extends EventTarget {
 			return;
 		}
 		const target = this.position - entry.t0, stream = chunk.stream;
-		const ready = stream.firstPicture > 0 && (chunk.complete || (chunk.open && chunk.loads > 0) || stream.lastTime > target);
-		if (stream.firstPicture)
-			this.#apply(chunk, Math.max(stream.firstPicture, stream.until(target)));
+		const ready = stream.n > 0 && (chunk.complete || (chunk.open && chunk.loads > 0) || stream.lastTime > target);
+		if (stream.n)
+			this.#apply(chunk, Math.max(1, stream.until(target)));
 		if ((ready || this.following) && this.screen.paint())
 			this.#emit("painted");
 		if (chunk.error && !ready)
@@ -303,13 +303,13 @@ export class Playback extends EventTarget {
 	#trim(entry) {
 		let bytes = 0;
 		for (const chunk of this.#cache.values())
-			bytes += chunk.stream.bytes.length;
+			bytes += chunk.stream.size;
 		const shown = this.timetable.at(this.position)?.seq;
 		for (const [seq, chunk] of this.#cache) {
 			if (seq === entry.seq || seq === shown || seq === this.#ahead || chunk === this.#chunk)
 				continue;
 			if (bytes > CACHE_BYTES || (chunk.loading && !chunk.open)) {
-				bytes -= chunk.stream.bytes.length;
+				bytes -= chunk.stream.size;
 				this.#drop(seq);
 			}
 		}

@@ -15,6 +15,10 @@ const SMALL_AREA = 4096;
 const RECENT_MS = 3000;
 const RECENT_MAX = 8;
 
+const JOIN = 64 << 10; // bytes that are added to a record in several pieces, at least; doubled each time
+
+const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
 export class RecordError extends Error {
 	constructor(message) {
 		super(message);
@@ -23,68 +27,80 @@ export class RecordError extends Error {
 }
 
 export class RecordStream {
-	// `expected`: bytes of the whole stream, if they are known, so that the buffer need not grow
-	constructor(width, height, expected = 0) {
+	constructor(width, height) {
 		this.width = width;
 		this.height = height;
-		this.size = 0;
-		this.#room(Math.min(Math.max(expected, 64 << 10), STREAM_MAX));
+		this.size = 0; // bytes taken
 		this.n = 0;
 		this.times = []; // of each record, in ms since the start of the chunk
-		this.offsets = [];
 		this.kinds = [];
 		this.busy = []; // whether the record is activity of a person or program, see SMALL_AREA
-		this.firstPicture = 0; // number of records up to the first full picture, with it; 0: it is not there yet
-		this.parsed = 0;
+		this.#places = [];
 		this.#recent = [];
 	}
 
+	// Pieces are kept as they come, without a copy. A record that is in several of them is joined.
+	#places; // of each record: { view, at }
+	#tail = null; // bytes of a record that is not whole yet
 	#recent;
-
-	#room(capacity) {
-		const bytes = new Uint8Array(capacity);
-		if (this.bytes)
-			bytes.set(this.bytes.subarray(0, this.size));
-		this.bytes = bytes;
-		this.view = new DataView(bytes.buffer);
-	}
 
 	get lastTime() {
 		return this.n ? this.times[this.n - 1] : -1;
 	}
 
 	append(piece) {
-		const size = this.size + piece.length;
-		if (size > STREAM_MAX)
+		this.size += piece.length;
+		if (this.size > STREAM_MAX)
 			throw new RecordError(`the chunk has more than ${STREAM_MAX} bytes`);
-		if (size > this.bytes.length)
-			this.#room(Math.min(Math.max(size, this.bytes.length * 2), STREAM_MAX));
-		this.bytes.set(piece, this.size);
-		this.size = size;
-		for (let end; (end = this.#end(this.parsed)) > 0; this.parsed = end)
-			this.#take(this.parsed);
+		const begin = this.#tail ? this.#join(piece) : 0;
+		if (begin === piece.length)
+			return;
+		const end = this.#parse(viewOf(piece), begin, Infinity);
+		this.#tail = end < piece.length ? piece.subarray(end) : null;
+	}
+
+	// Completes the record in the tail with the beginning of a piece. Returns how many bytes of it belong to that record.
+	#join(piece) {
+		for (let used = 0; used < piece.length;) {
+			const before = this.#tail.length, take = Math.min(piece.length - used, Math.max(before, JOIN));
+			const joined = new Uint8Array(before + take);
+			joined.set(this.#tail);
+			joined.set(piece.subarray(used, used + take), before);
+			used += take;
+			const end = this.#parse(viewOf(joined), 0, 1);
+			if (end) {
+				this.#tail = null;
+				return used - (joined.length - end);
+			}
+			this.#tail = joined;
+		}
+		return piece.length;
+	}
+
+	// Takes up to `most` whole records. Returns where the rest begins.
+	#parse(view, at, most) {
+		for (let end; most > 0 && (end = this.#end(view, at)) > 0; at = end, most--)
+			this.#take(view, at);
+		return at;
 	}
 
 	// Call it when the chunk is complete.
 	finish() {
-		if (this.parsed !== this.size)
+		if (this.#tail)
 			throw new RecordError("the chunk ends within a record");
 	}
 
-	// The end of the record at `at`, or 0 if it is not there yet.
-	#end(at) {
-		if (at + HEAD > this.size)
+	// The end of the record at `at`, or 0 if it is not whole.
+	#end(v, at) {
+		const size = v.byteLength;
+		if (at + HEAD > size)
 			return 0;
-		const v = this.view, kind = v.getUint8(at + 7), n = v.getUint16(at + 4, true);
+		const kind = v.getUint8(at + 7);
 		let end = at + HEAD;
 		if (kind === FRAME) {
-			for (let i = 0; i < n; i++) {
-				if (end + RECT > this.size)
-					return 0;
-				end += RECT + this.#rectBytes(end);
-			}
+			end = this.#frameEnd(v, at);
 		} else if (kind === CURSOR_IMAGE) {
-			if (end + 8 > this.size)
+			if (end + 8 > size)
 				return 0;
 			const w = v.getUint16(end + 4, true), h = v.getUint16(end + 6, true);
 			if (w > CURSOR_SIDE_MAX || h > CURSOR_SIDE_MAX)
@@ -97,37 +113,50 @@ export class RecordStream {
 		} else {
 			throw new RecordError(`unknown kind of record: ${kind}`);
 		}
-		return end <= this.size ? end : 0;
+		return end <= size ? end : 0;
 	}
 
-	#rectBytes(at) {
-		const v = this.view, x = v.getUint16(at, true), y = v.getUint16(at + 2, true), w = v.getUint16(at + 4, true), h = v.getUint16(at + 6, true);
+	#frameEnd(v, at) {
+		const n = v.getUint16(at + 4, true);
+		let end = at + HEAD, left = 4 * this.width * this.height;
+		for (let i = 0; i < n; i++) {
+			if (end + RECT > v.byteLength)
+				return 0;
+			const bytes = this.#rectBytes(v, end);
+			end += RECT + bytes;
+			left -= bytes;
+		}
+		if (left < 0 || (left > 0 && v.getUint8(at + 6)))
+			throw new RecordError("the rectangles do not make one picture");
+		return end;
+	}
+
+	#rectBytes(v, at) {
+		const x = v.getUint16(at, true), y = v.getUint16(at + 2, true), w = v.getUint16(at + 4, true), h = v.getUint16(at + 6, true);
 		if (!w || !h || x + w > this.width || y + h > this.height)
 			throw new RecordError(`a rectangle of ${w}x${h} at ${x},${y} in a picture of ${this.width}x${this.height}`);
 		return 4 * w * h;
 	}
 
-	#take(at) {
-		const v = this.view, time = v.getUint32(at, true), kind = v.getUint8(at + 7);
+	#take(v, at) {
+		const time = v.getUint32(at, true), kind = v.getUint8(at + 7);
 		if (time >= TIME_MAX || time < this.lastTime)
 			throw new RecordError(`time ${time} ms after ${this.lastTime} ms`);
 		if (this.n >= RECORDS_MAX)
 			throw new RecordError(`more than ${RECORDS_MAX} records`);
 		const key = kind === FRAME && v.getUint8(at + 6) !== 0;
-		if (key)
-			this.firstPicture ||= this.n + 1;
-		else if (kind === FRAME && !this.firstPicture)
+		if (!this.n && !key)
 			throw new RecordError("the chunk does not begin with a full picture");
 		this.times.push(time);
-		this.offsets.push(at);
+		this.#places.push({ view: v, at });
 		this.kinds.push(kind);
-		this.busy.push(kind === FRAME ? !key && this.#isBusy(at, time) : kind !== CURSOR_IMAGE);
 		this.n++;
+		this.busy.push(kind === FRAME ? !key && this.#isBusy(this.n - 1, time) : kind !== CURSOR_IMAGE);
 	}
 
-	#isBusy(at, time) {
+	#isBusy(i, time) {
 		let x0 = this.width, y0 = this.height, x1 = 0, y1 = 0;
-		this.rects(at, (x, y, w, h) => {
+		this.rects(i, (x, y, w, h) => {
 			x0 = Math.min(x0, x);
 			y0 = Math.min(y0, y);
 			x1 = Math.max(x1, x + w);
@@ -146,32 +175,34 @@ export class RecordStream {
 		return !before;
 	}
 
-	// Calls each(x, y, width, height, offset of the pixels) for the rectangles of the frame at this offset.
-	rects(at, each) {
-		const v = this.view, n = v.getUint16(at + 4, true);
+	// Calls each(x, y, width, height, offset of the pixels, the bytes that contain them) for the rectangles of a frame.
+	rects(i, each) {
+		const { view: v, at } = this.#places[i], n = v.getUint16(at + 4, true);
+		const bytes = new Uint8Array(v.buffer, v.byteOffset, v.byteLength);
 		let p = at + HEAD;
-		for (let i = 0; i < n; i++) {
+		for (let k = 0; k < n; k++) {
 			const w = v.getUint16(p + 4, true), h = v.getUint16(p + 6, true);
-			each(v.getUint16(p, true), v.getUint16(p + 2, true), w, h, p + RECT);
+			each(v.getUint16(p, true), v.getUint16(p + 2, true), w, h, p + RECT, bytes);
 			p += RECT + 4 * w * h;
 		}
 	}
 
 	// The cursor image of a record: hot spot, size, and premultiplied BGRA pixels.
 	cursorImage(i) {
-		const v = this.view, p = this.offsets[i] + HEAD, width = v.getUint16(p + 4, true), height = v.getUint16(p + 6, true);
+		const { view: v, at } = this.#places[i], p = at + HEAD, width = v.getUint16(p + 4, true), height = v.getUint16(p + 6, true);
 		return { hotX: v.getUint16(p, true), hotY: v.getUint16(p + 2, true), width, height,
-			 bytes: this.bytes.subarray(p + 8, p + 8 + 4 * width * height) };
+			 bytes: new Uint8Array(v.buffer, v.byteOffset + p + RECT, 4 * width * height) };
 	}
 
 	cursorPosition(i) {
-		const p = this.offsets[i] + HEAD;
-		return { x: this.view.getUint16(p, true), y: this.view.getUint16(p + 2, true) };
+		const { view: v, at } = this.#places[i], p = at + HEAD;
+		return { x: v.getUint16(p, true), y: v.getUint16(p + 2, true) };
 	}
 
 	// Since when nothing was recorded before this gap record, in ms since the start of the recording
 	gapBegin(i) {
-		return Number(this.view.getBigUint64(this.offsets[i] + HEAD, true));
+		const { view: v, at } = this.#places[i];
+		return Number(v.getBigUint64(at + HEAD, true));
 	}
 
 	// The number of records with a time of at most `ms`; `from`: a number that is not too large.

@@ -48,7 +48,7 @@ export class Screen {
 	apply(stream, i) {
 		switch (stream.kinds[i]) {
 		case FRAME:
-			stream.rects(stream.offsets[i], (x, y, w, h, at) => this.#put(stream.bytes, x, y, w, h, at));
+			stream.rects(i, (x, y, w, h, at, bytes) => this.#put(bytes, x, y, w, h, at));
 			break;
 		case CURSOR_IMAGE:
 			this.#hot = stream.cursorImage(i);

@@ -7,6 +7,7 @@ import { Screen } from "./screen.js";
 
 const WAIT_MS = 250; // after the last change of size, and while the player loads
 const WIDTH = 96; // of a thumbnail, in CSS pixels, at least
+const HEIGHT = 90; // as the tip shows it; the strip is lower
 const GROWTH = 1.25; // of a running recording, after which the thumbnails are made again
 
 export class Thumbnails {
@@ -91,7 +92,7 @@ export class Thumbnails {
 		let applied = 0;
 		this.screen.begin(entry.width, entry.height);
 		for (const { ms, time, canvas } of group) {
-			const until = Math.max(1, stream.until(ms), stream.firstPicture);
+			const until = Math.max(1, stream.until(ms));
 			for (; applied < until; applied++)
 				this.screen.apply(stream, applied);
 			this.screen.paint();
@@ -107,7 +108,7 @@ export class Thumbnails {
 		try {
 			await this.playback.read(entry, (piece) => {
 				stream.append(piece);
-				if (stream.firstPicture && (!ms || stream.lastTime > ms))
+				if (stream.n && (!ms || stream.lastTime > ms))
 					enough.abort();
 			}, enough.signal);
 		} catch (e) {
@@ -120,8 +121,7 @@ export class Thumbnails {
 	}
 
 	#shrink(canvas) {
-		const { width, height } = this.screen, scale = devicePixelRatio;
-		const high = this.strip.clientHeight * scale || 1;
+		const { width, height } = this.screen, high = HEIGHT * devicePixelRatio;
 		canvas.width = Math.max(1, Math.round((high * width) / height));
 		canvas.height = Math.round(high);
 		const c = canvas.getContext("2d");
