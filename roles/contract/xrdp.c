@@ -201,7 +201,7 @@ static const char *const on_loss[] = { "alert", "terminate_session", NULL };
 static const char *const on_full[] = { "pause", "terminate_session", NULL };
 static const struct shape_field recorder_config[] = {
 	{ "codec", SH_STRING, .values = recording_codecs, .help = "absent: DEFAULT_COMPRESSION of the host" },
-	{ "level", SH_INT, .min = -7, .max = 19, .otherwise = "3", .help = "of zstd" },
+	{ "level", SH_INT, .min = 1, .max = 19, .otherwise = "3", .help = "of zstd" },
 	{ "cipher", SH_STRING, .values = recording_ciphers, .otherwise = "\"auto\"", .help = "auto: the one that the host's processor is faster with" },
 	{ "quality", SH_STRING, .values = recording_qualities, .help = "absent: DEFAULT_QUALITY of the host" },
 	{ "frame_rate", SH_INT, .min = 1, .max = 60, .help = "maximum; absent: DEFAULT_FRAME_RATE of the host" },
@@ -230,7 +230,9 @@ static const char *const recording_states[] = { "starting", "recording", "paused
 		{ "chunks", SH_INT, .help = "closed chunks" },                                                         \
 		{ "head", SH_STRING, SH_NULLABLE, .help = "SHA-256 of the last closed chunk, in hex; null: none" },     \
 		{ "bytes", SH_INT, .help = "size of the closed chunks" }, { "width", SH_INT }, { "height", SH_INT },    \
-		{ "first_picture_at", SH_STRING, SH_NULLABLE }
+		{ "zero_at", SH_STRING, .help = "time of day at the beginning of the clock of the recording" },          \
+		{ "first_picture_at", SH_STRING, SH_NULLABLE },                                                        \
+		{ "cipher", SH_STRING, .help = "that the recorder uses" }
 static const struct shape_field recording_ended[] = { RECORDING_STATE_FIELDS };
 const struct shape shape_recording_ended = SHAPE("HostRecordingStatus", recording_ended);
 static const struct shape_field recording_row[] = {

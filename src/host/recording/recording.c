@@ -13,7 +13,8 @@
 
 #define PREPARE_MS 12000
 #define RECOVER_MS 60000 /* when it is over: nobody waits, and a chunk may be large */
-#define RETRY_MS 250	 /* between two attempts to connect to an X server */
+#define RETRY_MS 50	 /* between two attempts to connect to an X server, at first: a desktop that has just started may not have one yet */
+#define RETRY_MOST_MS 300
 #define RETRIES_MAX 40	 /* of them, before the recorder is replaced */
 #define HOUR_MS 3600000
 
@@ -51,7 +52,9 @@ json_t *recording_state_doc(const struct recording *r)
 	doc_set_int(d, "bytes", r->found.bytes);
 	doc_set_int(d, "width", r->width);
 	doc_set_int(d, "height", r->height);
+	doc_set_time(d, "zero_at", r->zero_ms);
 	doc_set_time(d, "first_picture_at", r->first_picture_ms);
+	doc_set_str(d, "cipher", doc_str(r->config, "cipher", NULL));
 	return d;
 }
 
@@ -176,6 +179,7 @@ void recording_resume(struct recording *r, unsigned why)
 		recording_enter(r, RECORDING_PAUSED, r->paused & PAUSE_DISK ? "disk_full" : "requested");
 		return;
 	}
+	r->full = false;
 	recording_send_word(r, "resume");
 	recording_enter(r, RECORDING_RUNNING, NULL);
 }
@@ -229,7 +233,7 @@ static void on_display(void *arg, int fd, const char *cookie)
 	_cleanup_(closep) int x = fd;
 	if (x < 0) {
 		if (++r->tries < RETRIES_MAX) {
-			loop_timer_set(r->retry, RETRY_MS);
+			loop_timer_set(r->retry, MIN(RETRY_MS * r->tries, RETRY_MOST_MS));
 			return;
 		}
 		recording_fail(r, ERR_UNAVAILABLE, "the X server of the desktop on display :%d cannot be reached as its user; it is stopped, or the desktop has just ended",
@@ -326,7 +330,7 @@ static void recording_prepare(struct recording *r, bool over, unsigned ms, void 
 static void on_begun(void *arg)
 {
 	struct recording *r = arg;
-	r->sent = r->over = false;
+	r->sent = r->over = r->full = false;
 	r->tries = 0;
 	recording_prepare(r, false, PREPARE_MS, on_prepared);
 }
@@ -386,7 +390,10 @@ static void on_repaired(void *arg, int code, const char *text, UNUSED size_t len
 		log_error("host", "recording %s: the index could not be completed (%s); lucid-rdp verify says what is there", r->dirs.id,
 			  code == PREPARE_LOCKED ? "a recorder still writes to it" : *text ? text : "the job failed");
 	const char *reason = r->reason;
-	recording_over(r, reason && str_eq(reason, "recorder_failed") ? RECORDING_FAILED : RECORDING_TRUNCATED, reason);
+	if (reason && str_eq(reason, "recorder_failed"))
+		recording_over(r, RECORDING_FAILED, reason);
+	else
+		recording_over(r, r->was_stopping && code == 0 && !r->found.torn ? RECORDING_COMPLETE : RECORDING_TRUNCATED, reason);
 }
 
 /* The recorder did not end in order: the index is completed first. */
@@ -453,7 +460,7 @@ static void on_recorder_ended(void *arg, const struct child_end *e, bool again)
 			       e->cause == CHILD_LATE ? "captured no picture in time; its X server does not answer" : "failed; the log of the host has the cause");
 	if (!r->recorded && r->ending)
 		recording_fail(r, ERR_RECORDING_STATE, "the recording was stopped, or the desktop ended, before the first picture");
-	if (r->over)
+	if (r->over && !r->full)
 		recording_over(r, RECORDING_COMPLETE, r->reason ? r->reason : "stopped");
 	else if (r->recorded || (r->continued && r->ending))
 		recording_repair(r, r->fail_err ? "recorder_failed" : r->reason);
@@ -503,6 +510,7 @@ struct recording *recording_new(struct host *h, const char *id, const json_t *co
 	r->dir_fd = -1;
 	r->retry = loop_timer_new(h->loop, on_retry, r);
 	r->start_us = clock_mono_us();
+	r->zero_ms = clock_wall_ms();
 	list_init(&r->start_waiters);
 	list_init(&r->stop_waiters);
 	return r;

@@ -61,7 +61,9 @@ struct recording {
 	char key[RECORDER_KEY_TEXT + 1]; /* base64; wiped when no recorder is needed any more */
 	char *manifest;			 /* of a new recording, until it is written */
 	bool continued;			 /* it was interrupted */
+	bool was_stopping;		 /* when the last supervisor died, its recorder had been told to end */
 	int64_t start_us;		 /* CLOCK_MONOTONIC at its begin */
+	int64_t zero_ms;		 /* wall time then */
 	int64_t alive_us;		 /* the same, of the last sign of the recorder; 0: none */
 	int64_t first_picture_ms;	 /* wall time; 0: none yet */
 	int width, height;
@@ -78,6 +80,7 @@ struct recording {
 	bool sent;		   /* its start was sent */
 	bool recorded;		   /* this supervisor has seen a picture of it */
 	bool over;		   /* the recorder said that it has ended */
+	bool full;		   /* the recorder could not write: its last chunk is torn until it resumes */
 	bool ending;		   /* no recorder is wanted any more */
 	int dir_fd;		   /* of the prepared directory, until the start is sent */
 	struct job *job;

@@ -190,8 +190,8 @@ static int say_found(int out, int dir, const struct record_recovered *r)
 	index_sum(dir, &sum);
 	if (r->next_seq)
 		str_hex(head, r->prev_hash, sizeof r->prev_hash);
-	return dprintf(out, "%u %s %llu %u %lld\n", r->next_seq, head, (unsigned long long)r->end_ms, sum.chunks, (long long)sum.bytes) > 0 ? 0 :
-																	   PREPARE_FAILED;
+	int n = dprintf(out, "%u %s %llu %u %lld %u\n", r->next_seq, head, (unsigned long long)r->end_ms, sum.chunks, (long long)sum.bytes, r->torn);
+	return n > 0 ? 0 : PREPARE_FAILED;
 }
 
 static int prepare_new(const struct recording_prepare *p, int out)
@@ -259,7 +259,7 @@ bool recording_prepare_parse(const char *text, struct recording_found *ret)
 	char head[65];
 	struct recording_found f = { 0 };
 	text += *text == '\n'; /* with the descriptor */
-	if (sscanf(text, "%u %64s %llu %u %lld", &f.next_seq, head, &end_ms, &f.chunks, &bytes) != 5 || end_ms > INT64_MAX / 2000 || bytes < 0)
+	if (sscanf(text, "%u %64s %llu %u %lld %u", &f.next_seq, head, &end_ms, &f.chunks, &bytes, &f.torn) != 6 || end_ms > INT64_MAX / 2000 || bytes < 0)
 		return false;
 	f.end_ms = (int64_t)end_ms;
 	f.bytes = bytes;

@@ -33,7 +33,7 @@ bool recording_is_document(const char *name); /* manifest.json, seal.json */
 enum { PREPARE_FULL = 30, PREPARE_EXISTS, PREPARE_LOCKED, PREPARE_DAMAGED, PREPARE_FAILED };
 
 /* Job: makes the directories of a new recording with its manifest, or repairs those of one that is continued or over; takes the lock. Prints
- * "NEXT_SEQ PREV_HASH END_MS CHUNKS BYTES", and passes the descriptor of the directory of the chunks, unless `over`. */
+ * "NEXT_SEQ PREV_HASH END_MS CHUNKS BYTES TORN", and passes the descriptor of the directory of the chunks, unless `over`. */
 struct recording_prepare {
 	struct recording_dirs dirs;
 	const char *manifest; /* of a new recording; NULL: its directories exist */
@@ -45,7 +45,7 @@ struct recording_prepare {
 int recording_prepare_run(void *prepare, int out);
 /* On the loop: what the job printed. */
 struct recording_found {
-	uint32_t next_seq, chunks;
+	uint32_t next_seq, chunks, torn; /* torn: found by this job */
 	char head[65]; /* "": there is no chunk */
 	int64_t end_ms, bytes;
 };

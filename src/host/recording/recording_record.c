@@ -43,6 +43,7 @@ void recording_record_write(const struct recording *r)
 	doc_set_str(d, "username", r->user);
 	doc_set_str(d, "desktop_started_at", r->started_at);
 	doc_set_int(d, "start_us", r->start_us);
+	doc_set_int(d, "zero_ms", r->zero_ms);
 	doc_set_int(d, "first_picture_ms", r->first_picture_ms);
 	doc_set_int(d, "pid", pid);
 	doc_set_int(d, "pid_start", pid ? (int64_t)proc_start(pid) : 0);
@@ -77,8 +78,10 @@ static void state_read(struct recording *r, const json_t *d)
 	r->height = (int)doc_int(d, "height", 0);
 	r->first_picture_ms = doc_int(d, "first_picture_ms", 0);
 	r->start_us = doc_int(d, "start_us", r->start_us);
+	r->zero_ms = doc_int(d, "zero_ms", r->zero_ms);
 	r->lost = (unsigned)doc_int(d, "lost", 0);
 	r->continued = true;
+	r->was_stopping = str_eq(doc_str(d, "state", ""), recording_state_to_string(RECORDING_STOPPING));
 }
 
 static struct recording *record_parse(struct host *h, const char *id, const json_t *d)

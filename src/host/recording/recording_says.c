@@ -3,6 +3,7 @@
 #include "host/kernel/proc.h"
 #include "host/recording/recording.h"
 #include "lucid/log.h"
+#include "lucid/record.h"
 #include "lucid/str.h"
 
 /* What a recording and its recorder say to each other. The recorder is not trusted: each value is checked, and what is wrong is ignored. */
@@ -27,7 +28,7 @@ static void start_text(struct strbuf *b, const struct recording *r, const char *
 		      r->key, cookie, doc_str(c, "codec", ""), (long long)doc_int(c, "level", 3), doc_str(c, "cipher", ""));
 	strbuf_printf(b, "\"quality\":\"%s\",\"frame_rate\":%lld,\"chunk_seconds\":%lld,\"max_mb_per_min\":%lld,\"max_records\":%d,", doc_str(c, "quality", ""),
 		      (long long)doc_int(c, "frame_rate", 30), (long long)doc_int(c, "chunk_seconds", 30), (long long)doc_int(c, "max_mb_per_min", 0),
-		      records ? records : 1000);
+		      records ? MIN(records, RECORD_RECORDS_MAX) : 1000);
 	strbuf_printf(b, "\"first_seq\":%u,\"prev_hash\":\"%s\",\"start_us\":%lld", r->found.next_seq, r->found.head[0] ? r->found.head : no_head,
 		      (long long)r->start_us);
 	int64_t from = MAX(r->start_us + r->found.end_ms * 1000, r->alive_us - SIGN_US);
@@ -95,8 +96,18 @@ static void said_recording(struct recording *r, const json_t *doc)
 
 static void said_figures(struct recording *r, const json_t *doc)
 {
+	json_t *copy = json_deep_copy(doc), *stage;
+	const char *name;
+	int64_t now_us = clock_mono_us(), now_ms = clock_wall_ms();
+	json_object_foreach (copy, name, stage) {
+		int64_t last_us = doc_int(stage, "last_us", 0);
+		if (last_us > 0 && last_us <= now_us)
+			doc_set_time(stage, "last_at", now_ms - (now_us - last_us) / 1000);
+		else if (json_is_object(stage))
+			doc_set(stage, "last_at", NULL);
+	}
 	json_decref(r->figures);
-	r->figures = json_incref((json_t *)(uintptr_t)doc);
+	r->figures = copy;
 }
 
 static void said_chunk(struct recording *r, const json_t *doc)
@@ -153,6 +164,7 @@ static void said_full(struct recording *r, const json_t *doc)
 	log_error("host", "recording %s cannot be written: %s", r->dirs.id, strerror((int)doc_int(doc, "errno", 0)));
 	r->retry_full_after_ms = r->retry_full_after_ms ? MIN(2 * r->retry_full_after_ms, FULL_RETRY_MOST_MS) : FULL_RETRY_MS;
 	r->retry_full_ms = now + r->retry_full_after_ms;
+	r->full = true;
 	recording_full(r);
 }
 
