@@ -61,9 +61,12 @@ static const struct shape_field limits[] = {
 const struct shape shape_limits = SHAPE("Limits", limits);
 
 static const char *const recording_modes[] = { "off", "on", NULL };
+static const char *const recording_failures[] = { "allow", "refuse", NULL };
 static const struct shape_field recording_mode[] = {
 	{ "mode", SH_STRING, .values = recording_modes, .otherwise = "\"off\"" },
 	{ "notice", SH_STRING, SH_NULLABLE, .max = 500, .help = "shown at login" },
+	{ "on_failure", SH_STRING, .values = recording_failures, .otherwise = "\"allow\"",
+	  .help = "what follows when a new desktop is not recorded within 3 s: allow starts its session, refuse ends the desktop" },
 };
 const struct shape shape_recording_mode = SHAPE("RecordingMode", recording_mode);
 
@@ -80,6 +83,7 @@ const struct shape shape_recording_mode = SHAPE("RecordingMode", recording_mode)
 	{ "security", SH_OBJECT, .sub = &shape_security },                                                             \
 	{ "channels", SH_OBJECT, .sub = &shape_channels },                                                             \
 	{ "limits", SH_OBJECT, .sub = &shape_limits },                                                                 \
+	{ "recording", SH_OBJECT, .sub = &shape_recording_mode },                                                      \
 	{ "restart_policy", SH_STRING, .values = (const char *const[]){ "never", "on-failure", "always", NULL },       \
 	  .otherwise = "\"on-failure\"" },
 static const struct shape_field instance_spec[] = { INSTANCE_SPEC_FIELDS };

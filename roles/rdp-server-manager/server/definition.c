@@ -7,7 +7,7 @@
 
 /* Members of the InstanceSpec that are copied from the definition. */
 static const char *const spec_members[] = { "server_id", "name",     "user_id",	 "port",   "display",
-					    "desktop",	 "security", "channels", "limits", "restart_policy" };
+					    "desktop",	 "security", "channels", "limits", "restart_policy", "recording" };
 /* Members that a running instance is rendered from; a change of these needs a restart. Width and height are not among them: the client
  * requests its own size, and the .rdp file proposes ours. */
 static const char *const rendered[] = { "display.color_depth", "desktop", "security", "channels", "limits", "restart_policy" };

@@ -96,10 +96,11 @@ static void written(enum store_result result, size_t index, int err, void *arg)
 	struct server *s = task_server(t);
 	size_t replace = w->renamed ? 1 : 0;
 	if (result == STORE_OK) {
-		bool given = !str_eq(s->o.owner->id, doc_str(w->doc, "user_id", ""));
+		/* what a running instance takes over at once */
+		bool told = !str_eq(s->o.owner->id, doc_str(w->doc, "user_id", "")) || !json_equal(doc_get(s->o.doc, "recording"), doc_get(w->doc, "recording"));
 		object_take_over(&s->o, json_incref(w->doc));
 		publish(s, w->fields);
-		if (given && s->o.state == SERVER_RUNNING)
+		if (told && s->o.state == SERVER_RUNNING)
 			tell_agent(s);
 		update_end(w);
 		done(t);

@@ -60,18 +60,23 @@ void start_recover(struct instance *i)
 		start_failed(i, i->spec);
 }
 
-/* A running server has a new owner, who gets its events from now on. All other changes of the definition wait for a restart. */
-static void take_owner(struct instance *i, const json_t *spec)
+/* A running server has a new owner, who gets its events from now on, or is to be recorded: from the next login on. All other changes of the
+ * definition wait for a restart. */
+static void take_live(struct instance *i, const json_t *spec)
 {
-	const char *user = doc_str(spec, "user_id", "");
-	if (!*user || str_eq(i->user_id, user))
+	json_t *recording = json_object_get(spec, "recording");
+	const char *user = doc_str(spec, "user_id", i->user_id);
+	user = *user ? user : i->user_id;
+	if (str_eq(i->user_id, user) && (!recording || json_equal(recording, json_object_get(i->spec, "recording"))))
 		return;
 	json_t *now = json_copy(i->spec);
 	doc_set_str(now, "user_id", user);
+	if (recording)
+		json_object_set(now, "recording", recording);
 	json_decref(i->spec);
 	i->spec = now;
 	free(i->user_id);
-	i->user_id = xstrdup(user);
+	i->user_id = xstrdup(doc_str(now, "user_id", ""));
 	record_write(i);
 }
 
@@ -110,7 +115,7 @@ void host_instance_start(struct host *h, const json_t *in, host_done done, void 
 		return;
 	}
 	if (i && i->state == INSTANCE_RUNNING && !i->replacing && !doc_bool(in, "replace", false)) {
-		take_owner(i, spec);
+		take_live(i, spec);
 		host_answer(h, done, arg, ERR_OK, NULL, instance_doc(i));
 		return;
 	}

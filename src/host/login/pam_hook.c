@@ -12,6 +12,7 @@
 #include "host/login/login_quota.h"
 #include "host/observe/observe.h"
 #include "host/observe/observed.h"
+#include "host/recording/recording_hold.h"
 #include "lucid/clock.h"
 #include "lucid/log.h"
 #include "lucid/str.h"
@@ -94,6 +95,8 @@ static void desktop_opens(struct host *h, const struct hook_message *m, pid_t pi
 	}
 	if (!d)
 		d = desktop_new(i, (int)display);
+	if (fresh)
+		recording_hold_begin(d);
 	d->leader = leader.pid;
 	d->leader_start = leader.start_ticks;
 	/* a name that a document cannot hold is looked up by uid later */

@@ -6,6 +6,7 @@
 
 #include "host/instance/instance.h"
 #include "host/kernel/proc.h"
+#include "host/recording/recording_hold.h"
 #include "lucid/log.h"
 #include "lucid/record_keys.h"
 #include "lucid/str.h"
@@ -135,6 +136,8 @@ static void recording_answer_start(struct recording *r)
 {
 	struct list *n;
 	bool runs = r->state == RECORDING_RUNNING || r->state == RECORDING_PAUSED;
+	if (!runs && !list_empty(&r->start_waiters))
+		recording_hold_failed(r->host, r->server_id, r->display);
 	while ((n = list_take_first(&r->start_waiters))) {
 		struct recording_waiter *w = CONTAINER_OF(n, struct recording_waiter, node);
 		if (runs)
@@ -214,6 +217,7 @@ void recording_running(struct recording *r)
 	r->tries = 0;
 	r->recorded = true;
 	recorder_ready(r->recorder);
+	recording_hold_end(r->host, r->server_id, r->display);
 	if (r->state != RECORDING_STARTING && r->state != RECORDING_LOST)
 		return;
 	if (r->paused) {

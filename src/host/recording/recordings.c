@@ -5,6 +5,7 @@
 
 #include "host/observe/observed.h"
 #include "host/recording/recording.h"
+#include "host/recording/recording_hold.h"
 #include "host/recording/recording_storage.h"
 #include "lucid/log.h"
 #include "lucid/str.h"
@@ -130,6 +131,7 @@ void recordings_desktop_gone(const struct desktop *d)
 	struct recordings *rs = d->instance->host->recordings;
 	if (!rs)
 		return;
+	recording_hold_end(d->instance->host, d->instance->id, d->display);
 	LIST_FOREACH_SAFE (r, next, &rs->all, node)
 		if (r->display == d->display && str_eq(r->server_id, d->instance->id))
 			recording_desktop_over(r);
