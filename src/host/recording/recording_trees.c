@@ -111,11 +111,18 @@ static int64_t root_bytes(const char *root)
 	return sum;
 }
 
-/* -1: there is no such directory yet, or it does not answer. */
+/* Of the file system that the directory is on, or will be on when it is made. -1: it cannot be asked. */
 static int64_t root_free(const char *root)
 {
 	struct statvfs s;
-	return statvfs(root, &s) < 0 ? -1 : (int64_t)(s.f_bavail * s.f_frsize);
+	_cleanup_(xfreep) char *path = xstrdup(root);
+	while (statvfs(*path ? path : "/", &s) < 0) {
+		char *slash = errno == ENOENT ? strrchr(path, '/') : NULL;
+		if (!slash)
+			return -1;
+		*slash = 0;
+	}
+	return (int64_t)(s.f_bavail * s.f_frsize);
 }
 
 int recording_storage_run(void *arg, int out)
