@@ -99,16 +99,17 @@ void capture_begin(struct capture *c, const struct capture_wish *w, int64_t now_
 
 /* --- answers */
 
-/* 1: *ret is the reply, or NULL after an error, and *request is 0; 0: not yet. */
-static int answer(struct capture *c, unsigned int *request, void **ret)
+/* True: *ret is the reply, or NULL with the code of an error in c->error, and *request is 0. False: not yet. */
+static bool answer(struct capture *c, unsigned int *request, void **ret)
 {
 	xcb_generic_error_t *err = NULL;
 	*ret = NULL;
 	if (!xcb_poll_for_reply(c->link->c, *request, ret, &err))
-		return 0;
+		return false;
 	*request = 0;
+	c->error = err ? err->error_code : 0;
 	free(err);
-	return 1;
+	return true;
 }
 
 /* Each of these takes over the reply. */
@@ -146,6 +147,7 @@ static void take_cursor(struct capture *c, void *reply)
 	free(c->cursor);
 	c->cursor = reply;
 	c->has_cursor = true;
+	c->cursor_error = reply ? 0 : c->error;
 }
 
 static bool continue_region(struct capture *c, int64_t now_us)
@@ -165,9 +167,9 @@ static bool continue_region(struct capture *c, int64_t now_us)
 		if (!answer(c, asked[i].request, &reply))
 			return read;
 		read = true;
-		if (reply)
+		if (reply || asked[i].take == take_cursor)
 			asked[i].take(c, reply);
-		else if (asked[i].request == &c->region_request) /* the others can fail: there may be no cursor */
+		else if (asked[i].take == take_region)
 			c->failed = true;
 	}
 	if (c->failed || c->resized)

@@ -36,7 +36,8 @@ struct capture {
 	unsigned new_width, new_height;
 	bool moved, has_cursor;
 	int x, y;
-	xcb_xfixes_get_cursor_image_reply_t *cursor; /* owned by the caller, who frees it */
+	xcb_xfixes_get_cursor_image_reply_t *cursor; /* with has_cursor: NULL after an error */
+	uint8_t error, cursor_error; /* codes of errors: of the latest answer; of the cursor image */
 	uint64_t bytes_read, bytes_changed, ns; /* of this round */
 	void *arg;
 	void (*on_tile)(void *arg, size_t tile, const struct tile_box *changed);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "eye/arrow.h"
 #include "eye/capture.h"
 #include "eye/view.h"
 #include "lucid/clock.h"
@@ -218,17 +219,26 @@ static bool read_events(struct eye *e, size_t *left)
 
 /* --- a round */
 
-static void keep_cursor(struct eye *e, xcb_xfixes_get_cursor_image_reply_t *r)
+/* BadAccess: with the extension SECURITY, an X server does not show a cursor whose client is gone, such as xsetroot. Another error: there is no
+ * cursor. */
+static void keep_cursor(struct eye *e, const xcb_xfixes_get_cursor_image_reply_t *r)
 {
-	size_t pixels = (size_t)r->width * r->height;
+	size_t pixels = r ? (size_t)r->width * r->height : 0;
 	struct eye_view *v;
-	if (r->width > CURSOR_SIDE_MAX || r->height > CURSOR_SIDE_MAX || (size_t)xcb_xfixes_get_cursor_image_cursor_image_length(r) < pixels ||
-	    (size_t)r->length * 4 < pixels * 4)
+	if (r && (r->width > CURSOR_SIDE_MAX || r->height > CURSOR_SIDE_MAX || (size_t)r->length < pixels))
 		return;
 	free(e->cursor_pixels);
-	e->cursor_pixels = xmalloc(MAX(pixels * 4, (size_t)1));
-	memcpy(e->cursor_pixels, xcb_xfixes_get_cursor_image_cursor_image(r), pixels * 4);
-	e->cursor = (struct eye_cursor){ MIN(r->xhot, r->width), MIN(r->yhot, r->height), r->width, r->height, e->cursor_pixels };
+	if (!r && e->capture.cursor_error == XCB_ACCESS) {
+		e->cursor_pixels = arrow_pixels();
+		e->cursor = (struct eye_cursor){ 0, 0, ARROW_WIDTH, ARROW_HEIGHT, e->cursor_pixels };
+	} else {
+		e->cursor_pixels = xmalloc(MAX(pixels * 4, (size_t)1));
+		if (pixels)
+			memcpy(e->cursor_pixels, xcb_xfixes_get_cursor_image_cursor_image(r), pixels * 4);
+		e->cursor = (struct eye_cursor){ 0, 0, 0, 0, e->cursor_pixels };
+		if (pixels)
+			e->cursor = (struct eye_cursor){ MIN(r->xhot, r->width), MIN(r->yhot, r->height), r->width, r->height, e->cursor_pixels };
+	}
 	LIST_FOREACH (v, &e->views, link)
 		v->cursor = true;
 }

@@ -142,6 +142,8 @@ static void announce(struct recorder *r, const struct eye_frame *f)
 	doc_set_int(body, "at_us", f->captured_us);
 	control_send(r->control, "recording", body);
 	r->announce = false;
+	r->width = f->width;
+	r->height = f->height;
 }
 
 static void write_frame(struct recorder *r, const struct eye_frame *f, int64_t now_us)
@@ -158,7 +160,7 @@ static void write_frame(struct recorder *r, const struct eye_frame *f, int64_t n
 		err = write_cursor(r, f, t);
 	if (err)
 		on_write_error(r, err, now_us);
-	else if (r->announce && f->n)
+	else if (f->n && (r->announce || f->width != r->width || f->height != r->height))
 		announce(r, f);
 }
 

@@ -18,6 +18,7 @@ struct recorder {
 	int level;
 	bool lost, paused, full, ended; /* nothing is recorded in any of these states */
 	bool announce; /* send `recording` with the next frame */
+	unsigned width, height; /* as last sent */
 	int64_t gap_from_us; /* the gap that the next frame ends; 0: none */
 	enum record_gap gap_reason;
 	int64_t report_us, reported_us; /* when figures are due, were sent */

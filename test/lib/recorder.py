@@ -13,6 +13,7 @@ import time
 import uuid
 
 import proc
+import rck_reader
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(os.environ.get("LUCID_BIN", os.path.join(ROOT, "build/test/lucid-rdp")))), "lucid-rdp-recorder")
@@ -38,9 +39,26 @@ class Recording:
     def bytes(self):
         return sum(os.path.getsize(os.path.join(self.dir, f)) for f in self.chunks())
 
+    def read(self):
+        """All chunks, read by the reader that knows the format only from its description."""
+        for name in self.chunks():
+            with open(os.path.join(self.dir, name), "rb") as f:
+                yield rck_reader.Chunk(f.read(), self.key)
+
+    def records(self):
+        """(ms since the start, kind, facts) of all chunks."""
+        return [r for c in self.read() for r in c.records()]
+
+    def picture(self):
+        """(width, height, BGRX bytes) after the last frame."""
+        last = list(self.read())[-1]
+        for _ in last.records():
+            pass
+        return last.width, last.height, bytes(last.picture)
+
 
 class Recorder:
-    def __init__(self, recording, display=None, uid=UID, program=PROGRAM, cwd="/", **config):
+    def __init__(self, recording, display=None, uid=UID, program=PROGRAM, args=("lucid-rdp-recorder",), **config):
         self.recording, self.seen = recording, []
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control = ours
@@ -48,7 +66,7 @@ class Recorder:
 
         def prepare():
             os.dup2(theirs.fileno(), 3)
-        self.p = subprocess.Popen(["lucid-rdp-recorder"], executable=program, env={}, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log,
+        self.p = subprocess.Popen(list(args), executable=program, env={}, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log,
                                   pass_fds=(3,), preexec_fn=prepare, user=uid, group=uid, extra_groups=[], start_new_session=True)
         theirs.close()
         if display:

@@ -273,6 +273,33 @@ static void test_motion_is_seen_on_a_still_screen(UNUSED void **state)
 	free(v.pixels);
 }
 
+static bool has_arrow(void *arg)
+{
+	return ((struct viewer *)arg)->cursor_w == 12;
+}
+
+/* An X server with the extension SECURITY refuses to show the cursor of a client that is gone: an arrow takes its place. */
+static void test_a_cursor_that_is_not_shown_becomes_an_arrow(UNUSED void **state)
+{
+	struct x_rig x;
+	assert_true(x_rig_start(&x, XVFB));
+	xcb_query_extension_reply_t *r = xcb_query_extension_reply(x.c, xcb_query_extension(x.c, 8, "SECURITY"), NULL);
+	bool has_security = r && r->present;
+	free(r);
+	struct eye *e = open_eye(&x);
+	struct viewer v = { .view = eye_view_new(e, 60, 0) };
+	assert_equal_to_screen(&x, e, &v, 1);
+	if (!has_security || !run_client(&x, "xsetroot -cursor_name left_ptr")) {
+		print_message("skipped: the X server lacks SECURITY, or xsetroot is not installed\n");
+		x_rig_stop(&x);
+		skip();
+	}
+	assert_true(run_until(e, &v, 1, PATIENCE_US, has_arrow, &v));
+	eye_free(e);
+	x_rig_stop(&x);
+	free(v.pixels);
+}
+
 /* --- size */
 
 static void test_another_size_is_followed(UNUSED void **state)
@@ -397,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_views_equal_the_screen_on_xvnc), cmocka_unit_test(test_a_still_screen_causes_no_work),
 		cmocka_unit_test(test_each_view_keeps_its_pace), cmocka_unit_test(test_the_cursor_is_followed),
 		cmocka_unit_test(test_motion_is_seen_on_a_still_screen), cmocka_unit_test(test_another_size_is_followed),
+		cmocka_unit_test(test_a_cursor_that_is_not_shown_becomes_an_arrow),
 		cmocka_unit_test(test_a_cut_connection_is_replaced), cmocka_unit_test(test_a_server_that_ends_is_a_loss),
 		cmocka_unit_test(test_a_wrong_cookie_is_refused), cmocka_unit_test(test_a_stopped_server_blocks_nothing),
 	};
