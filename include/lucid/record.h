@@ -40,6 +40,7 @@ enum record_gap {
 #define RECORD_CHUNK_MS_MAX 60000	      /* every time within a chunk is less */
 #define RECORD_RECORDS_MAX 65536	      /* records of a chunk */
 #define RECORD_SEGMENT_MAX (1u << 20)	      /* ciphertext of a segment, without its tag */
+#define RECORD_SEGMENT_RAW (8u << 20)	      /* what a segment inflates to */
 #define RECORD_CLOSE_FILE (8u << 20)	      /* a chunk is closed after the record that reaches this size of its file … */
 #define RECORD_CLOSE_RAW (128u << 20)	      /* … or this size before compression */
 #define RECORD_FILE_MAX (512u << 20)	      /* of a chunk */

@@ -74,6 +74,9 @@ struct record_reader *record_reader_new(const struct record_reader_args *a);
 void record_reader_free(struct record_reader *r); /* takes NULL; wipes keys */
 /* Takes the next n bytes of the file. 0, an enum record_fault, or what a callback returned; after a failure it returns the same again. */
 int record_reader_feed(struct record_reader *r, const void *bytes, size_t n);
+/* The same up to the end of a segment; *ret_used says how many bytes were taken. For callers that pass on what is inflated: a segment inflates
+ * to at most RECORD_SEGMENT_RAW, but 64 KiB of file may have many segments, and a whole chunk of 128 MiB. */
+int record_reader_step(struct record_reader *r, const void *bytes, size_t n, size_t *ret_used);
 
 /* What there is after the bytes fed so far. */
 struct record_progress {

@@ -26,7 +26,7 @@ struct record_reader {
 	size_t have; /* bytes of the current part */
 	uint8_t *data; /* ciphertext and tag; not used without a key */
 	size_t cap;
-	uint64_t raw_max;
+	uint64_t raw_max, segment_raw; /* segment_raw: inflated from the current segment */
 };
 
 struct record_reader *record_reader_new(const struct record_reader_args *a)
@@ -125,8 +125,9 @@ static int on_inflated(void *arg, const uint8_t *data, size_t n)
 {
 	struct record_reader *r = arg;
 	r->progress.raw += n;
-	if (r->progress.raw > r->raw_max)
-		return segment_fail(r, RECORD_BAD_STREAM, "it inflates to more than a chunk holds");
+	r->segment_raw += n;
+	if (r->progress.raw > r->raw_max || r->segment_raw > RECORD_SEGMENT_RAW)
+		return segment_fail(r, RECORD_BAD_STREAM, "it inflates to more than a segment or a chunk holds");
 	int rc = record_parser_feed(r->parser, data, n);
 	if (rc == RECORD_BAD_RECORD)
 		return reader_fail(r, rc, "segment %u at byte %llu: record %u: %s", r->progress.segments, (unsigned long long)r->progress.valid,
@@ -161,6 +162,7 @@ static int open_segment(struct record_reader *r)
 	int rc = r->args.on_segment ? r->args.on_segment(r->args.arg, &r->segment, r->data, n) : 0;
 	if (rc || !r->unpacker)
 		return rc;
+	r->segment_raw = 0;
 	rc = unpacker_feed(r->unpacker, r->data, n, on_inflated, r);
 	if (rc == UNPACK_BAD)
 		return segment_fail(r, RECORD_BAD_STREAM, "it does not inflate");
@@ -236,20 +238,30 @@ static int feed_part_of_chunk(struct record_reader *r, const uint8_t *bytes, siz
 	return take_part[r->state](r);
 }
 
-int record_reader_feed(struct record_reader *r, const void *bytes, size_t n)
+int record_reader_step(struct record_reader *r, const void *bytes, size_t n, size_t *ret_used)
 {
 	const uint8_t *p = bytes;
-	while (n && !r->failed) {
+	uint32_t segments = r->progress.segments;
+	*ret_used = 0;
+	while (*ret_used < n && !r->failed && r->progress.segments == segments) {
 		size_t used = 0;
 		if (r->progress.complete)
 			r->failed = reader_fail(r, RECORD_AFTER_END, "bytes follow the end of the chunk at byte %llu", (unsigned long long)r->progress.valid);
 		else if (r->progress.fed >= RECORD_FILE_MAX)
 			r->failed = reader_fail(r, RECORD_BAD_SEGMENT, "the chunk is larger than %u MiB", RECORD_FILE_MAX >> 20);
 		else
-			r->failed = feed_part_of_chunk(r, p, n, &used);
-		p += used;
-		n -= used;
+			r->failed = feed_part_of_chunk(r, p + *ret_used, n - *ret_used, &used);
+		*ret_used += used;
 	}
+	return r->failed;
+}
+
+int record_reader_feed(struct record_reader *r, const void *bytes, size_t n)
+{
+	const uint8_t *p = bytes;
+	size_t used;
+	for (size_t done = 0; done < n && !r->failed; done += used)
+		record_reader_step(r, p + done, n - done, &used);
 	return r->failed;
 }
 

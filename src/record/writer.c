@@ -11,7 +11,8 @@
 #include "record/files.h"
 #include "record/header.h"
 
-#define SEGMENT_CLOSE ((size_t)256 << 10) /* a segment ends when it has so many bytes */
+#define SEGMENT_CLOSE ((size_t)256 << 10) /* a segment ends when it has so many bytes … */
+#define SEGMENT_CLOSE_RAW (4u << 20)	  /* … or so many before compression, so that a reader needs little memory for it */
 #define SYNC_MS 5000
 #define PIXEL 4
 
@@ -23,7 +24,7 @@ struct open_chunk {
 	struct record_segment segment; /* that is being filled */
 	bool begun;	    /* the segment has a record */
 	uint8_t header[RECORD_HEADER_BYTES];
-	uint32_t raw, records, last_ms;
+	uint32_t raw, segment_raw, records, last_ms;
 	uint64_t changed; /* pixels in the second of `changed_second` */
 	uint32_t changed_second;
 	bool unsynced;
@@ -164,6 +165,7 @@ static void begin_segment(struct record_writer *w)
 	uint32_t number = c->begun ? c->segment.number + 1 : c->segment.number;
 	c->segment = (struct record_segment){ .number = number, .type = RECORD_SEGMENT_DATA };
 	c->begun = false;
+	c->segment_raw = 0;
 	w->out.len = 0;
 	pack_buffer_room(&w->out, OUT_RESERVED);
 	w->out.len = OUT_RESERVED;
@@ -225,6 +227,7 @@ static int add_bytes(struct record_writer *w, const uint8_t *data, size_t n)
 {
 	int rc = w->collected + n > sizeof w->collect ? compress_collected(w) : 0;
 	w->chunk.raw += (uint32_t)n;
+	w->chunk.segment_raw += (uint32_t)n;
 	if (rc < 0 || n > sizeof w->collect)
 		return rc < 0 ? rc : compress(w, data, n);
 	memcpy(w->collect + w->collected, data, n);
@@ -256,7 +259,7 @@ static int flush_segment(struct record_writer *w)
 
 static bool segment_is_full(const struct record_writer *w)
 {
-	return w->out.len >= OUT_RESERVED + SEGMENT_CLOSE;
+	return w->out.len >= OUT_RESERVED + SEGMENT_CLOSE || w->chunk.segment_raw >= SEGMENT_CLOSE_RAW;
 }
 
 /* A record begins: the segment, which never crosses a second, has it too. */

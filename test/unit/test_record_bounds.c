@@ -272,7 +272,7 @@ static void streams_that_do_not_end_are_refused(void **state)
 	assert_int_equal(read_stream(RECORD_LZ4, (const uint8_t *)"\x01\x00\x00\x00\xff\xff\xff\xff\x00", 9), RECORD_BAD_STREAM);
 }
 
-/* A stream that inflates a thousandfold ends at the size of a chunk. */
+/* A stream that inflates a thousandfold ends at the size of a segment … */
 static void a_bomb_is_refused(void **state)
 {
 	struct pack_buffer out = { 0 };
@@ -282,12 +282,34 @@ static void a_bomb_is_refused(void **state)
 	buffer[6] = 1;
 	assert_true(packer_begin(p, 1) && packer_add(p, buffer, (size_t)(q - buffer), &out));
 	memset(buffer, 0, sizeof buffer);
-	for (int i = 0; i < 16000; i++) /* 1 GB: more rectangles than the picture has room for */
+	for (int i = 0; i < 16000; i++) /* 1 GB */
 		assert_true(packer_add(p, buffer, PACK_PIECE, &out));
 	assert_true(packer_end(p, &out) && out.len < RECORD_SEGMENT_MAX);
 	make(&m);
 	add_segment(&m, (struct record_segment){ .type = RECORD_SEGMENT_END }, out.data, out.len);
-	assert_int_equal(read_made(&m), RECORD_BAD_RECORD);
+	assert_int_equal(read_made(&m), RECORD_BAD_STREAM);
+	packer_free(p);
+	free(out.data);
+}
+
+/* … and at the size of a chunk. */
+static void a_bomb_of_many_segments_is_refused(void **state)
+{
+	struct packer *p = packer_new(RECORD_ZSTD);
+	struct made m = made_new(RECORD_ZSTD);
+	struct pack_buffer out = { 0 };
+	assert_true(packer_begin(p, 1) && packer_add(p, buffer, (size_t)(picture(buffer) - buffer), &out));
+	for (int i = 0; i < 25; i++) { /* 150 MB */
+		uint8_t *q = four(head(buffer, 0, 1, 0, RECORD_CURSOR_IMAGE), 0, 0, 256, 256);
+		memset(q, 0, 256 * 256 * 4);
+		for (int k = 0; k < 23; k++)
+			for (size_t done = 0, n = (size_t)(q - buffer) + 256 * 256 * 4; done < n; done += PACK_PIECE)
+				assert_true(packer_add(p, buffer + done, MIN(n - done, (size_t)PACK_PIECE), &out));
+		assert_true(packer_flush(p, &out));
+		add_segment(&m, (struct record_segment){ .type = RECORD_SEGMENT_DATA, .frames = !i }, out.data, out.len);
+		out.len = 0;
+	}
+	assert_int_equal(read_made(&m), RECORD_BAD_STREAM);
 	packer_free(p);
 	free(out.data);
 }
@@ -399,6 +421,7 @@ int main(void)
 		cmocka_unit_test(headers_out_of_bounds_are_refused),
 		cmocka_unit_test(streams_that_do_not_end_are_refused),
 		cmocka_unit_test(a_bomb_is_refused),
+		cmocka_unit_test(a_bomb_of_many_segments_is_refused),
 		cmocka_unit_test(a_larger_window_is_refused),
 		cmocka_unit_test(activity_has_sixteen_levels),
 		cmocka_unit_test(entries_are_bytes_and_documents),

@@ -16,12 +16,12 @@ static json_t *parse_line(const char *line)
 	return doc;
 }
 
-/* Runs the reader; every frame must be the one that was painted, from `lost` on those after a torn chunk. */
+/* Runs the reader, which says on stderr what it refuses; every frame must be the one that was painted, from `lost` on those after a torn chunk. */
 static struct foreign read_with_python(struct record_rig *g, size_t torn_at, size_t lost)
 {
 	struct foreign f = { 0 };
 	char line[4096];
-	_cleanup_(xfreep) char *command = xasprintf("/usr/bin/python3 test/lib/rck_reader.py %s %s/master", g->dir, g->dir);
+	_cleanup_(xfreep) char *command = xasprintf("/usr/bin/python3 test/lib/rck_reader.py %s %s/master 2>%s/refused", g->dir, g->dir, g->dir);
 	rig_write(g, "master", RIG_MASTER "\n", strlen(RIG_MASTER) + 1);
 	FILE *out = popen(command, "r");
 	assert_non_null(out);

@@ -45,6 +45,24 @@ static void every_codec_and_cipher_gives_the_pictures_back(void **state)
 		}
 }
 
+/* One segment a step; each inflates to a bounded size. Returns how many bytes there were. */
+static size_t count_steps(struct record_rig *g, uint32_t seq)
+{
+	char name[RECORD_NAME_SIZE];
+	size_t len, used, at = 0;
+	_cleanup_(xfreep) uint8_t *data = rig_read(g, record_chunk_name(name, seq), &len);
+	struct record_reader *r = record_reader_new(&(struct record_reader_args){ .key = g->key, .seq = seq, .records = true });
+	for (uint32_t steps = 0; at < len; at += used) {
+		uint64_t raw = record_reader_progress(r)->raw;
+		assert_int_equal(record_reader_step(r, data + at, len - at, &used), 0);
+		assert_int_equal(record_reader_progress(r)->segments, ++steps);
+		assert_true(record_reader_progress(r)->raw - raw < RECORD_SEGMENT_RAW && used);
+	}
+	assert_true(record_reader_progress(r)->segments >= 3);
+	record_reader_free(r);
+	return at;
+}
+
 static void a_large_picture_is_divided_into_segments(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(codecs); i++) {
@@ -58,6 +76,7 @@ static void a_large_picture_is_divided_into_segments(void **state)
 		expect_all_pictures(g, 70000);
 		rig_expect(g, true, RECORD_WHOLE);
 		assert_int_equal(g->n_entries, 1);
+		assert_int_equal(count_steps(g, 0), g->entries[0].bytes);
 		rig_free(g);
 	}
 }
