@@ -239,9 +239,9 @@ static const struct op ops[] = {
 	    .summary = "Stages of the recording of a session, with their figures"),
 	ROW("chunks", "GET", "/chunks", .rate = RATE_RECORDING_VIEW, .flags = OP_READ, .query = &query_chunks, .out = &out_chunks,
 	    .summary = "List the chunks of a recording"),
-	ROW("chunks.get", "GET", "/chunks/{n}", .rate = RATE_RECORDING_VIEW, .flags = OP_READ, .query = &query_which, .out = &out_chunk,
+	ROW("chunk", "GET", "/chunks/{n}", .rate = RATE_RECORDING_VIEW, .flags = OP_READ, .query = &query_which, .out = &out_chunk,
 	    .summary = "Get one chunk of the list"),
-	ROW("chunks.data", "GET", "/chunks/{n}/data", .rate = RATE_RECORDING_VIEW, .flags = OP_READ | OP_MAY_CONFLICT | OP_STREAMS, .query = &query_data,
+	ROW("chunk_records", "GET", "/chunks/{n}/data", .rate = RATE_RECORDING_VIEW, .flags = OP_READ | OP_MAY_CONFLICT | OP_STREAMS, .query = &query_data,
 	    .media = "application/octet-stream", .summary = "Records of a chunk, decrypted; of one that is being written, what there is"),
 };
 const struct op_table contract_recordings = { ops, ARRAY_LEN(ops) };

@@ -14,6 +14,7 @@ from lucid import SESSIONS
 from proc import until
 from test_sessions_control import error
 from test_sessions_life import LIST, session_of
+from test_sessions_messages import sees_message
 
 BLUE, GREEN, RED = "#3366cc", "#33aa44", "#cc3322"
 SIZE = (800, 600)
@@ -98,7 +99,10 @@ def test_recording_shows_what_was_on_the_screen(recorded):
 
     # live: what is on the screen is there within two seconds
     def live():
-        last = r.chunks()[-1]
+        found = r.chunks()
+        if not found:
+            return None
+        last = found[-1]
         head, plain = r.data(last["seq"])
         return (head, plain, last) if share(picture(last, plain), GREEN) > 0.5 else None
     head, plain, last = until("green in the running chunk", live, 20, 0.2)
@@ -268,3 +272,27 @@ def test_keys_are_wrapped_again_under_a_new_master_key(recorded):
     until("the API", lambda: r.api.call("GET", f"{r.path}/recording").status_code == 200, 30)
     assert len(r.data(0)[1]) > SIZE[0] * SIZE[1]
     list(rck_reader.recording(r.dir(), NEXT.encode()))
+
+
+def test_server_that_records_covers_found_sessions_from_their_first_picture(make_daemon, users, login):
+    d = make_daemon(MASTER_KEY=MASTER, STORAGE_HIGH_WATER_MB="2", STORAGE_LOW_WATER_MB="1")
+    user, = users(1, d)
+    user.paint(BLUE)
+    server = d.api("anna").create_server("seen", desktop={"session": "xorg", "profile": "paint"},
+                                         recording={"mode": "on", "notice": "This session is recorded.", "on_failure": "refuse"})
+    client = login(d, server, user, size=SIZE)
+    client.wait_colour(BLUE, share=0.5)
+    session = session_of(d, server, "active")
+    path, api = f"{LIST}/{session['session_id']}", d.api("anna", SESSIONS)
+    begun = until("the recording", lambda: api.call("GET", f"{path}/recording").status_code == 200 and api.get(f"{path}/recording"), 20)
+    assert (begun["state"], begun["started_by"]) == ("recording", None)
+    sees_message(client)
+    # the person may see it, and not stop it
+    assert error(d.api(user.name, SESSIONS).call("POST", f"{path}/recording/stop", expect=(403, 404)))["code"] in ("LUCID_ERR_0003", "LUCID_ERR_2201")
+    api.call("POST", f"{path}/recording/stop", expect=200)
+    first = api.get(f"{path}/chunks")["chunks"][0]
+    r = api.call("GET", f"{path}/chunks/0/data", headers={"Accept-Encoding": "identity"}, expect=200, stream=True)
+    records = rck_reader.Chunk.__new__(rck_reader.Chunk)
+    records.plain, records.width, records.height, records.t0 = r.raw.read(), first["width"], first["height"], first["t0_ms"]
+    t, kind, facts = next(records.records())
+    assert kind == "frame" and facts["key"] and share(bytes(records.picture), BLUE) < 0.5  # before a program ran on it

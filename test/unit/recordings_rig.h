@@ -391,7 +391,7 @@ static void content_read(struct rig *t, struct content *c, const struct caller *
 	json_t *query = json_object();
 	doc_set_int(query, "from", from);
 	*c = (struct content){ 0 };
-	bus_call(t->front->bus, &(struct call_args){ .op = op_find("sessions.chunks.data"), .caller = who, .params = { session, n }, .query = query, .accepts_zstd = zstd },
+	bus_call(t->front->bus, &(struct call_args){ .op = op_find("sessions.chunk_records"), .caller = who, .params = { session, n }, .query = query, .accepts_zstd = zstd },
 		 content_answered, c);
 	json_decref(query);
 	RIG_UNTIL(t, c->over);

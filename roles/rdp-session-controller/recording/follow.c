@@ -141,7 +141,7 @@ static void on_session_event(const struct event *e, void *ctx)
 {
 	struct recordings *all = ctx;
 	const struct session *s = (const struct session *)objects_find(all->c->objects, e->object_id);
-	if (!s || !object_group_leads(s->o.group) || objects_draining(all->objects) || str_eq(e->topic, "session.created"))
+	if (!s || !object_group_leads(s->o.group) || objects_draining(all->objects) || (str_eq(e->topic, "session.created") && !s->display))
 		return;
 	objects_hold(all->objects);
 	store_get(all->c->env.store, COL_SESSIONS, s->o.id, session_read_for_recording, all);

@@ -23,8 +23,8 @@ static const struct {
 	{ "sessions.recording.get", op_recording_get },	      { "sessions.recording.verify", op_recording_verify },
 	{ "sessions.recordings", op_recordings },	      { "sessions.recording.activity", op_recording_activity },
 	{ "sessions.recording.delete", op_recording_delete }, { "sessions.pipeline", op_pipeline },
-	{ "sessions.chunks", op_chunks },		      { "sessions.chunks.get", op_chunk },
-	{ "sessions.chunks.data", op_chunk_data },
+	{ "sessions.chunks", op_chunks },		      { "sessions.chunk", op_chunk },
+	{ "sessions.chunk_records", op_chunk_data },
 };
 
 struct recordings *stored_recordings_new(struct controller *c)

@@ -45,7 +45,7 @@ void recording_figures_count(struct recording *r, const json_t *item)
 		metric_add(metric_with(all->metrics.stage_errors, stages[i]), (double)grown(a, b, "errors"));
 	}
 	metric_add(all->metrics.frames, (double)grown(json_object_get(r->figures, stages[0]), json_object_get(now, stages[0]), "items"));
-	metric_add(all->metrics.drops, (double)grown(r->figures, now, "dropped"));
+	metric_add(all->metrics.drops, (double)grown(r->figures, now, "late"));
 	metric_add(all->metrics.restarts, (double)MAX(doc_int(item, "restarts", 0) - r->restarts, 0));
 	r->restarts = doc_int(item, "restarts", 0);
 }

@@ -1,5 +1,7 @@
 #include "roles/rdp-session-controller/recording/start.h"
 
+#include <stdio.h>
+
 #include "lucid/clock.h"
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/agent.h"
@@ -118,6 +120,30 @@ static json_t *started_data(const struct recording *r, const char *by)
 	return data;
 }
 
+static void notice_shown(const struct reply *reply, void *arg)
+{
+	if (reply->err)
+		log_warn(SERVICE, "the notice that a session is recorded was not shown: %s", reply->message);
+	objects_release(arg);
+}
+
+/* Tells the person on the desktop. */
+static void show_notice(const struct recording *r)
+{
+	struct recordings *all = recording_all(r);
+	const struct watched *w = map_get(all->c->servers, r->server_id);
+	char display[16];
+	if (!w || !*w->notice)
+		return;
+	_cleanup_(doc_unrefp) json_t *body = json_object();
+	snprintf(display, sizeof display, "%d", r->display);
+	doc_set_str(body, "text", w->notice);
+	json_object_set(body, "started_at", json_object_get(r->o.doc, "desktop_started_at"));
+	objects_hold(all->objects);
+	agent_ask(all->c, &(struct agent_args){ .op = all->c->ops.desktop_message, .node = recording_node(r), .params = { r->server_id, display }, .body = body },
+		  notice_shown, all->objects);
+}
+
 static void started_durable(int err, void *arg)
 {
 	struct recording_task *t = arg;
@@ -131,6 +157,7 @@ static void started_durable(int err, void *arg)
 		if (err)
 			log_warn(SERVICE, "recording %s runs, but what its agent said is not stored yet: %s", r->o.id, err_text(err));
 		object_publish(&r->o, "started", started_data(r, s->call ? call_caller(s->call)->sub : NULL));
+		show_notice(r);
 		recording_answer(s->call, r, 201);
 	}
 	starting_end(s);
@@ -353,10 +380,11 @@ void op_recording_start(struct call *call, void *ctx)
 void recording_consider(struct recordings *all, const json_t *session)
 {
 	struct recording *last = recording_newest(all, doc_str(session, "session_id", ""));
+	const struct watched *w = map_get(all->c->servers, doc_str(session, "server_id", ""));
 	struct faults f = { 0 };
 	char why[300];
-	if (!objects_loaded(all->objects) || objects_draining(all->objects) || !recording_configured(session) || (last && last->stopped_by_user) ||
-	    unrecordable(all, session, why, sizeof why))
+	if (!objects_loaded(all->objects) || objects_draining(all->objects) || !(recording_configured(session) || (w && w->records)) ||
+	    (last && last->stopped_by_user) || unrecordable(all, session, why, sizeof why))
 		return;
 	json_t *config = recording_config(all->c->env.config, session, NULL, &f);
 	if (faults_any(&f)) {

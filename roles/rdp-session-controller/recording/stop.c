@@ -6,16 +6,6 @@
 
 /* The agent answers when the recorder has closed its last chunk. The rows of the last chunks and the seal follow (settle.c). */
 
-static void stop_answer(struct object_task *on)
-{
-	struct recording *r = (struct recording *)on->object;
-	if (!on->call)
-		return;
-	call_set_version(on->call, r->o.version);
-	call_ok_status(on->call, 200, recording_shown(r->o.doc));
-	on->call = NULL;
-}
-
 static void stop_durable(int err, void *arg)
 {
 	struct recording_task *t = arg;
@@ -24,9 +14,18 @@ static void stop_durable(int err, void *arg)
 		object_task_fail_store(&t->on, err ? err : -ERR_RECORDING_NOT_FOUND, ERR_RECORDING_STORAGE);
 		return;
 	}
-	stop_answer(&t->on);
+	if (t->on.call) {
+		call_set_version(t->on.call, r->o.version);
+		call_ok_status(TAKE_PTR(t->on.call), 200, recording_shown(r->o.doc));
+	}
 	recording_settle(r, NULL, NULL);
 	object_task_end(&t->on);
+}
+
+/* Behind the rows of the last chunks, whose events the agent sent before it answered. */
+static void run_stopped(struct object_task *on)
+{
+	object_wait(on->object, stop_durable, on);
 }
 
 static void agent_stopped(const struct reply *reply, void *arg)
@@ -41,7 +40,8 @@ static void agent_stopped(const struct reply *reply, void *arg)
 	recording_end_as(r, gone ? "truncated" : doc_str(reply->doc, "state", "complete"), gone ? "unfinished" : doc_str(reply->doc, "reason", "stopped"));
 	if (r->figures)
 		object_touch(&r->o, "pipeline", json_incref(r->figures));
-	object_wait(&r->o, stop_durable, t);
+	object_queue(&r->o, &recording_task_new(recording_all(r), TAKE_PTR(t->on.call), run_stopped)->on);
+	object_task_end(&t->on);
 }
 
 static void run_stop(struct object_task *on)
@@ -54,6 +54,11 @@ static void run_stop(struct object_task *on)
 	}
 	if (agent_unreachable(all->c, recording_node(r))) {
 		object_task_fail(on, ERR_UNAVAILABLE, "host %s is unreachable, its heartbeat has stopped; retry when it is back", recording_node(r));
+		return;
+	}
+	const struct watched *w = map_get(all->c->servers, r->server_id);
+	if (on->call && w && w->records && !caller_is_admin(call_caller(on->call)) && !str_eq(call_caller(on->call)->sub, w->owner)) {
+		object_task_fail(on, ERR_FORBIDDEN, "the sessions of this server are recorded (recording.mode is on); only its owner or an admin may stop a recording");
 		return;
 	}
 	const char *by = on->call ? call_caller(on->call)->sub : "";

@@ -9,7 +9,7 @@ static struct watched *watched_new(struct controller *s)
 {
 	struct watched *w = XNEW(struct watched);
 	w->s = s;
-	w->node = w->owner = w->name = "";
+	w->node = w->owner = w->name = w->notice = "";
 	list_init(&w->sessions);
 	list_init(&w->due_node);
 	return w;
@@ -46,6 +46,8 @@ void watched_learn(struct watched *w, const json_t *server)
 		w->node = controller_name(w->s, doc_str(server, "node", w->node));
 	w->owner = controller_name(w->s, doc_str(server, "user_id", w->owner));
 	w->name = controller_name(w->s, doc_str(server, "name", w->name));
+	w->records = str_eq(doc_str(json_object_get(server, "recording"), "mode", "off"), "on");
+	w->notice = controller_name(w->s, doc_str(json_object_get(server, "recording"), "notice", ""));
 	w->current = true;
 }
 

@@ -26,6 +26,8 @@ struct watched {
 	char id[ID_UUID_SIZE];
 	const char *node, *owner; /* "": not known */
 	const char *name;
+	bool records;	/* recording.mode is "on" */
+	const char *notice; /* shown to the people who are recorded; "": none */
 	bool current; /* node, owner and name are those that rdp-server-manager has */
 	struct list sessions; /* those that have not ended */
 	struct desktop_end *ends; /* ENDS_MAX; NULL: none yet */
