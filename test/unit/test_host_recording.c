@@ -20,6 +20,7 @@
 #include "host/recording/recording.h"
 #include "host/recording/recordings.h"
 #include "lucid/id.h"
+#include "lucid/record_verify.h"
 #include "sys/files.h"
 #include "test/lib/fake_recorder.h"
 
@@ -193,6 +194,17 @@ static bool wait_for(bool (*f)(void *), void *arg)
 	}
 	loop_timer_free(t);
 	return ok;
+}
+
+static bool is_later(void *until)
+{
+	return clock_mono_ms() >= *(int64_t *)until;
+}
+
+static void wait_ms(int64_t ms)
+{
+	int64_t until = clock_mono_ms() + ms;
+	assert_true(wait_for(is_later, &until));
 }
 
 static bool has_come(void *arg)
@@ -749,6 +761,59 @@ static void test_interrupted_removal_is_completed_at_the_next_start(UNUSED void 
 	assert_true(wait_for(removed_is_gone, moved));
 }
 
+/* What is written is whole and one chain, whatever dies when: the recorder, the supervisor, both, in the middle of a start too. */
+static void verify(const char *id, unsigned at_least)
+{
+	static struct record_verdict v;
+	const struct record_check_args a = { 0 };
+	_cleanup_(xfreep) char *own = path_of(id, "");
+	_cleanup_(closep) int fd = open(own, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	record_verify_dir(fd, &a, NULL, NULL, &v);
+	for (size_t n = 0; n < v.n_kept; n++)
+		if (v.findings[n].kind != RECORD_FOUND_MANIFEST) /* that of this test is not signed */
+			fail_msg("%s: %s", record_finding_to_string(v.findings[n].kind), v.findings[n].text);
+	assert_true(v.chunks >= at_least);
+}
+
+#define KILLS 50
+
+static void test_kills_at_random_moments_leave_a_valid_recording(UNUSED void **state)
+{
+	char id[ID_UUID_SIZE];
+	unsigned char r[2], started = 0;
+	id_uuid(id);
+	must_start(id, FAKE_GOOD);
+	for (int n = 0; n < KILLS; n++) {
+		struct answer a;
+		id_random(r, sizeof r);
+		wait_ms(r[0]);
+		pid_t pid = pid_of(id);
+		if (r[1] & 1 && pid > 0)
+			kill(pid, SIGKILL);
+		if (r[1] & 1 && r[1] & 2)
+			continue; /* the recorder alone: it is replaced */
+		host_end();
+		host_begin();
+		ask_begin(&a, "host.recording.start", start_doc(id, FAKE_GOOD));
+		if (r[1] & 4) {
+			wait_ms(r[0] / 4);
+			if (a.come)
+				continue;
+			host_end(); /* while it starts */
+			host_begin();
+			ask_begin(&a, "host.recording.start", start_doc(id, FAKE_GOOD));
+		}
+		assert_true(wait_for(has_come, &a));
+		if (a.err)
+			fail_msg("%s: %s", err_name(a.err), a.message);
+		json_decref(a.out);
+		started++;
+	}
+	struct answer a = ask("host.recording.stop", of(id));
+	assert_true(str_eq(doc_str(a.out, "state", ""), "complete") || str_eq(doc_str(a.out, "state", ""), "truncated"));
+	verify(id, started);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(UNUSED int argc, char **argv)
@@ -775,6 +840,7 @@ int main(UNUSED int argc, char **argv)
 		T(test_recording_is_continued_after_the_death_of_the_supervisor),
 		T(test_slow_predecessor_is_waited_for),
 		T(test_interrupted_recording_is_truncated_when_its_desktop_has_ended),
+		T(test_kills_at_random_moments_leave_a_valid_recording),
 		T(test_chunks_may_have_a_path_of_their_own),
 		T(test_interrupted_removal_is_completed_at_the_next_start),
 	};
