@@ -80,7 +80,7 @@ static void on_frame(uint8_t kind, const char *data, size_t len, const int *fds,
 	static const struct {
 		uint8_t kind;
 		void (*fn)(struct pair *p, const json_t *f, size_t len);
-	} kinds[] = { { FRAME_CALL, on_call },	 { FRAME_REPLY, on_reply }, { FRAME_CANCEL, on_cancel },
+	} kinds[] = { { FRAME_CALL, on_call }, { FRAME_CALL_SECRET, on_call }, { FRAME_REPLY, on_reply }, { FRAME_CANCEL, on_cancel },
 		      { FRAME_EVENT, on_event_frame }, { FRAME_WORD, on_word } };
 	struct pair *p = arg;
 	if (kind == FRAME_LOG) {
@@ -95,15 +95,15 @@ static void on_frame(uint8_t kind, const char *data, size_t len, const int *fds,
 	if (pair_source_frame(p->sources, kind, data, len))
 		return;
 	/* the document of a word may contain a secret (pair_word_secret): parse it into memory that is wiped */
-	bool word = kind == FRAME_WORD;
-	json_t *f = word ? doc_parse_secret(data, len, NULL, 0) : doc_parse(data, len, NULL, 0);
+	bool secret = kind == FRAME_WORD || kind == FRAME_CALL_SECRET;
+	json_t *f = secret ? doc_parse_secret(data, len, NULL, 0) : doc_parse(data, len, NULL, 0);
 	bool known = false;
 	for (size_t i = 0; json_is_object(f) && !known && i < ARRAY_LEN(kinds); i++)
 		if (kinds[i].kind == kind) {
 			kinds[i].fn(p, f, len);
 			known = true;
 		}
-	(word ? doc_unref_secret : json_decref)(f);
+	(secret ? doc_unref_secret : json_decref)(f);
 	if (!known)
 		log_error("bus", "received an unexpected frame of kind %u over the socket pair", kind);
 }

@@ -43,6 +43,14 @@ static json_t *call_frame(const struct call *c, const char *number)
 	return f;
 }
 
+static bool has_secret(const struct shape *s)
+{
+	for (size_t i = 0; s && i < s->n; i++)
+		if (s->fields[i].flags & SH_SECRET || (s->fields[i].type == SH_OBJECT && has_secret(s->fields[i].sub)))
+			return true;
+	return false;
+}
+
 void pair_calls_send(struct pair_calls *s, struct call *c)
 {
 	char number[24];
@@ -52,7 +60,8 @@ void pair_calls_send(struct pair_calls *s, struct call *c)
 		call_fail(c, ERR_BUSY, NULL);
 		return;
 	}
-	int rc = pair_send_doc(s->channel, FRAME_CALL, call_frame(c, number));
+	json_t *frame = call_frame(c, number);
+	int rc = has_secret(c->op->in) ? pair_send_secret(s->channel, FRAME_CALL_SECRET, frame) : pair_send_doc(s->channel, FRAME_CALL, frame);
 	if (rc < 0) {
 		map_remove(s->sent, number);
 		call_fail(c, rc, NULL);

@@ -8,6 +8,7 @@
 /* Kinds of frames; pair_source.c has further ones. All are JSON except log lines and descriptors. */
 enum {
 	FRAME_CALL = 'C',
+	FRAME_CALL_SECRET = 'S', /* the same, of an operation whose input has a secret: each side wipes its copies of the frame */
 	FRAME_REPLY = 'R',
 	FRAME_CANCEL = 'X',
 	FRAME_EVENT = 'E',
@@ -21,6 +22,18 @@ static inline int pair_send_doc(struct channel *ch, uint8_t kind, json_t *consum
 	_cleanup_(blob_unrefp) struct blob *b = doc_blob(consume);
 	json_decref(consume);
 	return channel_send(ch, kind, b->data, b->len, NULL, 0);
+}
+
+/* The same for a document with a secret: no copy of its text stays. */
+static inline int pair_send_secret(struct channel *ch, uint8_t kind, json_t *consume)
+{
+	char *text = doc_text(consume); /* not a growing buffer, which would leave copies behind when it moves */
+	size_t len = strlen(text);
+	json_decref(consume);
+	int rc = channel_send_secret(ch, kind, text, len);
+	mem_wipe(text, len);
+	free(text);
+	return rc;
 }
 
 static inline int pair_send_control(struct channel *ch, uint8_t kind, json_t *consume)

@@ -197,7 +197,8 @@ static inline int fake_recorder(void)
 	struct fake f = { 0 };
 	int fds[2] = { -1, -1 };
 	size_t n;
-	json_t *first = fake_hear(fds, &n), *start = json_object_get(first, "start");
+	_cleanup_(doc_unrefp) json_t *first = fake_hear(fds, &n);
+	const json_t *start = json_object_get(first, "start");
 	if (!first || n != 2)
 		return 1;
 	f.manner = (enum fake_manner)doc_int(start, "frame_rate", 0);
