@@ -1,6 +1,7 @@
 """Recordings of a host, without the controller: the agent's operations xrdp.recordings.* on real desktops, and what happens when recorder,
 server or supervisor die."""
 import base64
+import datetime
 import hashlib
 import os
 import secrets
@@ -181,6 +182,81 @@ def test_desktop_that_ends_completes_its_recording(recorded):
     until("the end", lambda: r.row()["state"] in ("complete", "truncated"), 20, 0.2)
     assert r.row()["state"] == "complete" and r.row()["reason"] == "desktop_ended"
     assert r.stop()["chunks"] >= 1
+
+
+# Cuts off all other clients of the desktop's X server, as any program of its user can. Which numbers they have is tried.
+CUTTER = r"""exec python3 - <<'END'
+import os, socket, struct, subprocess
+n = os.environ["DISPLAY"].split(":")[1].split(".")[0]
+cookie = bytes.fromhex(subprocess.run(["xauth", "list"], capture_output=True, text=True).stdout.split()[-1])
+s = socket.socket(socket.AF_UNIX)
+s.connect(f"/tmp/.X11-unix/X{n}")
+s.sendall(struct.pack("<BxHHHHxx", ord("l"), 11, 0, 18, 16) + b"MIT-MAGIC-COOKIE-1\0\0" + cookie)
+read = lambda n: s.recv(n, socket.MSG_WAITALL)
+setup = read(4 * struct.unpack("<BxxxxxH", read(8))[1])
+base, mask = struct.unpack_from("<II", setup, 4)
+for k in range(1, 200):
+    if k * (mask + 1) != base:
+        s.sendall(struct.pack("<BBHI", 113, 0, 2, k * (mask + 1)))
+s.sendall(struct.pack("<BBH", 43, 0, 1))
+while read(32)[0] != 1:
+    pass
+END
+"""
+
+
+def test_recorder_that_is_cut_off_is_connected_again(recorded):
+    r = recorded()
+    r.client.wait_colour(BLUE)
+    r.start()
+    pid = r.recorder()
+    for n in (1, 2):
+        r.user.job(CUTTER)
+        until("the loss", lambda: r.row()["lost"] >= n and r.row()["state"] == "recording", 40, 0.2)  # pylint: disable=cell-var-from-loop
+    assert r.recorder() == pid
+    r.user.paint(GREEN)
+    time.sleep(2)
+    ended = r.stop()
+    assert ended["state"] == "complete" and any(e["gap"] for e in r.files()["index"])
+
+
+def test_cutting_the_recorder_off_ends_the_session_if_wanted(recorded):
+    r = recorded()
+    r.client.wait_colour(BLUE)
+    r.start(on_loss="terminate_session")
+    r.user.job(CUTTER)
+    until("the end of the desktop", lambda: not r.d.admin.desktops(r.sid), 40, 0.2)
+    r.wait("complete")
+
+
+def test_stopped_x_server_does_not_end_a_recording(recorded):
+    r = recorded()
+    r.client.wait_colour(BLUE)
+    r.start()
+    pid, display = r.recorder(), r.desktop()["display"]
+    x, = [p for p in proc.pids() if f":{display}" in proc.cmdline(p).split() and proc.exe(p).endswith("/Xorg") and r.user.uid in proc.uids(p)]
+    os.kill(x, signal.SIGSTOP)
+    try:
+        time.sleep(6)
+        assert r.recorder() == pid and r.row()["state"] == "recording"
+    finally:
+        os.kill(x, signal.SIGCONT)
+    r.repaint()
+    assert r.stop()["state"] == "complete"
+
+
+def test_session_begins_with_the_first_picture_of_its_recording(recorded):
+    """The controller records every session of this server; the desktop's own program starts when there is a picture."""
+    r = recorded(server={"recording": {"mode": "on", "on_failure": "refuse"}})
+    r.client.wait_colour(BLUE)
+    row, = r.d.admin.get(f"{XRDP}/recordings")["recordings"]
+    assert row["state"] == "recording" and row["server_id"] == r.sid
+    paint = [p for p in proc.pids() if r.user.uid in proc.uids(p) and f"{r.d.dir}/paint" in proc.cmdline(p)]
+    ticks = int(proc.read(f"/proc/{paint[0]}/stat").rsplit(")", 1)[1].split()[19])
+    began = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
+    first = datetime.datetime.fromisoformat(row["first_picture_at"]).timestamp()
+    assert first <= began + 0.02
+    assert not [f for f in os.listdir(f"{r.d.dir}/data/xrdp/servers/{r.sid}/etc") if f.startswith("recording-")]
 
 
 def test_full_disk_refuses_new_recordings(recorded):

@@ -622,6 +622,26 @@ static void test_no_recording_starts_below_the_high_water_mark(UNUSED void **sta
 	assert_null(row(id));
 }
 
+static bool is_counted(UNUSED void *arg)
+{
+	return doc_int(doc_get(ask("host.recording.list", json_object()).out, "storage"), "used_bytes", 0) > 0;
+}
+
+static void test_no_recording_starts_beyond_the_maximum_size(UNUSED void **state)
+{
+	char id[ID_UUID_SIZE], other[ID_UUID_SIZE];
+	id_uuid(id);
+	id_uuid(other);
+	must_start(id, FAKE_GOOD);
+	ask("host.recording.stop", of(id));
+	host_end();
+	settings.max_bytes = 100;
+	host_begin();
+	assert_true(wait_for(is_counted, NULL));
+	assert_int_equal(ask("host.recording.start", start_doc(other, FAKE_GOOD)).err, ERR_DISK_FULL);
+	assert_true(doc_bool(doc_get(ask("host.recording.list", json_object()).out, "storage"), "full", false));
+}
+
 static void test_full_disk_pauses_and_space_resumes(UNUSED void **state)
 {
 	char id[ID_UUID_SIZE];
@@ -834,6 +854,7 @@ int main(UNUSED int argc, char **argv)
 		T(test_loss_ends_the_session_if_the_policy_says_so),
 		T(test_pause_and_resume),
 		T(test_no_recording_starts_below_the_high_water_mark),
+		T(test_no_recording_starts_beyond_the_maximum_size),
 		T(test_full_disk_pauses_and_space_resumes),
 		T(test_failed_write_pauses_and_is_tried_again),
 		T(test_desktop_that_ends_completes_its_recording),

@@ -23,9 +23,13 @@ static char *hold_file(const struct instance *i, int display)
 void recording_hold_begin(const struct desktop *d)
 {
 	const struct instance *i = d->instance;
-	if (i->shared || !str_eq(doc_str(doc_get(i->spec, "recording"), "mode", "off"), "on") || (!*i->host->set.recorder && !refuses(i)))
-		return;
 	_cleanup_(xfreep) char *path = hold_file(i, d->display);
+	if (i->shared)
+		return;
+	if (!str_eq(doc_str(doc_get(i->spec, "recording"), "mode", "off"), "on") || (!*i->host->set.recorder && !refuses(i))) {
+		unlink(path); /* of a desktop that ended while no supervisor ran */
+		return;
+	}
 	int r = fs_write(path, refuses(i) ? "refuse\n" : "allow\n", 0644, 0);
 	if (r < 0)
 		log_error("host", "%s cannot be written: %s; the session on display :%d may begin before its recording", path, strerror(-r), d->display);
