@@ -88,6 +88,11 @@ static bool session_visible(const struct object *o, const struct caller *c)
 	return object_visible(c, o->owner->id) || (*c->sub && str_eq(((const struct session *)o)->server_owner, c->sub));
 }
 
+static const char *session_viewer(const struct object *o)
+{
+	return ((const struct session *)o)->server_owner;
+}
+
 static void session_describe(const struct object *o, json_t *data)
 {
 	static const char *const told[] = { "server_id", "node", "username", "display", "client_address" };
@@ -187,6 +192,7 @@ const struct object_kind session_kind = {
 	.max = SESSIONS_MAX,
 	.valid_id = session_id_ok,
 	.visible = session_visible,
+	.viewer = session_viewer,
 	.describe = session_describe,
 	.entered = session_entered,
 	.read = session_read,
