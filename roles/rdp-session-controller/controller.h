@@ -52,6 +52,7 @@ struct controller {
 	/* foreign/ */
 	struct target_prober *targets;
 	struct secret_sweep *secrets;
+	struct timeline_sweep *timelines; /* session/timeline_sweep.c */
 	/* session/sweep.c */
 	struct loop_timer *sweep_timer;
 	struct {

@@ -188,6 +188,47 @@ static void test_entry_that_comes_after_the_deletion_does_not_stay(UNUSED void *
 	rig_close(&t);
 }
 
+static void entry_put(enum store_result result, UNUSED size_t index, UNUSED int err, void *arg)
+{
+	assert_int_equal(result, STORE_OK);
+	--*(size_t *)arg;
+}
+
+static void entries_put(struct rig *t, const char *session_id, size_t n)
+{
+	size_t left = n;
+	for (size_t i = 0; i < n; i++) {
+		char id[64];
+		snprintf(id, sizeof id, "%s:%013zu:%06zx:0123abcd", session_id, i, i);
+		_cleanup_(doc_unrefp) json_t *doc = json_pack("{s:s, s:s, s:s, s:s, s:i}", "entry_id", id, "session_id", session_id, "time", EARLY,
+							      "event", "message", "version", 1);
+		struct store_op op = { STORE_PUT, COL_SESSION_EVENTS, id, 0, doc };
+		store_write(t->store, &op, 1, entry_put, &left);
+	}
+	RIG_UNTIL(t, !left);
+}
+
+/* A controller died between deleting sessions and their entries: the next one deletes these, and no others. */
+static void test_entries_without_a_session_are_swept(UNUSED void **state)
+{
+	struct rig t;
+	char id[SESSION_ID_SIZE];
+	rig_open(&t, 1, NULL);
+	found(&t, id);
+	RIG_UNTIL(&t, timeline_length(&t, id) == 2);
+	entries_put(&t, id, 230); /* several pages */
+	entries_put(&t, "sess-0000000000000000", 150);
+	entries_put(&t, "sess-0000000000000001", 1);
+	entries_put(&t, "sess-ffffffffffffffff", 90);
+	assert_int_equal(entries_stored(&t), 2 + 230 + 150 + 1 + 90);
+	rig_restart(&t);
+	RIG_UNTIL(&t, entries_stored(&t) <= 2 + 230);
+	loop_rig_run_ms(t.loop, 300);
+	assert_int_equal(entries_stored(&t), 2 + 230);
+	assert_int_equal(timeline_length(&t, id), 2 + 230);
+	rig_close(&t);
+}
+
 static void sweep_now(struct rig *t)
 {
 	loop_timer_set(((struct controller *)t->front->role)->sweep_timer, 1);
@@ -308,6 +349,7 @@ int main(void)
 		cmocka_unit_test(test_lost_answer_is_uncertain_and_put_right),
 		cmocka_unit_test(test_disconnecting_cuts_the_connections_of_its_display),
 		cmocka_unit_test(test_deleted_session_is_gone_with_its_timeline_and_not_found_again),
+		cmocka_unit_test(test_entries_without_a_session_are_swept),
 		cmocka_unit_test(test_entry_that_comes_after_the_deletion_does_not_stay),
 		cmocka_unit_test(test_time_expires_declarations_and_purges_the_history),
 		cmocka_unit_test(test_ending_many_reports_each),

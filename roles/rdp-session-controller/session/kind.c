@@ -7,6 +7,7 @@
 #include "roles/rdp-session-controller/foreign/secret_sweep.h"
 #include "roles/rdp-session-controller/session/limits.h"
 #include "roles/rdp-session-controller/session/timeline.h"
+#include "roles/rdp-session-controller/session/timeline_sweep.h"
 #include "roles/rdp-session-controller/watch/absence.h"
 #include "roles/rdp-session-controller/watch/look.h"
 #include "roles/rdp-session-controller/watch/quotas_tell.h"
@@ -113,6 +114,12 @@ static void session_entered(struct object *o, unsigned status)
 	quotas_changed(object_ctx(o));
 }
 
+static void sweeps_soon(struct controller *c)
+{
+	secret_sweep_soon(c);
+	timeline_sweep_soon(c);
+}
+
 static void place_lead(struct object_group *g, bool held)
 {
 	const char *what = *g->name ? "sessions of node " : "sessions on foreign RDP hosts";
@@ -121,7 +128,7 @@ static void place_lead(struct object_group *g, bool held)
 	((struct place *)g)->lost = false; /* another process knows that now, or this one will */
 	((struct place *)g)->lost_us = 0;
 	if (held && !*g->name)
-		secret_sweep_soon(objects_ctx(g->set));
+		sweeps_soon(objects_ctx(g->set));
 	else if (held)
 		follow_place((struct place *)g);
 }
@@ -130,7 +137,7 @@ static void sessions_loaded(struct objects *set)
 {
 	log_info(SERVICE, "%zu sessions loaded", objects_count(set));
 	follow_all(objects_ctx(set));
-	secret_sweep_soon(objects_ctx(set));
+	sweeps_soon(objects_ctx(set));
 }
 
 static void sessions_scan(struct objects *set)
