@@ -188,6 +188,31 @@ static void test_entry_that_comes_after_the_deletion_does_not_stay(UNUSED void *
 	rig_close(&t);
 }
 
+/* A clock that is set back does not change the order of a timeline: it is that of the versions of the session. */
+static void test_timeline_has_the_order_of_changes(UNUSED void **state)
+{
+	struct rig t;
+	struct answer a = { 0 };
+	char id[SESSION_ID_SIZE];
+	static const struct {
+		int version;
+		const char *event;
+	} rows[] = { { 12, "third" }, { 9, "first" }, { 11, "second" } };
+	rig_open(&t, 1, NULL);
+	found(&t, id);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_(doc_unrefp) json_t *doc = json_pack("{s:s, s:i}", "session_id", id, "version", rows[i].version);
+		timeline_note(t.front->role, doc, rows[i].event, NULL, "");
+	}
+	RIG_UNTIL(&t, timeline_length(&t, id) == 5);
+	side_call(t.front, &a, &anna, "sessions.timeline", id, NULL, NULL);
+	static const char *const order[] = { "found", "started", "first", "second", "third" };
+	for (size_t i = 0; i < ARRAY_LEN(order); i++)
+		assert_string_equal(doc_str(json_array_get(json_object_get(a.doc, "events"), i), "event", ""), order[i]);
+	json_decref(a.doc);
+	rig_close(&t);
+}
+
 static void entry_put(enum store_result result, UNUSED size_t index, UNUSED int err, void *arg)
 {
 	assert_int_equal(result, STORE_OK);
@@ -350,6 +375,7 @@ int main(void)
 		cmocka_unit_test(test_disconnecting_cuts_the_connections_of_its_display),
 		cmocka_unit_test(test_deleted_session_is_gone_with_its_timeline_and_not_found_again),
 		cmocka_unit_test(test_entries_without_a_session_are_swept),
+		cmocka_unit_test(test_timeline_has_the_order_of_changes),
 		cmocka_unit_test(test_entry_that_comes_after_the_deletion_does_not_stay),
 		cmocka_unit_test(test_time_expires_declarations_and_purges_the_history),
 		cmocka_unit_test(test_ending_many_reports_each),
