@@ -51,6 +51,29 @@ static void test_end_says_what_was_ended_and_happens_once(void **state)
 	rig_close(&t);
 }
 
+/* The last listing still has the desktop, and the next one was requested after the session had ended, but is not answered yet. */
+static void test_listing_under_way_does_not_revive_an_ended_session(void **state)
+{
+	struct rig t;
+	struct answer a = { 0 };
+	char id[SESSION_ID_SIZE];
+	rig_open(&t, 1, NULL);
+	found(&t, id);
+	struct session *s = (struct session *)objects_find(side_controller(t.front)->objects, id);
+	side_call(t.front, &a, &anna, "sessions.terminate", id, NULL, "{'reason':'lunch'}");
+	assert_int_equal(a.err, 0);
+	t.hold = true;
+	rig_event(&t, "xrdp.connection.closed", ONE, json_pack("{s:s, s:i, s:s}", "server_id", ONE, "display", 10, "username", "ann"));
+	RIG_UNTIL(&t, t.held);
+	session_observe(s);
+	RIG_UNTIL(&t, !s->observing);
+	assert_int_equal(s->o.state, SESSION_TERMINATED);
+	rig_release(&t);
+	SHOWN(&t, "terminated 10 lunch");
+	json_decref(a.doc);
+	rig_close(&t);
+}
+
 /* The desktop of the session has ended, and another one has its display; no event of that has arrived. */
 static void test_end_spares_the_desktop_that_took_the_display(void **state)
 {
@@ -370,6 +393,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_only_legal_transitions_are_in_the_table),
 		cmocka_unit_test(test_end_says_what_was_ended_and_happens_once),
+		cmocka_unit_test(test_listing_under_way_does_not_revive_an_ended_session),
 		cmocka_unit_test(test_end_spares_the_desktop_that_took_the_display),
 		cmocka_unit_test(test_lost_answer_is_uncertain_and_put_right),
 		cmocka_unit_test(test_disconnecting_cuts_the_connections_of_its_display),
