@@ -114,7 +114,8 @@ struct event {
 	uint64_t seq;	    /* sequence number within its origin, without gaps */
 	const char *topic; /* "server.status" */
 	int64_t time_ms;
-	const char *user_id;   /* owner; "": only admins receive the event */
+	const char *user_id;   /* owner, who receives the event besides admins; "": nobody else does */
+	const char *viewer_id; /* another user who receives it, such as the owner of a session's server; "": none. Clients do not see it */
 	const char *object_id; /* id of the server or session */
 	json_t *data;
 };
@@ -124,6 +125,8 @@ typedef void (*event_handler)(const struct event *e, void *ctx);
 #define BUS_GAP "bus.gap"
 /* Delivers an event to all subscribers, here and in other processes, at the end of the loop's turn. Consumes `data`. */
 void bus_publish(struct bus *b, const char *topic, const char *object_id, const char *user_id, json_t *data);
+/* The same for an event that another user receives too. */
+void bus_publish_viewed(struct bus *b, const char *topic, const char *object_id, const char *user_id, const char *viewer_id, json_t *data);
 /* Subscribes to topics that match `pattern` (str_match, such as "xrdp.*"), until bus_unsubscribe. */
 struct subscription;
 struct subscription *bus_subscribe(struct bus *b, const char *pattern, event_handler fn, void *ctx);

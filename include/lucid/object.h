@@ -97,6 +97,7 @@ struct object_kind {
 	/* All of these may be NULL. */
 	bool (*valid_id)(const char *id); /* NULL: ids are UUIDs */
 	bool (*visible)(const struct object *o, const struct caller *c); /* NULL: the owner and admins see it */
+	const char *(*viewer)(const struct object *o); /* another user who receives its events; "": none. NULL: there is none */
 	void (*describe)(const struct object *o, json_t *data); /* adds members to the event of a change of state; o->doc is present */
 	void (*entered)(struct object *o, unsigned state); /* the state that this process entered is durable; its event was published */
 	void (*read)(struct object *o, const json_t *doc); /* copies what the role needs from the document to the record */

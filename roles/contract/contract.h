@@ -45,8 +45,15 @@ extern const char *const listing_formats[];
 extern const struct shape shape_instance, shape_instance_spec;
 extern const struct shape shape_quotas; /* what the session controller tells an agent */
 extern const struct shape shape_instance_start; /* a spec with `replace` beside it: the body of POST /instances */
+extern const struct shape shape_instance_limits; /* of the desktops of a server; a change needs no restart */
 extern const struct shape shape_connection, shape_desktop_session, shape_desktop_limits;
 extern const struct shape shape_session_counts, shape_connection_counts;
+#define INSTANCE_LIMITS_FIELDS                                                                                         \
+	{ "idle_timeout", SH_INT, SH_REQUIRED, .min = 0, .max = 31536000,                                              \
+	  .help = "seconds without input after which a client is disconnected; 0: never" },                            \
+		{ "disconnected_timeout", SH_INT, SH_REQUIRED, .min = 0, .max = 31536000,                              \
+		  .help = "seconds without a client after which a desktop is ended; 0: never" },                       \
+		{ "kill_disconnected", SH_BOOL, SH_REQUIRED, .help = "a desktop is ended 3 s after its client disconnects" }
 /* xrdp.c: figures of a control group; the share of the last 10 s in which processes waited */
 extern const struct shape shape_pressure;
 #define DESKTOP_LIMITS_FIELDS                                                                                          \

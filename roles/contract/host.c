@@ -53,6 +53,12 @@ static const struct shape_field end[] = {
 };
 static const struct shape in_end = SHAPE(NULL, end);
 
+static const struct shape_field instance_limits[] = {
+	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
+	INSTANCE_LIMITS_FIELDS,
+};
+static const struct shape in_instance_limits = SHAPE(NULL, instance_limits);
+
 static const struct shape_field limits[] = {
 	{ "server_id", SH_STRING, SH_REQUIRED, .format = "uuid" },
 	{ "display", SH_INT, SH_REQUIRED, .min = 1, .max = 65535 },
@@ -128,6 +134,7 @@ static const struct op ops[] = {
 	HOST("instance.get", OP_READ, 5000, &in_server),	  /* → Instance */
 	HOST("instance.list", OP_READ, 10000, NULL),		  /* → {"instances":[Instance…]} */
 	HOST("instance.config", OP_READ, 5000, &in_config),	  /* → {"xrdp_ini","sesman_ini"} */
+	HOST("instance.limits", OP_IDEMPOTENT, 5000, &in_instance_limits), /* → {idle_timeout,disconnected_timeout,kill_disconnected} */
 	HOST("connections", OP_READ, 5000, &in_server),		  /* → {"connections":[Connection…]} */
 	HOST("connection.cut", OP_IDEMPOTENT, 5000, &in_cut),	  /* → {"cut":Connection} */
 	HOST("desktops", OP_READ, 5000, &in_server),		  /* → {"desktops":[DesktopSession…]} */

@@ -24,7 +24,7 @@ static const struct shape_field desktop[] = {
 	{ "session", SH_STRING, .values = session_kinds, .otherwise = "\"xorg\"", .help = "X server of the desktops" },
 	{ "profile", SH_STRING, .min = 1, .max = 32, .format = "id", .help = "a configured window manager; GET /api/v1/xrdp/desktops lists them" },
 	{ "max_sessions", SH_INT, .min = 1, .max = 50, .otherwise = "10", .help = "maximum number of desktops at a time, over all accounts; a further login is refused. An account that logs in again with the same color depth gets its existing desktop: with xorg the previous client is disconnected, with xvnc it stays connected" },
-	{ "idle_timeout", SH_INT, .min = 0, .max = 31536000, .otherwise = "0", .help = "seconds without input after which the client is disconnected; the next two fields decide how long the desktop stays; 0: never" },
+	{ "idle_timeout", SH_INT, .min = 0, .max = 31536000, .otherwise = "0", .help = "seconds without input after which the client is disconnected; the next two fields decide how long the desktop stays; 0: never. A change of these three applies to running desktops at once" },
 	{ "disconnected_timeout", SH_INT, .min = 0, .max = 31536000, .otherwise = "0", .help = "seconds without a client after which a desktop is ended; 0: never" },
 	{ "kill_disconnected", SH_BOOL, .otherwise = "false", .help = "end a desktop 3 s after its client disconnects" },
 };
@@ -94,6 +94,9 @@ static const struct shape_field instance_start[] = {
 };
 const struct shape shape_instance_start = SHAPE("InstanceStart", instance_start);
 
+static const struct shape_field instance_limits[] = { INSTANCE_LIMITS_FIELDS };
+const struct shape shape_instance_limits = SHAPE("InstanceLimits", instance_limits);
+
 static const char *const instance_states[] = { "starting", "running", "stopping", "failed", NULL };
 static const struct shape_field pids[] = {
 	{ "xrdp", SH_INT, SH_NULLABLE }, { "sesman", SH_INT, SH_NULLABLE },
@@ -134,6 +137,7 @@ static const struct shape_field instance[] = {
 	{ "since", SH_STRING, SH_NULLABLE, .help = "when the present status began" },
 	{ "restarts", SH_INT },
 	{ "limits_enforced", SH_OBJECT, .sub = &shape_enforced },
+	{ "desktop_limits", SH_OBJECT, .sub = &shape_instance_limits, .help = "limits of the server that apply to its desktops now" },
 	{ "sessions", SH_OBJECT, .sub = &shape_session_counts },
 	{ "connections", SH_OBJECT, SH_NULLABLE, .sub = &shape_connection_counts },
 	DISPLAYS_TAKEN_FIELD,

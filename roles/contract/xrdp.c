@@ -464,6 +464,8 @@ static const struct op ops[] = {
 	     "Stop an instance; returns the desktops that were ended", .query = &in_stop),
 	XRDP("instances.config", "POST", "/instances/config", OP_ROLES | OP_READ, 5000, &out_config,
 	     "Render the ini files of a definition without starting it", .in = &shape_instance_spec),
+	XRDP("instances.limits", "PUT", INSTANCE "/limits", OP_ROLES | OP_IDEMPOTENT, 5000, &shape_instance_limits,
+	     "Set the limits of a server for its desktops, without a restart; rdp-server-manager does it", .in = &shape_instance_limits),
 	XRDP("instances.logs", "GET", INSTANCE "/logs", OP_ROLES | OP_READ, 10000, &out_lines,
 	     "Newest log lines of an instance's xrdp and sesman", .query = &in_instance_logs),
 	XRDP("instances.log_file", "GET", INSTANCE "/log-file", OP_ROLES | OP_READ | OP_STREAMS, 10000, NULL,

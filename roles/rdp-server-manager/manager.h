@@ -20,7 +20,7 @@
 struct lease;
 struct node_alerts;
 struct agent_ops {
-	const struct op *start, *list, *get, *stop, *config, *logs, *log_file, *desktops, *ports, *profiles, *account;
+	const struct op *start, *list, *get, *stop, *config, *logs, *log_file, *desktops, *ports, *profiles, *account, *limits;
 };
 
 struct manager {
@@ -35,6 +35,8 @@ struct manager {
 	struct loop_timer *look_timer;
 	bool look_again;
 	size_t looking; /* nodes whose agents are listing their instances now */
+	/* server/limits.c */
+	size_t limits_sending; /* requests in flight */
 	/* node/status_events.c */
 	struct subscription *node_events;
 	struct loop_task node_task; /* runs after nodes have changed */

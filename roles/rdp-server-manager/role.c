@@ -67,6 +67,7 @@ static int init(const struct role_env *env, void **ret)
 		.log_file = op_find("xrdp.instances.log_file"),
 		.desktops = op_find("xrdp.instances.desktops"), .ports = op_find("xrdp.ports.check"),
 		.profiles = op_find("xrdp.desktops"), .account = op_find("xrdp.accounts.check"),
+		.limits = op_find("xrdp.instances.limits"),
 	};
 	m->strays = map_new(STRAYS_MAX);
 	m->one_host = !nodes_shared(env->nodes);

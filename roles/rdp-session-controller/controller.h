@@ -54,6 +54,7 @@ struct controller {
 	/* foreign/ */
 	struct target_prober *targets;
 	struct secret_sweep *secrets;
+	struct timeline_sweep *timelines; /* session/timeline_sweep.c */
 	struct recordings *recordings; /* recording/ */
 	void (*drained)(void *arg); /* of the role, while it drains */
 	void *drained_arg;

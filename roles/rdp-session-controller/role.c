@@ -18,6 +18,7 @@
 #include "roles/rdp-session-controller/operations/read.h"
 #include "roles/rdp-session-controller/session/sweep.h"
 #include "roles/rdp-session-controller/session/timeline.h"
+#include "roles/rdp-session-controller/session/timeline_sweep.h"
 #include "roles/rdp-session-controller/operations/update.h"
 #include "roles/rdp-session-controller/recording/recordings.h"
 #include "roles/rdp-session-controller/watch/events.h"
@@ -103,6 +104,7 @@ static int controller_init(const struct role_env *env, void **ret)
 	sessions_make_metrics(c);
 	foreign_begin(c);
 	secret_sweep_begin(c);
+	timeline_sweep_begin(c);
 	c->objects = objects_new(&(struct objects_env){ .kind = &session_kind, .loop = env->loop, .bus = env->bus, .store = env->store,
 							.leases = env->leases, .alone = c->one_host, .home = env->node, .ctx = c });
 	c->recordings = stored_recordings_new(c);
@@ -160,6 +162,7 @@ static void controller_release(void *role)
 	loop_timer_free(c->look_timer);
 	foreign_end(c);
 	secret_sweep_end(c);
+	timeline_sweep_end(c);
 	bool free_recordings = stored_recordings_free(c->recordings);
 	if (!objects_free(c->objects) || !free_recordings)
 		return; /* responses may still arrive while the store closes; the memory they refer to must stay valid until then */

@@ -139,6 +139,7 @@ const struct forward forwards[] = {
 	{ "xrdp.instances.get", "host.instance.get", make_params },
 	{ "xrdp.instances.stop", "host.instance.stop", make_params_and_query },
 	{ "xrdp.instances.config", "host.instance.config", make_spec },
+	{ "xrdp.instances.limits", "host.instance.limits", make_params_and_body },
 	{ "xrdp.instances.logs", "host.logs", lines_ask, lines_answer },
 	{ "xrdp.instances.log_file", "host.log.file", make_params_and_query },
 	{ "xrdp.instances.connections", "host.connections", make_params },

@@ -23,7 +23,7 @@ struct subscription {
 struct queued {
 	struct list node;
 	struct event e;
-	char *topic, *object_id, *user_id, *origin;
+	char *topic, *object_id, *user_id, *viewer_id, *origin;
 	bool ours; /* of this process: the carrier sends it to others */
 };
 
@@ -56,6 +56,7 @@ static void queued_free(struct queued *q)
 	free(q->topic);
 	free(q->object_id);
 	free(q->user_id);
+	free(q->viewer_id);
 	free(q->origin);
 	free(q);
 }
@@ -119,10 +120,11 @@ static void event_enqueue(struct bus_events *ev, const struct event *e, json_t *
 	q->topic = xstrdup(e->topic);
 	q->object_id = xstrdup(e->object_id ? e->object_id : "");
 	q->user_id = xstrdup(e->user_id ? e->user_id : "");
+	q->viewer_id = xstrdup(e->viewer_id ? e->viewer_id : "");
 	q->origin = xstrdup(e->origin ? e->origin : "");
 	q->ours = ours;
 	q->e = (struct event){ .topic = q->topic, .time_ms = e->time_ms, .object_id = q->object_id, .user_id = q->user_id,
-			       .origin = q->origin, .seq = ours ? ++ev->own_seq : e->seq, .data = data ? data : json_object() };
+			       .viewer_id = q->viewer_id, .origin = q->origin, .seq = ours ? ++ev->own_seq : e->seq, .data = data ? data : json_object() };
 	ev->number++;
 	write_id(ev, q->e.id);
 	list_append(&ev->queue, &q->node);
@@ -132,13 +134,18 @@ static void event_enqueue(struct bus_events *ev, const struct event *e, json_t *
 
 void bus_publish(struct bus *b, const char *topic, const char *object_id, const char *user_id, json_t *data)
 {
-	bus_deliver(b, topic, object_id, user_id, clock_wall_ms(), data);
+	bus_publish_viewed(b, topic, object_id, user_id, "", data);
 }
 
-void bus_deliver(struct bus *b, const char *topic, const char *object_id, const char *user_id, int64_t time_ms, json_t *data)
+void bus_publish_viewed(struct bus *b, const char *topic, const char *object_id, const char *user_id, const char *viewer_id, json_t *data)
 {
-	struct event e = { .topic = topic, .object_id = object_id, .user_id = user_id, .time_ms = time_ms };
-	event_enqueue(bus_events_of(b), &e, data, true);
+	struct event e = { .topic = topic, .object_id = object_id, .user_id = user_id, .viewer_id = viewer_id, .time_ms = clock_wall_ms() };
+	bus_deliver(b, &e, data);
+}
+
+void bus_deliver(struct bus *b, const struct event *e, json_t *data)
+{
+	event_enqueue(bus_events_of(b), e, data, true);
 }
 
 /* --- events of other processes */

@@ -65,7 +65,7 @@ static void feed_deliver(struct feed *f, const struct sse_event *s, uint64_t seq
 {
 	_cleanup_(doc_unrefp) json_t *doc = doc_parse(s->data, strlen(s->data), NULL, 0);
 	struct event e = { .origin = f->origin, .seq = seq, .topic = doc_str(doc, "topic", ""), .time_ms = clock_wall_ms(),
-			   .user_id = doc_str(doc, "user_id", ""), .object_id = object_of(doc) };
+			   .user_id = doc_str(doc, "user_id", ""), .viewer_id = s->viewer, .object_id = object_of(doc) };
 	json_t *data = json_object_get(doc, "data");
 	if (!*e.topic || !json_is_object(data)) {
 		log_warn("bus", "%s sent a malformed event", f->url);

@@ -34,6 +34,8 @@ static void transport_publish(struct transport *t, const struct event *e)
 	doc_set_str(f, "topic", e->topic);
 	doc_set_str(f, "object_id", e->object_id);
 	doc_set_str(f, "user_id", e->user_id);
+	if (*e->viewer_id)
+		doc_set_str(f, "viewer_id", e->viewer_id);
 	doc_set_int(f, "time_ms", e->time_ms);
 	doc_set(f, "data", json_incref(e->data));
 	if (pair_send_doc(p->channel, FRAME_EVENT, f) < 0)
@@ -59,8 +61,9 @@ static void on_cancel(struct pair *p, const json_t *f, UNUSED size_t len)
 
 static void on_event_frame(struct pair *p, const json_t *f, UNUSED size_t len)
 {
-	bus_deliver(p->bus, doc_str(f, "topic", ""), doc_str(f, "object_id", ""), doc_str(f, "user_id", ""),
-		    doc_int(f, "time_ms", 0), json_incref(json_object_get(f, "data")));
+	struct event e = { .topic = doc_str(f, "topic", ""), .object_id = doc_str(f, "object_id", ""), .user_id = doc_str(f, "user_id", ""),
+			   .viewer_id = doc_str(f, "viewer_id", ""), .time_ms = doc_int(f, "time_ms", 0) };
+	bus_deliver(p->bus, &e, json_incref(json_object_get(f, "data")));
 }
 
 static void on_word(struct pair *p, const json_t *f, UNUSED size_t len)

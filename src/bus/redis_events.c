@@ -64,6 +64,10 @@ static void on_publish(struct transport *t, const struct event *e)
 	strbuf_json(&b, e->object_id);
 	strbuf_puts(&b, ",\"user_id\":");
 	strbuf_json(&b, e->user_id);
+	if (*e->viewer_id) {
+		strbuf_puts(&b, ",\"viewer_id\":");
+		strbuf_json(&b, e->viewer_id);
+	}
 	strbuf_printf(&b, ",\"data\":%s}", data);
 	bool sent = !b.overflow && redis_publish(r, r->events, b.s, b.len);
 	metric_add(r->count[sent ? SENT : DROPPED], 1); /* other processes notice a dropped event by the sequence number in the next heartbeat */
@@ -236,11 +240,12 @@ static bool hear_event(struct redis_events *r, const json_t *doc)
 		.topic = doc_str(doc, "topic", ""),
 		.object_id = doc_str(doc, "object_id", "\n"),
 		.user_id = doc_str(doc, "user_id", "\n"),
+		.viewer_id = json_object_get(doc, "viewer_id") ? doc_str(doc, "viewer_id", "\n") : "",
 		.time_ms = doc_int(doc, "time_ms", -1),
 	};
 	json_t *data = json_object_get(doc, "data");
 	if (!e.seq || e.time_ms < 0 || !is_name(e.topic, false) || str_starts(e.topic, "bus.") || !is_name(e.object_id, true) ||
-	    !is_name(e.user_id, true) || !json_is_object(data))
+	    !is_name(e.user_id, true) || !is_name(e.viewer_id, true) || !json_is_object(data))
 		return false;
 	bus_deliver_foreign(r->bus, &e, json_incref(data));
 	return true;

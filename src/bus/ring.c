@@ -47,6 +47,7 @@ static void drop_oldest(struct ring *r)
 	blob_unref(e->text);
 	free(e->topic);
 	free(e->user_id);
+	free(e->viewer_id);
 	free(e->origin);
 }
 
@@ -77,6 +78,7 @@ void ring_add(struct ring *r, const struct event *e, struct blob *text)
 	memcpy(to->id, e->id, ID_SIZE);
 	to->topic = xstrdup(e->topic);
 	to->user_id = xstrdup(e->user_id);
+	to->viewer_id = xstrdup(e->viewer_id ? e->viewer_id : "");
 	to->origin = xstrdup(e->origin ? e->origin : "");
 	to->seq = e->seq;
 	to->text = blob_ref(text);

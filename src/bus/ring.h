@@ -17,7 +17,7 @@ struct ring_event {
 	uint64_t number;
 	char id[sizeof((struct event *)0)->id];
 	uint64_t seq;
-	char *topic, *user_id, *origin; /* as in struct event */
+	char *topic, *user_id, *viewer_id, *origin; /* as in struct event */
 	struct blob *text;
 };
 

@@ -28,8 +28,8 @@ void bus_set_node(struct bus *b, const char *node);
 void bus_route_node(struct bus *b, const char *node, struct transport *t);
 /* Makes t the carrier: it gets the events of this process, including those of its supervisor. NULL: no carrier. */
 void bus_carry_events(struct bus *b, struct transport *t);
-/* Publishes an event of our own supervisor as an event of this process. data is consumed. */
-void bus_deliver(struct bus *b, const char *topic, const char *object_id, const char *user_id, int64_t time_ms, json_t *data);
+/* Publishes an event of our own supervisor as an event of this process, with a number of its own. data is consumed. */
+void bus_deliver(struct bus *b, const struct event *e, json_t *data);
 
 enum bus_arrival {
 	BUS_NEW,      /* delivered */

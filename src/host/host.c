@@ -24,6 +24,7 @@
 #include "host/xrdp_config/profiles.h"
 #include "host/instance/recover.h"
 #include "host/instance/run.h"
+#include "host/desktop/server_limits.h"
 #include "host/desktop/session_limits.h"
 #include "host/message/messages.h"
 #include "host/recording/recordings.h"
@@ -402,6 +403,7 @@ const struct host_entry host_entries[] = {
 	{ "host.instance.get", entry_get },
 	{ "host.instance.list", entry_list },
 	{ "host.instance.config", entry_config },
+	{ "host.instance.limits", host_instance_limits },
 	{ "host.connections", host_connections },
 	{ "host.connection.cut", host_connection_cut, .ends = true },
 	{ "host.desktops", host_desktops },

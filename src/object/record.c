@@ -143,7 +143,7 @@ void object_publish(struct object *o, const char *what, json_t *data)
 {
 	char topic[64];
 	snprintf(topic, sizeof topic, "%s.%s", o->set->kind->topic, what);
-	bus_publish(o->set->env.bus, topic, o->id, o->owner->id, data);
+	bus_publish_viewed(o->set->env.bus, topic, o->id, o->owner->id, o->set->kind->viewer ? o->set->kind->viewer(o) : "", data);
 }
 
 void *object_ctx(const struct object *o)

@@ -380,13 +380,14 @@ static void test_call_that_nobody_serves_is_unavailable(void **state)
 }
 
 static int heard;
-static char heard_topic[64], heard_object[64], heard_value[64];
+static char heard_topic[64], heard_object[64], heard_value[64], heard_viewer[64];
 static void on_event(const struct event *e, UNUSED void *ctx)
 {
 	heard++;
 	snprintf(heard_topic, sizeof heard_topic, "%s", e->topic);
 	snprintf(heard_object, sizeof heard_object, "%s", e->object_id);
 	snprintf(heard_value, sizeof heard_value, "%s", doc_str(e->data, "v", ""));
+	snprintf(heard_viewer, sizeof heard_viewer, "%s", e->viewer_id);
 }
 
 static void test_events_arrive_at_matching_subscribers(void **state)
@@ -403,6 +404,12 @@ static void test_events_arrive_at_matching_subscribers(void **state)
 	assert_string_equal(heard_topic, "xrdp.instance.started");
 	assert_string_equal(heard_object, ID);
 	assert_string_equal(heard_value, "1");
+	assert_string_equal(heard_viewer, "");
+	heard = 0;
+	bus_publish_viewed(f->serves, "xrdp.instance.started", ID, "alice", "bob", NULL);
+	spin(f, 3000, &heard);
+	assert_int_equal(heard, 1);
+	assert_string_equal(heard_viewer, "bob");
 	bus_unsubscribe(s);
 	bus_publish(f->serves, "xrdp.instance.exited", ID, "alice", NULL);
 	spin(f, 50, NULL);

@@ -50,6 +50,20 @@ def no_power(pid):
         assert int(s[which], 16) == 0, f"{which} {s[which]}"
 
 
+def test_limits_that_changed_while_the_agent_was_dead_reach_it(apart):
+    manager, agent = apart([MANAGER], [AGENT])
+    server = manager.admin.create_server("limited")
+    path, wanted = f"{SERVERS}/{server['server_id']}", {"idle_timeout": 7200, "disconnected_timeout": 600, "kill_disconnected": True}
+    agent.kill(agent.supervisor)
+    changed = manager.admin.call("PATCH", path, {"desktop": wanted}, expect=200).json()
+    assert changed["pending_restart"] is False
+    agent.start()
+    api = agent.api("admin", AGENT)
+    pids = api.instance(server["server_id"])["pids"]
+    until("the limits", lambda: api.instance(server["server_id"])["desktop_limits"] == wanted, 30)
+    assert api.instance(server["server_id"])["pids"] == pids
+
+
 def test_a_desktop_over_two_processes(apart, users, login):
     manager, agent = apart([MANAGER], [AGENT])
     user, = users(1, manager, agent)

@@ -99,6 +99,7 @@ def record(d, account, login):
     ask("xrdp_instances_stats", "GET", f"{instance}/stats")
     until("the limits of its session", lambda: admin.desktops(sid)[0]["limits"]["disconnected_timeout"])
     ask("xrdp_instances_desktops", "GET", f"{instance}/desktops")
+    ask("xrdp_instances_limits", "PUT", f"{instance}/limits", {"idle_timeout": 0, "disconnected_timeout": 0, "kill_disconnected": False})
     ask("xrdp_instances_desktops_limits", "PUT", f"{instance}/desktops/{display}/limits",
         {"started_at": admin.desktops(sid)[0]["started_at"], "idle_timeout": 0, "max_duration": 0, "disconnected_timeout": 3600})
     until("the connection to have its user", lambda: [x for x in admin.connections(sid) if x["username"]], 20)

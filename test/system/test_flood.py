@@ -88,6 +88,7 @@ def warm(d, requests, crowd=0):
         d.admin.get(SERVERS + "?q=kept&limit=100")
     d.quiet_fds = figures.descriptors(d.server_pid()) + 4  # a worker may be started later, and each has descriptors
     Driver(d.ports[PORT_OF]).run(mutated(SEED + 1, requests, 3000), 120)
+    settled(d)  # the crowd needs all connections that are allowed
     with contextlib.ExitStack() as held:
         for s in [held.enter_context(socket.create_connection(("127.0.0.1", d.ports[PORT_OF]), 20)) for _ in range(crowd)]:
             s.sendall(requests[0])

@@ -3,6 +3,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -292,6 +293,20 @@ def test_other_accounts_cannot_exhaust_sesman(daemon, users, login):
             p.wait()
             p.stdout.close()
     login(daemon, server, anna).wait_colour("#3366cc")
+
+
+def test_program_on_the_port_of_a_dead_sesman_keeps_its_connections(daemon):
+    server = daemon.admin.create_server("dead", restart_policy="never")
+    instance = daemon.admin.instance(server["server_id"])
+    os.kill(instance["pids"]["sesman"], 9)
+    until("the server's failure", lambda: daemon.admin.server(server["server_id"])["status"] == "failed")
+    with socket.create_server(("::1", instance["sesman_port"]), family=socket.AF_INET6) as listener, \
+            socket.create_connection(listener.getsockname()[:2]) as client:
+        served, _ = listener.accept()
+        with served:
+            time.sleep(3)  # the connections to these ports are looked at once a second
+            client.sendall(b"still open")
+            assert served.recv(20) == b"still open"
 
 
 def test_address_is_blocked_after_too_many_failures(make_daemon, users, try_login):

@@ -189,7 +189,7 @@ def test_events_from_redis_are_checked(two, make_redis):
     before = metrics(a)['rdp_redis_events_total{kind="malformed"}']
     strange = ["", "{", "[]", "null", "{}", message(0), message(-1), message("1"), message(1, origin="short"), message(1, origin="G" * 16),
                message(1, origin=None), message(1, topic=""), message(1, topic="bus.gap"), message(1, topic="a\nb"), message(1, topic="x" * 300),
-               message(1, data=[]), message(1, data=None), message(1, object_id=7), message(1, user_id="a\x00b"), message(1, time_ms=-5),
+               message(1, data=[]), message(1, data=None), message(1, object_id=7), message(1, user_id="a\x00b"), message(1, viewer_id="a\nb"), message(1, viewer_id=7), message(1, time_ms=-5),
                message(1, data={"x": "y" * 70000}), b"\xff\xfe", "[" * 1000, message(1, time_ms=1.5), '{"origin":"%s","seq":99999999999999999999}' % OTHER]
     for text in strange:
         say(text)

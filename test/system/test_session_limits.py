@@ -7,7 +7,7 @@ import time
 import pytest
 
 from events import Events
-from lucid import AGENT, SESSIONS, XRDP
+from lucid import AGENT, SERVERS, SESSIONS, XRDP
 from proc import until
 from test_sessions_life import ended, session_of
 
@@ -124,6 +124,32 @@ def test_changed_limits_apply_to_the_running_session(daemon, users, login):
         owner.call("PATCH", s.path, {"limits": {"max_duration": 2}}, expect=200)
         announced(events, s.session, "max_duration", "end", 1)
     s.expired("max_duration")
+
+
+def change_server(d, server, **limits):
+    changed = d.admin.call("PATCH", f"{SERVERS}/{server['server_id']}", {"desktop": limits}, expect=200).json()
+    assert changed["pending_restart"] is False
+    assert {name: changed["desktop"][name] for name in limits} == limits
+
+
+@pytest.mark.shapes
+@pytest.mark.parametrize("kind", KINDS)
+def test_changed_limits_of_the_server_apply_to_its_running_desktops(daemon, users, login, kind):
+    s = Limited(daemon, users, login, kind, idle_timeout=86400)
+    agent = daemon.api("admin", AGENT)
+    pids = agent.instance(s.sid)["pids"]
+    with Events(daemon, "session.expiring") as events:
+        change_server(daemon, s.server, idle_timeout=4)
+        announced(events, s.session, "idle", "disconnect", 2)
+    until("the client's end", lambda: not s.client.connected, 60 * PATIENCE)
+    assert session_of(daemon, s.server, "disconnected")["session_id"] == s.session["session_id"]
+    change_server(daemon, s.server, idle_timeout=0, disconnected_timeout=86400)
+    time.sleep(3)
+    assert s.desktop()["status"] == "disconnected"
+    change_server(daemon, s.server, kill_disconnected=True)
+    s.expired("disconnected_timeout")
+    assert agent.instance(s.sid)["pids"] == pids  # nothing was restarted
+    assert daemon.admin.server(s.sid)["pending_restart"] is False
 
 
 def test_client_that_returns_takes_the_announcement_back(make_daemon, users, login):

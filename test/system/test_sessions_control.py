@@ -7,8 +7,9 @@ import pytest
 
 import proc
 import shapes
-from lucid import AGENT, SERVERS, SESSIONS, XRDP, Api, token_for
+from lucid import AGENT, MANAGER, SERVERS, SESSIONS, XRDP, Api, token_for
 from proc import until
+from test_events import Stream
 from test_sessions_life import BLUE, LIST, ended, listed, session_of
 
 UNKNOWN = "sess-0123456789abcdef"
@@ -212,6 +213,33 @@ def test_user_of_a_session_connects_to_a_server_of_another_owner(daemon, users, 
     login(daemon, server, ben).wait_colour(BLUE)
     until("the login to be joined", lambda: his.get(path)["status"] == "active")
     assert his.get(path + "/connection")["username"] == ben.name
+
+
+@pytest.mark.shapes
+def test_owner_of_a_server_receives_the_events_of_its_sessions(daemon, users, login):
+    """anna owns the server on which ben works; carl has nothing to do with it. Whichever process a client asks."""
+    ben, = users(1, daemon)
+    ben.paint(BLUE)
+    server = daemon.api("anna").create_server("hers")
+    streams = {(who, role): Stream(daemon, who, "?topics=session.*", role=role).head() for who in ("anna", ben.name, "carl") for role in (SESSIONS, MANAGER)}
+    login(daemon, server, ben).wait_colour(BLUE)
+    session = session_of(daemon, server, "active", "anna")
+    sid = session["session_id"]
+    daemon.api("anna", SESSIONS).call("POST", f"{LIST}/{sid}/terminate", {}, expect=200)
+    daemon.api("anna", SESSIONS).call("DELETE", f"{LIST}/{sid}", expect=204)
+    for (who, _), stream in streams.items():
+        if who != "carl":
+            stream.wait_topic("session.deleted", session_id=sid, user_id=ben.name)
+            assert {"session.terminated", "session.deleted"} <= set(stream.topics())
+            for event in stream.events:
+                assert set(event) == {"id", "topic", "timestamp", "session_id", "user_id", "data"} and event["session_id"] == sid
+    for role in (SESSIONS, MANAGER):
+        assert not streams["carl", role].take(0.5) or not streams["carl", role].events
+        resumed = Stream(daemon, "anna", "?topics=session.*", role=role, last=streams["anna", role].events[0]["id"]).head()
+        resumed.wait_topic("session.deleted", session_id=sid)
+        resumed.close()
+    for stream in streams.values():
+        stream.close()
 
 
 @pytest.mark.shapes

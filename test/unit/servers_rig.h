@@ -72,7 +72,7 @@ struct rig {
 	const char *refused; /* accounts that may not log in, as the agent reports them */
 	bool hold_stops;   /* stops wait in `held_stop` */
 	struct call *held_stop;
-	unsigned starts, replaces, stops, removes;
+	unsigned starts, replaces, stops, removes, limits;
 	json_t *last_spec;
 	/* received events */
 	char events[4096];
@@ -110,6 +110,11 @@ static void agent_answer_start(struct rig *t, struct call *c)
 		reason = "port_in_use";
 	rig_set(t, id, reason ? "failed" : "running", reason);
 	json_t *instance = json_incref(json_object_get(t->instances, id));
+	const json_t *desktop = json_object_get(call_body(c), "desktop");
+	json_object_set_new(instance, "desktop_limits",
+			    json_pack("{s:I, s:I, s:b}", "idle_timeout", (json_int_t)doc_int(desktop, "idle_timeout", 0), "disconnected_timeout",
+				      (json_int_t)doc_int(desktop, "disconnected_timeout", 0), "kill_disconnected",
+				      doc_bool(desktop, "kill_disconnected", false)));
 	if (reason)
 		json_object_del(t->instances, id);
 	call_ok(c, instance);
@@ -153,6 +158,19 @@ static void agent_get(struct call *c, void *arg)
 		call_fail(c, t->away ? t->away : ERR_INSTANCE_NOT_FOUND, NULL);
 	else
 		call_ok(c, json_incref(v));
+}
+
+static void agent_limits(struct call *c, void *arg)
+{
+	struct rig *t = arg;
+	json_t *v = json_object_get(t->instances, call_param(c, "server_id"));
+	t->limits++;
+	if (!t->away && v)
+		json_object_set(v, "desktop_limits", call_body(c));
+	if (t->away || !v)
+		call_fail(c, t->away ? t->away : ERR_INSTANCE_NOT_FOUND, NULL);
+	else
+		call_ok(c, json_incref(call_body(c)));
 }
 
 static void agent_stop(struct call *c, void *arg)
@@ -244,6 +262,7 @@ static const struct {
 	{ "xrdp.instances.get", agent_get },	       { "xrdp.instances.stop", agent_stop },
 	{ "xrdp.instances.desktops", agent_desktops }, { "xrdp.instances.config", agent_config },
 	{ "xrdp.instances.logs", agent_logs },	       { "xrdp.ports.check", agent_ports },
+	{ "xrdp.instances.limits", agent_limits },
 	{ "xrdp.desktops", agent_profiles },	       { "xrdp.accounts.check", agent_account },
 };
 

@@ -72,6 +72,8 @@ struct rig {
 	unsigned limits_set;
 	int limits_error; /* the answer to limits; 0: they are taken */
 	bool end_keeps; /* with end_error: the desktop lives on */
+	bool hold;	   /* the next listing of desktops is answered by rig_release */
+	struct call *held;
 };
 struct answer {
 	bool over;
@@ -112,10 +114,18 @@ static void rig_agent_desktops(struct call *c, void *arg)
 {
 	struct rig *t = arg;
 	t->listed++;
-	if (t->away)
+	if (t->hold && !t->held)
+		t->held = c;
+	else if (t->away)
 		call_fail(c, t->away, NULL);
 	else
 		call_ok(c, json_pack("{s:o}", "desktops", json_deep_copy(rig_desktops(t, call_param(c, "server_id")))));
+}
+
+UNUSED static void rig_release(struct rig *t)
+{
+	t->hold = false;
+	rig_agent_desktops(TAKE_PTR(t->held), t);
 }
 
 static json_t *rig_take_desktop(struct rig *t, const char *id, int display)

@@ -198,7 +198,7 @@ static void test_operations_of_service_tokens(UNUSED void **state)
 		/* server-manager → agent */
 		"xrdp.instances.start", "xrdp.instances.stop", "xrdp.instances.get", "xrdp.instances.list", "xrdp.instances.config",
 		"xrdp.instances.logs", "xrdp.instances.log_file", "xrdp.instances.desktops", "xrdp.desktops", "xrdp.ports.check",
-		"xrdp.accounts.check",
+		"xrdp.accounts.check", "xrdp.instances.limits",
 		/* session-controller → agent, resource-monitor → agent */
 		"xrdp.instances.connections", "xrdp.instances.connections.cut", "xrdp.instances.desktops.end", "xrdp.instances.desktops.limits",
 		"xrdp.instances.desktops.message", "xrdp.stats", "xrdp.instances.stats", "xrdp.quotas",

@@ -136,6 +136,8 @@ static const struct {
 	  "{\"server_id\":\"" SERVER "\",\"display\":12,\"text\":\"x\",\"level\":\"warning\"}" },
 	{ "xrdp.instances.desktops.end", "12", NULL, NULL, "host.desktop.end",
 	  "{\"server_id\":\"" SERVER "\",\"display\":12}" },
+	{ "xrdp.instances.limits", NULL, NULL, "{\"idle_timeout\":60,\"disconnected_timeout\":0,\"kill_disconnected\":true}", "host.instance.limits",
+	  "{\"server_id\":\"" SERVER "\",\"idle_timeout\":60,\"disconnected_timeout\":0,\"kill_disconnected\":true}" },
 	{ "xrdp.instances.stats", NULL, NULL, NULL, "host.instance.stats", "{\"server_id\":\"" SERVER "\"}" },
 	{ "xrdp.stats", NULL, NULL, NULL, "host.stats", NULL },
 	{ "xrdp.desktops", NULL, NULL, NULL, "host.profiles", NULL },

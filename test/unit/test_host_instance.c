@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/wait.h>
 
+#include "host/kernel/reserve.h"
 #include "host/xrdp_config/programs.h"
 #include "sys/child/child.h"
 #include "sys/child/spawn.h"
@@ -245,6 +246,25 @@ static bool listens(void *arg)
 	return port_is_of(d->of->sesman_port, d->pid);
 }
 
+struct chosen {
+	int sesman_port, display;
+};
+
+/* Whether no other supervisor chooses these. */
+static bool is_reserved(const struct chosen *c)
+{
+	int port = reserve("sesman-port", c->sesman_port), displays = reserve("displays", c->display);
+	bool both = port == -EADDRINUSE && displays == -EADDRINUSE;
+	fd_close(&port);
+	fd_close(&displays);
+	return both;
+}
+
+static bool is_given_up(void *arg)
+{
+	return !is_reserved(arg);
+}
+
 static void test_deaths(void **state)
 {
 	char id[ID_UUID_SIZE];
@@ -266,7 +286,9 @@ static void test_deaths(void **state)
 	assert_true(ns_inode_of(i->xrdp.pid) == i->ns_inode);
 
 	struct new_pid s = { &i->sesman, i->sesman.pid };
+	struct chosen chosen = { i->sesman_port, i->display_first };
 	kill(i->sesman.pid, SIGKILL);
+	assert_true(is_reserved(&chosen)); /* its port is free until the next sesman listens */
 	assert_true(wait_for(is_new, &s));
 	assert_true(wait_for(is_inside, &i->sesman)); /* the new pid is known before it has entered the namespace */
 	assert_int_equal(i->state, INSTANCE_RUNNING);
@@ -309,6 +331,7 @@ static void test_deaths(void **state)
 	assert_int_equal(a.err, 0);
 	done_with(&a);
 	assert_false(is_open(client));
+	assert_true(wait_for(is_given_up, &chosen)); /* a job that removes files may have a copy of the descriptors */
 }
 
 static bool has_failed(void *arg)
@@ -510,6 +533,7 @@ static void test_adoption(void **state)
 	done_with(&a);
 	struct instance *i = instance_find(host, id);
 	assert_true(i->ns_inode == ns && i->ns_fd >= 0 && i->display_first == display);
+	assert_true(is_reserved(&(struct chosen){ i->sesman_port, display }));
 	a = start(id, port, false);
 	assert_int_equal(pid_in(a.out, "xrdp"), xrdp);
 	done_with(&a);

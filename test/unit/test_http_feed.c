@@ -26,7 +26,7 @@ static void note(const struct sse_event *e, void *arg)
 	struct told *t = arg;
 	size_t at = strlen(t->all);
 	t->n++;
-	snprintf(t->all + at, sizeof t->all - at, "[%s|%s|%s|%s]", e->id, e->name, e->data, e->seq);
+	snprintf(t->all + at, sizeof t->all - at, "[%s|%s|%s|%s%s%s]", e->id, e->name, e->data, e->seq, *e->viewer ? " for " : "", e->viewer);
 }
 
 static void test_events_in_pieces(UNUSED void **state)
@@ -40,6 +40,7 @@ static void test_events_in_pieces(UNUSED void **state)
 		{ ": hello\nretry: 2000\nid: 7-0\n\n: and again\n\n", "[7-0|||]" },
 		{ "data: a\ndata: b\ndata\n\n", "[||a\nb\n|]" },
 		{ "seq: 0123456789abcdef/9\ndata: a\n\ndata: b\n\n", "[||a|0123456789abcdef/9][||b|]" },
+		{ "seq: a/9\nviewer: ann ä;\ndata: a\n\ndata: b\n\n", "[||a|a/9 for ann ä;][||b|]" },
 		{ "unknown: a\n\n\n\n", "" },
 		{ "data: not at its end", "" },
 		{ "id: 0123456789012345678901234567890123456789012345678901234567890123456789\ndata: a\n\n", "[||a|]" },

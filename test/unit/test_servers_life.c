@@ -59,6 +59,60 @@ static void test_delete_waits_unless_told_otherwise(void **state)
 	rig_close(&t);
 }
 
+static int64_t limit_of(struct rig *t, const char *id, const char *name)
+{
+	return doc_int(json_object_get(json_object_get(t->instances, id), "desktop_limits"), name, -1);
+}
+
+/* A change of the limits of desktops reaches the agent at once, without a restart, and a lost one with a later comparison. */
+static void test_limits_need_no_restart(void **state)
+{
+	struct rig t = { 0 };
+	struct answer a = { 0 };
+	char id[ID_UUID_SIZE];
+	rig_open(&t, NULL);
+	rig_make(&t, id, "{'wait':true}", "{'name':'one','desktop':{'idle_timeout':60}}");
+	assert_int_equal(limit_of(&t, id, "idle_timeout"), 60);
+	rig_call(&t, &a, &alice, "rdp.servers.patch", id, NULL, "{'desktop':{'idle_timeout':600,'kill_disconnected':true}}");
+	assert_false(doc_bool(a.doc, "pending_restart", true));
+	rig_rest(&t);
+	assert_int_equal(t.limits, 1);
+	assert_int_equal(limit_of(&t, id, "idle_timeout"), 600);
+	/* what is no limit still needs one */
+	rig_call(&t, &a, &alice, "rdp.servers.patch", id, NULL, "{'desktop':{'idle_timeout':700,'max_sessions':3}}");
+	assert_true(doc_bool(a.doc, "pending_restart", false));
+	rig_rest(&t);
+	assert_int_equal(limit_of(&t, id, "idle_timeout"), 700);
+	/* an agent that is unreachable */
+	t.away = ERR_UNAVAILABLE;
+	rig_call(&t, &a, &alice, "rdp.servers.patch", id, NULL, "{'desktop':{'disconnected_timeout':30}}");
+	assert_int_equal(a.err, 0);
+	rig_rest(&t);
+	assert_int_equal(limit_of(&t, id, "disconnected_timeout"), 0);
+	t.away = 0;
+	reconcile_all(rig_manager(&t));
+	rig_rest(&t);
+	assert_int_equal(limit_of(&t, id, "disconnected_timeout"), 30);
+	/* somebody else has set them, or the agent has lost its record */
+	json_object_set_new(json_object_get(t.instances, id), "desktop_limits",
+			    json_pack("{s:i, s:i, s:b}", "idle_timeout", 1, "disconnected_timeout", 30, "kill_disconnected", 1));
+	reconcile_all(rig_manager(&t));
+	rig_rest(&t);
+	assert_int_equal(limit_of(&t, id, "idle_timeout"), 700);
+	unsigned sent = t.limits;
+	reconcile_all(rig_manager(&t));
+	rig_rest(&t);
+	assert_int_equal(t.limits, sent);
+	assert_int_equal(t.replaces, 0);
+	/* an agent of an older version shows none, and is not asked */
+	json_object_del(json_object_get(t.instances, id), "desktop_limits");
+	reconcile_all(rig_manager(&t));
+	rig_rest(&t);
+	assert_int_equal(t.limits, sent);
+	answer_clear(&a);
+	rig_close(&t);
+}
+
 static void test_life(void **state)
 {
 	struct rig t = { 0 };
@@ -501,7 +555,7 @@ int main(void)
 		cmocka_unit_test(test_table),	  cmocka_unit_test(test_delete_waits_unless_told_otherwise), cmocka_unit_test(test_life),	      cmocka_unit_test(test_strand),
 		cmocka_unit_test(test_failures), cmocka_unit_test(test_interrupted_starts),  cmocka_unit_test(test_port_of_another_process),    cmocka_unit_test(test_events),
 		cmocka_unit_test(test_reconcile), cmocka_unit_test(test_early_calls), cmocka_unit_test(test_range_moved), cmocka_unit_test(test_sweep),
-		cmocka_unit_test(test_wait_over),
+		cmocka_unit_test(test_wait_over), cmocka_unit_test(test_limits_need_no_restart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,6 +51,29 @@ static void test_end_says_what_was_ended_and_happens_once(void **state)
 	rig_close(&t);
 }
 
+/* The last listing still has the desktop, and the next one was requested after the session had ended, but is not answered yet. */
+static void test_listing_under_way_does_not_revive_an_ended_session(void **state)
+{
+	struct rig t;
+	struct answer a = { 0 };
+	char id[SESSION_ID_SIZE];
+	rig_open(&t, 1, NULL);
+	found(&t, id);
+	struct session *s = (struct session *)objects_find(side_controller(t.front)->objects, id);
+	side_call(t.front, &a, &anna, "sessions.terminate", id, NULL, "{'reason':'lunch'}");
+	assert_int_equal(a.err, 0);
+	t.hold = true;
+	rig_event(&t, "xrdp.connection.closed", ONE, json_pack("{s:s, s:i, s:s}", "server_id", ONE, "display", 10, "username", "ann"));
+	RIG_UNTIL(&t, t.held);
+	session_observe(s);
+	RIG_UNTIL(&t, !s->observing);
+	assert_int_equal(s->o.state, SESSION_TERMINATED);
+	rig_release(&t);
+	SHOWN(&t, "terminated 10 lunch");
+	json_decref(a.doc);
+	rig_close(&t);
+}
+
 /* The desktop of the session has ended, and another one has its display; no event of that has arrived. */
 static void test_end_spares_the_desktop_that_took_the_display(void **state)
 {
@@ -188,6 +211,72 @@ static void test_entry_that_comes_after_the_deletion_does_not_stay(UNUSED void *
 	rig_close(&t);
 }
 
+/* A clock that is set back does not change the order of a timeline: it is that of the versions of the session. */
+static void test_timeline_has_the_order_of_changes(UNUSED void **state)
+{
+	struct rig t;
+	struct answer a = { 0 };
+	char id[SESSION_ID_SIZE];
+	static const struct {
+		int version;
+		const char *event;
+	} rows[] = { { 12, "third" }, { 9, "first" }, { 11, "second" } };
+	rig_open(&t, 1, NULL);
+	found(&t, id);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_(doc_unrefp) json_t *doc = json_pack("{s:s, s:i}", "session_id", id, "version", rows[i].version);
+		timeline_note(t.front->role, doc, rows[i].event, NULL, "");
+	}
+	RIG_UNTIL(&t, timeline_length(&t, id) == 5);
+	side_call(t.front, &a, &anna, "sessions.timeline", id, NULL, NULL);
+	static const char *const order[] = { "found", "started", "first", "second", "third" };
+	for (size_t i = 0; i < ARRAY_LEN(order); i++)
+		assert_string_equal(doc_str(json_array_get(json_object_get(a.doc, "events"), i), "event", ""), order[i]);
+	json_decref(a.doc);
+	rig_close(&t);
+}
+
+static void entry_put(enum store_result result, UNUSED size_t index, UNUSED int err, void *arg)
+{
+	assert_int_equal(result, STORE_OK);
+	--*(size_t *)arg;
+}
+
+static void entries_put(struct rig *t, const char *session_id, size_t n)
+{
+	size_t left = n;
+	for (size_t i = 0; i < n; i++) {
+		char id[64];
+		snprintf(id, sizeof id, "%s:%013zu:%06zx:0123abcd", session_id, i, i);
+		_cleanup_(doc_unrefp) json_t *doc = json_pack("{s:s, s:s, s:s, s:s, s:i}", "entry_id", id, "session_id", session_id, "time", EARLY,
+							      "event", "message", "version", 1);
+		struct store_op op = { STORE_PUT, COL_SESSION_EVENTS, id, 0, doc };
+		store_write(t->store, &op, 1, entry_put, &left);
+	}
+	RIG_UNTIL(t, !left);
+}
+
+/* A controller died between deleting sessions and their entries: the next one deletes these, and no others. */
+static void test_entries_without_a_session_are_swept(UNUSED void **state)
+{
+	struct rig t;
+	char id[SESSION_ID_SIZE];
+	rig_open(&t, 1, NULL);
+	found(&t, id);
+	RIG_UNTIL(&t, timeline_length(&t, id) == 2);
+	entries_put(&t, id, 230); /* several pages */
+	entries_put(&t, "sess-0000000000000000", 150);
+	entries_put(&t, "sess-0000000000000001", 1);
+	entries_put(&t, "sess-ffffffffffffffff", 90);
+	assert_int_equal(entries_stored(&t), 2 + 230 + 150 + 1 + 90);
+	rig_restart(&t);
+	RIG_UNTIL(&t, entries_stored(&t) <= 2 + 230);
+	loop_rig_run_ms(t.loop, 300);
+	assert_int_equal(entries_stored(&t), 2 + 230);
+	assert_int_equal(timeline_length(&t, id), 2 + 230);
+	rig_close(&t);
+}
+
 static void sweep_now(struct rig *t)
 {
 	loop_timer_set(((struct controller *)t->front->role)->sweep_timer, 1);
@@ -304,10 +393,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_only_legal_transitions_are_in_the_table),
 		cmocka_unit_test(test_end_says_what_was_ended_and_happens_once),
+		cmocka_unit_test(test_listing_under_way_does_not_revive_an_ended_session),
 		cmocka_unit_test(test_end_spares_the_desktop_that_took_the_display),
 		cmocka_unit_test(test_lost_answer_is_uncertain_and_put_right),
 		cmocka_unit_test(test_disconnecting_cuts_the_connections_of_its_display),
 		cmocka_unit_test(test_deleted_session_is_gone_with_its_timeline_and_not_found_again),
+		cmocka_unit_test(test_entries_without_a_session_are_swept),
+		cmocka_unit_test(test_timeline_has_the_order_of_changes),
 		cmocka_unit_test(test_entry_that_comes_after_the_deletion_does_not_stay),
 		cmocka_unit_test(test_time_expires_declarations_and_purges_the_history),
 		cmocka_unit_test(test_ending_many_reports_each),

@@ -13,6 +13,7 @@ struct place {
 	/* reconcile.c */
 	bool looking, again, looked; /* listing now; list again afterwards; listed at least once */
 	bool lost;		      /* the last listing failed */
+	bool limits_refused;	      /* its agent does not take limits of running servers; logged once */
 	/* status_events.c */
 	const char *said; /* status last published, by any manager; NULL: none yet */
 	bool owes;	  /* the present status, `owed`, has not been published yet */

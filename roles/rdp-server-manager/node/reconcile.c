@@ -3,11 +3,13 @@
 #include "lucid/clock.h"
 #include "roles/rdp-server-manager/agent_calls.h"
 #include "roles/rdp-server-manager/manager.h"
+#include "roles/rdp-server-manager/node/later.h"
 #include "roles/rdp-server-manager/node/leader.h"
 #include "roles/rdp-server-manager/node/place.h"
 #include "roles/rdp-server-manager/node/unreachable.h"
 #include "roles/rdp-server-manager/port/claims_sweep.h"
 #include "roles/rdp-server-manager/profiles.h"
+#include "roles/rdp-server-manager/server/limits.h"
 #include "roles/rdp-server-manager/server/observe.h"
 #include "roles/rdp-server-manager/server/server.h"
 #include "roles/rdp-server-manager/server/start.h"
@@ -49,6 +51,12 @@ struct look {
 static int64_t interval(const struct manager *m)
 {
 	return config_int(m->env.config, "HEALTH_CHECK_INTERVAL") * 1000;
+}
+
+void reconcile_retry(struct manager *m)
+{
+	if (!m->look_again) /* otherwise it is sooner */
+		loop_timer_set(m->look_timer, MIN(interval(m), AWAY_MS));
 }
 
 static bool fits(enum server_status status, const json_t *instance)
@@ -129,6 +137,8 @@ static void compare_instances(struct place *p, const struct map *instances, int6
 			server_observe(due[i]);
 		else
 			first_try(due[i], instance);
+		if (instance)
+			server_limits_compare(due[i], instance, asked_us);
 	}
 	free(due);
 }
@@ -168,7 +178,7 @@ static void instances_listed(const struct reply *r, void *arg)
 		map_free(instances, NULL);
 		p->looked = true;
 	} else if (r->err && !objects_draining(m->objects)) {
-		loop_timer_set(m->look_timer, MIN(interval(m), AWAY_MS)); /* retry early: starts of servers may be waiting for the agent */
+		reconcile_retry(m); /* early: starts of servers may be waiting for the agent */
 	}
 	if (p->again && !objects_draining(m->objects))
 		reconcile_node(p);

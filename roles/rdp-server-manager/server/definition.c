@@ -3,14 +3,15 @@
 #include "lucid/clock.h"
 #include "roles/rdp-server-manager/manager.h"
 #include "roles/rdp-server-manager/node/place.h"
+#include "roles/rdp-server-manager/server/limits.h"
 #include "roles/rdp-server-manager/server/states.h"
 
 /* Members of the InstanceSpec that are copied from the definition. */
 static const char *const spec_members[] = { "server_id", "name",     "user_id",	 "port",   "display",
 					    "desktop",	 "security", "channels", "limits", "restart_policy", "recording" };
 /* Members that a running instance is rendered from; a change of these needs a restart. Width and height are not among them: the client
- * requests its own size, and the .rdp file proposes ours. */
-static const char *const rendered[] = { "display.color_depth", "desktop", "security", "channels", "limits", "restart_policy" };
+ * requests its own size, and the .rdp file proposes ours. Of `desktop`, everything but the limits (limits.h) is. */
+static const char *const rendered[] = { "display.color_depth", "security", "channels", "limits", "restart_policy" };
 static const char *const writable[] = { "description", "tags",	 "metadata",	   "display",	 "desktop",  "security",
 					"channels",    "limits", "restart_policy", "auto_start", "recording" };
 
@@ -146,7 +147,7 @@ bool server_needs_restart(const json_t *before, const json_t *after)
 	for (size_t i = 0; i < ARRAY_LEN(rendered); i++)
 		if (!json_equal(doc_get(before, rendered[i]), doc_get(after, rendered[i])))
 			return true;
-	return false;
+	return !server_limits_only(before, after);
 }
 
 json_t *server_spec(const json_t *doc)

@@ -8,6 +8,7 @@
 #include "roles/rdp-server-manager/node/status_events.h"
 #include "roles/rdp-server-manager/node/unreachable.h"
 #include "roles/rdp-server-manager/port/ports.h"
+#include "roles/rdp-server-manager/server/limits.h"
 #include "roles/rdp-server-manager/server/observe.h"
 #include "roles/rdp-server-manager/server/quotas.h"
 #include "roles/rdp-server-manager/server/server.h"
@@ -27,6 +28,7 @@ static void server_read(struct object *o, const json_t *doc)
 	}
 	s->auto_start = doc_bool(doc, "auto_start", true);
 	s->absent = unreachable_said(doc);
+	server_limits_read(s, doc);
 }
 
 static void server_dropped(struct object *o)

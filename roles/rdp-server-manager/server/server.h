@@ -5,12 +5,22 @@
 #include "roles/rdp-server-manager/manager.h"
 #include "roles/rdp-server-manager/server/states.h"
 
+/* In seconds; 0: none. `kill`: as soon as no client is connected. */
+struct desktop_limits {
+	int64_t idle_s, disconnected_s;
+	bool kill;
+};
+
 struct server {
 	struct object o;
 	int port;
 	bool auto_start;
 	bool watched; /* an observation is queued (observe.c) */
 	bool absent, absence_queued; /* node/unreachable.c: status_reason says that its node is unreachable; a change of that is queued */
+	/* limits.c */
+	struct desktop_limits limits; /* that its definition has */
+	int64_t limits_us;	      /* monotonic: when these changed, or when the agent took them */
+	bool limits_sending;
 	unsigned cut_off; /* consecutive starts that began and whose outcome is unknown (start.c) */
 };
 

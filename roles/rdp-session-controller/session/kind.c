@@ -7,6 +7,7 @@
 #include "roles/rdp-session-controller/foreign/secret_sweep.h"
 #include "roles/rdp-session-controller/session/limits.h"
 #include "roles/rdp-session-controller/session/timeline.h"
+#include "roles/rdp-session-controller/session/timeline_sweep.h"
 #include "roles/rdp-session-controller/watch/absence.h"
 #include "roles/rdp-session-controller/watch/look.h"
 #include "roles/rdp-session-controller/watch/quotas_tell.h"
@@ -88,6 +89,11 @@ static bool session_visible(const struct object *o, const struct caller *c)
 	return object_visible(c, o->owner->id) || (*c->sub && str_eq(((const struct session *)o)->server_owner, c->sub));
 }
 
+static const char *session_viewer(const struct object *o)
+{
+	return ((const struct session *)o)->server_owner;
+}
+
 static void session_describe(const struct object *o, json_t *data)
 {
 	static const char *const told[] = { "server_id", "node", "username", "display", "client_address" };
@@ -108,6 +114,12 @@ static void session_entered(struct object *o, unsigned status)
 	quotas_changed(object_ctx(o));
 }
 
+static void sweeps_soon(struct controller *c)
+{
+	secret_sweep_soon(c);
+	timeline_sweep_soon(c);
+}
+
 static void place_lead(struct object_group *g, bool held)
 {
 	const char *what = *g->name ? "sessions of node " : "sessions on foreign RDP hosts";
@@ -116,7 +128,7 @@ static void place_lead(struct object_group *g, bool held)
 	((struct place *)g)->lost = false; /* another process knows that now, or this one will */
 	((struct place *)g)->lost_us = 0;
 	if (held && !*g->name)
-		secret_sweep_soon(objects_ctx(g->set));
+		sweeps_soon(objects_ctx(g->set));
 	else if (held)
 		follow_place((struct place *)g);
 }
@@ -125,7 +137,7 @@ static void sessions_loaded(struct objects *set)
 {
 	log_info(SERVICE, "%zu sessions loaded", objects_count(set));
 	follow_all(objects_ctx(set));
-	secret_sweep_soon(objects_ctx(set));
+	sweeps_soon(objects_ctx(set));
 }
 
 static void sessions_scan(struct objects *set)
@@ -187,6 +199,7 @@ const struct object_kind session_kind = {
 	.max = SESSIONS_MAX,
 	.valid_id = session_id_ok,
 	.visible = session_visible,
+	.viewer = session_viewer,
 	.describe = session_describe,
 	.entered = session_entered,
 	.read = session_read,

@@ -6,6 +6,8 @@
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/operations/read.h"
 
+/* The ids of the entries of a session are in the order of the versions of the session that they tell of, whatever the clock says: after the
+ * colon, 'v', which follows the digits of ids of an older version of this program, and the version. */
 #define ENTRY_ID_SIZE 64
 
 /* --- writing */
@@ -55,7 +57,7 @@ static void entry_written(enum store_result result, UNUSED size_t index, int err
 void timeline_note(struct controller *c, const json_t *doc, const char *event, const char *reason, const char *by)
 {
 	static const char *const same[] = { "session_id", "status", "client_address", "username", "display" };
-	static unsigned written; /* orders entries of the same millisecond */
+	static unsigned written; /* orders entries of the same version and millisecond */
 	struct entry *e = XNEW(struct entry);
 	char random[9];
 	int64_t now_ms = clock_wall_ms();
@@ -70,7 +72,8 @@ void timeline_note(struct controller *c, const json_t *doc, const char *event, c
 	doc_set_str(entry, "by", *by ? by : NULL);
 	doc_set_int(entry, "version", 1);
 	id_hex(random, 4);
-	snprintf(e->id, sizeof e->id, "%s:%013lld:%06x:%s", e->session_id, (long long)now_ms, written++ & 0xffffff, random);
+	snprintf(e->id, sizeof e->id, "%s:v%010lld:%013lld:%06x:%s", e->session_id, (long long)doc_int(doc, "version", 0), (long long)now_ms,
+		 written++ & 0xffffff, random);
 	doc_set_str(entry, "entry_id", e->id);
 	struct store_op op = { STORE_PUT, COL_SESSION_EVENTS, e->id, 0, entry };
 	objects_hold(c->objects);
@@ -179,7 +182,7 @@ static void timeline_read(enum store_result result, struct blob *const *docs, si
 static void read_timeline(struct session_reading *r)
 {
 	struct store_query q = { .filters = { { .path = "session_id", .cmp = STORE_EQ, .text = doc_str(r->doc, "session_id", "") } },
-				 .nfilters = 1, .sort = { "time", false }, .limit = TIMELINE_MAX };
+				 .nfilters = 1, .sort = { "id", false }, .limit = TIMELINE_MAX };
 	store_list(r->c->env.store, COL_SESSION_EVENTS, &q, timeline_read, r);
 }
 

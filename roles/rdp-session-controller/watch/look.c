@@ -87,10 +87,11 @@ static void look_over(struct watched *w)
 	objects_release(c->objects);
 }
 
-static void take_listing(struct watched *w, json_t *consume_desktops)
+static void take_listing(struct watched *w, json_t *consume_desktops, int64_t asked_us)
 {
 	json_decref(w->desktops);
 	w->desktops = consume_desktops;
+	w->asked_us = asked_us;
 	compare(w);
 }
 
@@ -98,9 +99,9 @@ static void desktops_listed(const struct reply *r, void *arg)
 {
 	struct watched *w = arg;
 	if (!r->err)
-		take_listing(w, json_incref(json_object_get(r->doc, "desktops")));
+		take_listing(w, json_incref(json_object_get(r->doc, "desktops")), w->asking_us);
 	else if (r->err == ERR_INSTANCE_NOT_FOUND)
-		take_listing(w, json_array());
+		take_listing(w, json_array(), w->asking_us);
 	else
 		follow_retry(w->s);
 	look_over(w);
@@ -114,7 +115,7 @@ static void list_desktops(struct watched *w)
 		look_over(w);
 		return;
 	}
-	w->asked_us = clock_mono_us();
+	w->asking_us = clock_mono_us();
 	agent_ask(c, &(struct agent_args){ .op = c->ops.desktops, .node = w->node, .params = { w->id } }, desktops_listed, w);
 }
 
@@ -171,6 +172,5 @@ void look_found_none(struct watched *w, int64_t asked_us)
 {
 	if (w->looking || w->due || w->asked_us >= asked_us)
 		return; /* there is a newer listing, or one follows */
-	w->asked_us = asked_us;
-	take_listing(w, json_array());
+	take_listing(w, json_array(), asked_us);
 }

@@ -37,6 +37,7 @@ struct watched {
 	bool due, looking, again;
 	json_t *desktops;  /* the last listing, an array; NULL: none yet */
 	int64_t asked_us; /* monotonic: when it was requested */
+	int64_t asking_us; /* when the one was requested that is under way */
 };
 
 struct watched *watched_of(struct controller *s, const char *server_id); /* finds or creates; NULL: the id is not one of a server */

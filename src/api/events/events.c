@@ -13,6 +13,7 @@
 #include "bus/transport.h"
 #include "lucid/clock.h"
 #include "lucid/str.h"
+#include "net/client/sse.h"
 
 #define BACKLOG_MAX (256 * 1024) /* bytes queued for a client, not counting those of its resumption */
 #define TICK_MS 1000
@@ -86,12 +87,17 @@ static void stream_end(struct stream *s, const char *reason, const char *message
 
 /* --- events of a stream */
 
-static bool stream_hears(const struct stream *s, const char *topic, const char *user_id, const char *origin)
+static bool is_caller(const struct caller *c, const char *user)
+{
+	return *user && str_eq(user, c->sub);
+}
+
+static bool stream_hears(const struct stream *s, const char *topic, const char *user_id, const char *viewer_id, const char *origin)
 {
 	const struct caller *c = &s->q->caller;
 	if (s->own && *origin)
 		return false;
-	if (!caller_is_admin(c) && (!*user_id || !str_eq(user_id, c->sub)))
+	if (!caller_is_admin(c) && !is_caller(c, user_id) && !is_caller(c, viewer_id))
 		return false;
 	return patterns_match(s->patterns, topic);
 }
@@ -107,10 +113,13 @@ static bool send_text(struct stream *s, struct blob *text)
 	return false;
 }
 
-static struct blob *seq_text(const struct events *all, const char *origin, uint64_t seq)
+/* The lines before an event that only roles get: its position, and its viewer. */
+static struct blob *seq_text(const struct events *all, const char *origin, uint64_t seq, const char *viewer_id)
 {
-	char text[64];
+	char text[64 + SSE_VIEWER_MAX];
 	int n = snprintf(text, sizeof text, "seq: %s/%llu\n", *origin ? origin : bus_origin(all->api->env.bus), (unsigned long long)seq);
+	if (*viewer_id && strlen(viewer_id) <= SSE_VIEWER_MAX && !str_has_control(viewer_id, false))
+		n += snprintf(text + n, sizeof text - (size_t)n, "viewer: %s\n", viewer_id);
 	return blob_new(text, (size_t)n);
 }
 
@@ -121,10 +130,10 @@ static void on_bus_event(const struct event *e, void *arg)
 	if (str_eq(e->topic, BUS_GAP))
 		return; /* only for the roles of this process */
 	_cleanup_(blob_unrefp) struct blob *text = events_text(e);
-	_cleanup_(blob_unrefp) struct blob *seq = seq_text(all, e->origin, e->seq);
+	_cleanup_(blob_unrefp) struct blob *seq = seq_text(all, e->origin, e->seq, e->viewer_id);
 	ring_add(all->ring, e, text);
 	LIST_FOREACH_SAFE(s, tmp, &all->streams, node)
-		if (stream_hears(s, e->topic, e->user_id, e->origin) && (!s->q->service || send_text(s, seq)) && send_text(s, text))
+		if (stream_hears(s, e->topic, e->user_id, e->viewer_id, e->origin) && (!s->q->service || send_text(s, seq)) && send_text(s, text))
 			metric_add(all->sent, 1);
 }
 
@@ -205,10 +214,10 @@ static void stream_resume(struct stream *s, const char *last_id)
 	}
 	for (; next < ring_count(ring); next++) {
 		const struct ring_event *e = ring_at(ring, next);
-		if (!stream_hears(s, e->topic, e->user_id, e->origin))
+		if (!stream_hears(s, e->topic, e->user_id, e->viewer_id, e->origin))
 			continue;
 		if (s->q->service) {
-			_cleanup_(blob_unrefp) struct blob *seq = seq_text(s->all, e->origin, e->seq);
+			_cleanup_(blob_unrefp) struct blob *seq = seq_text(s->all, e->origin, e->seq, e->viewer_id);
 			http_stream_write(s->q->http, seq, SIZE_MAX);
 			s->resumed += seq->len;
 		}

@@ -71,7 +71,7 @@ static void add_stream(json_t *paths)
 	json_array_append_new(list, openapi_parameter("Last-Event-ID", "header", false, "id of the last event received; the stream continues after it", openapi_text()));
 	doc_set_str(o, "operationId", "events");
 	doc_set(o, "tags", json_pack("[s]", "common"));
-	doc_set_str(o, "summary", "Stream of server-sent events; a user receives the events of its own objects");
+	doc_set_str(o, "summary", "Stream of server-sent events; a user receives the events of its own objects, and of the sessions on its servers");
 	doc_set_str(o, "x-who", "any valid token");
 	doc_set(o, "parameters", list);
 	doc_set(o, "responses", responses);

@@ -11,6 +11,8 @@
 #include "host/kernel/reserve.h"
 #include "host/system_xrdp/config_files.h"
 
+#define RESERVED "displays"
+
 /* The ports of a display: Xvnc listens on 5900+N, and sesman skips a display whose ports are in use. sesman forms their numbers by
  * concatenating "59", "60" or "62" with N, truncated to 16 bits. */
 static void ports_of_display(int display, int ret[4])
@@ -76,6 +78,11 @@ static int free_in_range(struct host *h, int first, const struct inifile *sesman
 	return n;
 }
 
+int displays_reserve(int first)
+{
+	return MAX(reserve(RESERVED, first), -1);
+}
+
 /* The first display of the best range, reserved; 0: none has a free display. Without `reserving`, ranges count that somebody else has reserved: any account may
  * take these names, so they must not keep a server from starting. */
 static int range_search(struct host *h, unsigned spread, const struct inifile *sesman, bool reserving, int *ret_reserved)
@@ -84,7 +91,7 @@ static int range_search(struct host *h, unsigned spread, const struct inifile *s
 	for (unsigned n = 0; n < RANGES && best_free < DISPLAYS_WIDTH && (n < RANGES_TRIED || !best); n++) {
 		int first = FIRST + (int)((spread + n) % RANGES) * DISPLAYS_WIDTH;
 		/* before the look: what another supervisor has chosen is in use, or reserved still */
-		_cleanup_(closep) int fd = reserve("displays", first);
+		_cleanup_(closep) int fd = reserve(RESERVED, first);
 		int found = fd < 0 && reserving ? 0 : free_in_range(h, first, sesman);
 		if (found <= best_free)
 			continue;

@@ -271,6 +271,16 @@ size_t instance_desktops_live(struct instance *i)
 
 /* --- as a document */
 
+json_t *instance_limits_doc(const struct instance *i)
+{
+	const json_t *desktop = json_object_get(i->spec, "desktop");
+	json_t *d = json_object();
+	doc_set_int(d, "idle_timeout", doc_int(desktop, "idle_timeout", 0));
+	doc_set_int(d, "disconnected_timeout", doc_int(desktop, "disconnected_timeout", 0));
+	doc_set_bool(d, "kill_disconnected", doc_bool(desktop, "kill_disconnected", false));
+	return d;
+}
+
 json_t *instance_doc(struct instance *i)
 {
 	struct instance_sessions n = { 0 };
@@ -295,6 +305,7 @@ json_t *instance_doc(struct instance *i)
 	doc_set_bool(enforced, "memory_mb", i->enforced.memory);
 	doc_set_bool(enforced, "tasks", i->enforced.tasks);
 	doc_set(d, "limits_enforced", enforced);
+	doc_set(d, "desktop_limits", instance_limits_doc(i));
 	doc_set_int(sessions, "active", (int64_t)n.active);
 	doc_set_int(sessions, "disconnected", (int64_t)n.disconnected);
 	doc_set_int(sessions, "orphaned", (int64_t)n.orphaned);

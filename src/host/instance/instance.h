@@ -35,6 +35,9 @@ void instance_enter(struct instance *i, enum instance_state s, const char *stati
 /* In the form of shape_instance; the caller frees. */
 json_t *instance_doc(struct instance *i);
 
+/* The limits of the server for its desktops, in the form of shape_instance_limits; the caller frees. */
+json_t *instance_limits_doc(const struct instance *i);
+
 /* Removes what a desktop left behind: its mount (in a job), or, if desktops have no mounts of their own, /tmp/.X11-unix/XN, /tmp/.XN-lock
  * and the sockets of display N in run/sockdir, unless the process named in the lock is running. */
 void display_clean(struct instance *i, int display);

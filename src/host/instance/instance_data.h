@@ -43,7 +43,7 @@ struct instance {
 	int port;			  /* RDP */
 	int sesman_port;		  /* on loopback */
 	int display_first, display_count; /* its range of X displays (displays.h) */
-	int reserved[2];		  /* of the two above until the first start ends (kernel/reserve.h); -1 */
+	int reserved[2];		  /* of the two above while the instance exists (kernel/reserve.h); -1 */
 
 	struct daemon xrdp, sesman;
 	struct cgroup *cgroup;	/* of the whole instance; NULL if the host offers none */

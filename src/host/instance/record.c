@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/instance/displays.h"
 #include "host/instance/instance.h"
 #include "host/kernel/fs.h"
 #include "host/cgroup/groups.h"
@@ -14,6 +15,7 @@
 #include "host/instance/prepare.h"
 #include "host/reasons.h"
 #include "host/instance/run.h"
+#include "host/instance/sesman_port.h"
 #include "host/instance/strays.h"
 #include "lucid/clock.h"
 #include "lucid/log.h"
@@ -194,8 +196,11 @@ static struct instance *from_record(struct host *h, const json_t *d)
 	groups_reopen(i, json_object_get(d, "cgroup"));
 	adopt_daemon(&i->xrdp, json_object_get(d, "xrdp"));
 	adopt_daemon(&i->sesman, json_object_get(d, "sesman"));
-	if (!i->shared)
+	if (!i->shared) {
+		i->reserved[0] = sesman_port_reserve(i->sesman_port);
+		i->reserved[1] = displays_reserve(i->display_first);
 		adopt_namespace(i, (ino_t)doc_int(d, "namespace", 0));
+	}
 	return i;
 }
 

@@ -9,6 +9,8 @@
 #include "host/system_xrdp/config_files.h"
 #include "lucid/str.h"
 
+#define RESERVED "sesman-port"
+
 /* The TCP ports that /etc/services names. Reads the file itself, because getservbyport may block on a name service. */
 static void known_services(bool known[1024])
 {
@@ -24,13 +26,18 @@ static void known_services(bool known[1024])
 		fclose(f);
 }
 
+int sesman_port_reserve(int port)
+{
+	return MAX(reserve(RESERVED, port), -1);
+}
+
 /* Without `reserving`, a port counts that somebody else has reserved: any account may take these names. */
 static bool is_usable(struct host *h, int port, int host_port, bool reserving, int *ret_reserved)
 {
 	if (port == host_port || host_uses_port(h, port))
 		return false;
 	/* before the look: what another supervisor has chosen is in use, or reserved still */
-	_cleanup_(closep) int fd = reserve("sesman-port", port);
+	_cleanup_(closep) int fd = reserve(RESERVED, port);
 	if ((fd < 0 && reserving) || !port_is_free_local(port))
 		return false;
 	*ret_reserved = fd < 0 ? -1 : TAKE_FD(fd);

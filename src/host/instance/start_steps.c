@@ -25,17 +25,9 @@
 #define READY_MS 10000
 #define READY_POLL_MS 20 /* a sesman that rereads its files does not listen for a moment */
 
-/* Sesman has its port and its displays, or nobody needs them. */
-static void release_reserved(struct instance *i)
-{
-	for (size_t n = 0; n < ARRAY_LEN(i->reserved); n++)
-		fd_close(&i->reserved[n]);
-}
-
 /* Cancels everything that the start has begun. */
 static void cancel_start_work(struct instance *i)
 {
-	release_reserved(i);
 	loop_timer_free(i->timer);
 	i->timer = NULL;
 	i->awaits_ready = false;
@@ -86,7 +78,6 @@ static void obituary_of_prepare(struct instance *i, const char *text)
 static void start_complete(struct instance *i)
 {
 	i->awaits_ready = false;
-	release_reserved(i);
 	loop_timer_free(i->timer);
 	i->timer = NULL;
 	if (i->replacing && i->state == INSTANCE_RUNNING)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "host/desktop/desktop_log.h"
+#include "host/instance/launch.h"
 #include "host/login/login_guard.h"
 #include "host/login/login_quota.h"
 #include "host/kernel/proc.h"
@@ -366,14 +367,18 @@ void login_left(const struct connection *c)
 
 /* --- once a second */
 
-/* Closes connections to sesman's port that are not from this server's xrdp: they could use up all that sesman accepts. */
+/* Closes connections to sesman's port that are not from this server's xrdp: they could use up all that sesman accepts. While this server has
+ * no sesman, another program may have the port. */
 static void cut_strangers(struct instance *i, int64_t now)
 {
 	struct sesman_pair p[64];
 	int n = sesman_pairs((uint16_t)i->sesman_port, p, ARRAY_LEN(p));
+	bool own = false;
 	for (int k = 0; k < n; k++) {
 		if (p[k].client.inode && p[k].client.uid == i->uid)
 			continue;
+		if (!own && !(own = i->sesman.pid && daemon_listens(&i->sesman)))
+			return;
 		sock_diag_destroy(&p[k].sesman);
 		if (now - i->observed->strangers_ms < STRANGERS_TELL_MS && i->observed->strangers_ms)
 			continue;

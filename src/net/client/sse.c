@@ -14,11 +14,11 @@ void sse_done(struct sse *s)
 
 static void sse_give(struct sse *s, void (*on_event)(const struct sse_event *e, void *arg), void *arg)
 {
-	struct sse_event e = { s->id, s->name, s->data.s ? s->data.s : "", s->seq };
+	struct sse_event e = { s->id, s->name, s->data.s ? s->data.s : "", s->seq, s->viewer };
 	if (s->told)
 		on_event(&e, arg);
 	s->told = false;
-	s->name[0] = s->seq[0] = 0;
+	s->name[0] = s->seq[0] = s->viewer[0] = 0;
 	strbuf_reset(&s->data);
 }
 
@@ -39,6 +39,8 @@ static void take_field(struct sse *s, char *line)
 		str_copy(s->name, sizeof s->name, value);
 	else if (str_eq(line, "seq"))
 		str_copy(s->seq, sizeof s->seq, value);
+	else if (str_eq(line, "viewer"))
+		str_copy(s->viewer, sizeof s->viewer, value);
 	else if (str_eq(line, "data"))
 		strbuf_printf(&s->data, "%s%s", s->data.len ? "\n" : "", value);
 	else

@@ -1,6 +1,6 @@
 /*
- * sse: parser of a stream of server-sent events. Floor F2, pure; lines are bounded. Besides the standard fields it knows `seq`, an
- * extension of this program (src/api/events/events.c). Not for: connections (http_feed.h).
+ * sse: parser of a stream of server-sent events. Floor F2, pure; lines are bounded. Besides the standard fields it knows `seq` and
+ * `viewer`, extensions of this program (src/api/events/events.c). Not for: connections (http_feed.h).
  */
 #ifndef NET_CLIENT_SSE_H
 #define NET_CLIENT_SSE_H
@@ -11,6 +11,7 @@ struct evbuffer;
 
 #define SSE_LINE_MAX (256 * 1024)
 #define SSE_ID_MAX 63
+#define SSE_VIEWER_MAX 256
 
 /* Borrowed until the callback returns. */
 struct sse_event {
@@ -18,10 +19,11 @@ struct sse_event {
 	const char *name; /* "" for none */
 	const char *data; /* "" for none: the event only sets an id */
 	const char *seq;  /* "" for none */
+	const char *viewer; /* "" for none */
 };
 
 struct sse {
-	char id[SSE_ID_MAX + 1], name[128], seq[SSE_ID_MAX + 1];
+	char id[SSE_ID_MAX + 1], name[128], seq[SSE_ID_MAX + 1], viewer[SSE_VIEWER_MAX + 1];
 	struct strbuf data;
 	bool told; /* a field of the current event was read */
 	bool stop; /* set from the callback: stop parsing */
