@@ -27,6 +27,9 @@ EXAMPLES = {
     "pressure": {"cpu": 0.4, "memory": 0.0, "io": 0.1}, "clock_usec": 3600000000, "temperature_celsius": 48.3, "throttled": False,
     "throttle_events": None, "cpu_core_percent": 48, "net_in_kbps": 12.4, "net_out_kbps": 310.8, "io_read_bytes": 4194304, "io_write_bytes": 1048576,
     "io_read_bps": 0, "io_write_bps": 8192, "sampled_at": TIME, "value": 86.5,
+    "duration_ms": 61400, "t0_ms": 0, "raw_bytes": 8300000, "frames": 24, "bytes": 75000, "chunks_bytes": 75000, "activity": [11, 4, 0], "entry": "…", "head": HASH,
+    "prev_hash": 64 * "0", "merkle_root": HASH, "key_id": "7c1d0e5b9a3f4c21", "cipher": "aes-256-gcm", "figures": {"…": "…"}, "manifest": "{…}", "seal": "{…}",
+    "more": False, "processing_time_ms": 12.5, "mean_time_ms": 0.5, "worst_time_ms": 2.1, "items_processed": 24, "storage": {"…": "…"},
     "points": [{"time": TIME, "min": 40960000, "mean": 41943040, "max": 46137344}, "…"],
 }
 
@@ -53,6 +56,10 @@ class Guide:
             return [EXAMPLES["port"]]
         if key == "unit" and value == "bytes":  # of a metric, not of systemd
             return value
+        if key == "activity" and isinstance(value, str):  # as the index has it, a digit for each second
+            return "b40…"
+        if key == "chunks" and isinstance(value, int):  # how many were closed
+            return 2
         if key == "global":  # thresholds, not measured values
             return value
         if key in EXAMPLES and not (isinstance(value, dict) and key in ("display", "port")):

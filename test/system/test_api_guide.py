@@ -56,6 +56,37 @@ def record_alerts(admin, ask):
     ask("resources_alerts_acknowledge", "POST", f"{base}/alerts/{alert['alert_id']}/acknowledge")
 
 
+def record_recordings(ask, user, admin, session):
+    """A recording of the session, over the controller and as the agent has it."""
+    sessions = f"/api/v1/sessions/{session['session_id']}"
+    rid = user("sessions_recording_start", "POST", f"{sessions}/recording/start", {"frame_rate": 10, "chunk_seconds": 30}).json()["recording_id"]
+    until("a chunk", lambda: admin.get(f"{sessions}/chunks")["chunks"], 20)
+    ask("xrdp_recordings_list", "GET", f"{XRDP}/recordings")
+    ask("xrdp_recordings_pause", "POST", f"{XRDP}/recordings/{rid}/pause")
+    ask("xrdp_recordings_resume", "POST", f"{XRDP}/recordings/{rid}/resume")
+    until("the state", lambda: admin.get(f"{sessions}/recording")["state"] == "recording", 20)
+    user("sessions_recording_stop", "POST", f"{sessions}/recording/stop")
+    until("the seal", lambda: admin.get(f"{sessions}/recording")["sealed_at"], 30)
+    user("sessions_recording_get", "GET", f"{sessions}/recording")
+    user("sessions_recordings", "GET", f"{sessions}/recordings?limit=1")
+    user("sessions_pipeline", "GET", f"{sessions}/pipeline")
+    user("sessions_chunks", "GET", f"{sessions}/chunks?limit=1")
+    user("sessions_chunk", "GET", f"{sessions}/chunks/0")
+    user("sessions_chunk_records", "GET", f"{sessions}/chunks/0/data?from=1000000000")
+    user("sessions_recording_verify", "GET", f"{sessions}/recording/verify")
+    user("sessions_recording_activity", "GET", f"{sessions}/recordings/{rid}/activity?step=60")
+    ask("xrdp_recordings_files", "GET", f"{XRDP}/recordings/{rid}?limit=1")
+    ask("xrdp_recordings_file", "GET", f"{XRDP}/recordings/{rid}/files/00000000.rck?from=1000000000")
+    ask("xrdp_recordings_write", "PUT", f"{XRDP}/recordings/{rid}/files/seal.json", {"text": "{…}"})
+    desktop = admin.desktops(session["server_id"])[0]
+    ask("xrdp_recordings_start", "POST", f"{XRDP}/recordings",
+        {"recording_id": "0b2c5c0e-6d2b-4c8e-9a57-2f3a1d4e5f60", "server_id": session["server_id"], "display": desktop["display"],
+         "started_at": desktop["started_at"], "manifest": "{}", "key": 43 * "A" + "=", "config": {"codec": "zstd", "frame_rate": 10}})
+    ask("xrdp_recordings_stop", "POST", f"{XRDP}/recordings/0b2c5c0e-6d2b-4c8e-9a57-2f3a1d4e5f60/stop")
+    ask("xrdp_recordings_remove", "DELETE", f"{XRDP}/recordings/0b2c5c0e-6d2b-4c8e-9a57-2f3a1d4e5f60")
+    ask("sessions_recording_delete", "DELETE", f"{sessions}/recordings/{rid}")
+
+
 def record(d, account, login):
     anna, admin = d.api("anna"), d.admin
     guide = Guide({account.name: "anna"})
@@ -118,6 +149,7 @@ def record(d, account, login):
     user("sessions_rdp_file", "GET", f"{sessions}/{declared['session_id']}/rdp-file")
     user("sessions_summary", "GET", f"{sessions}/summary")
     user("sessions_statistics", "GET", f"{sessions}/{session['session_id']}/statistics")
+    record_recordings(ask, user, admin, session)
     user("sessions_message", "POST", f"{sessions}/{session['session_id']}/message", {"text": "Lunch is ready.", "level": "info"})
     ask("sessions_broadcast", "POST", f"{sessions}/broadcast?status=active", {"text": "This host restarts at 18:00.\nPlease save your work.", "level": "warning"})
     ask("sessions_terminate_many", "POST", f"{sessions}/terminate?status=created&dry_run=true", {"reason": "maintenance"})

@@ -7,7 +7,7 @@
 #include "roles/rdp-session-controller/recording/chunks.h"
 
 #define VIEWING_MS (10 * 60 * 1000) /* further requests within this time belong to the same viewing */
-#define OUTPUT_MAX (192u << 20)	    /* bytes that the segments of one piece may inflate to: more than a chunk has */
+#define OUTPUT_MAX (2 * (size_t)RECORD_SEGMENT_RAW) /* bytes that a segment may inflate to, and more */
 
 /* --- who views: one audit entry for each viewing */
 
@@ -72,7 +72,8 @@ struct view {
 	uint8_t key[RECORD_KEY_BYTES];
 	struct record_reader *reader;
 	struct source *from, *to; /* to NULL: the client has gone */
-	struct blob *piece;	  /* being decoded */
+	struct blob *piece;	  /* being decoded; NULL: none */
+	size_t taken;		  /* of it */
 	int rc;
 	bool working, wanted, over;
 	struct strbuf out; /* decoded; the first `sent` bytes were passed on */
@@ -120,7 +121,9 @@ static int view_header(void *arg, const struct record_header *h)
 static void view_decode(struct pool_job *j, UNUSED void *worker)
 {
 	struct view *v = CONTAINER_OF(j, struct view, job);
-	v->rc = record_reader_feed(v->reader, v->piece ? v->piece->data : NULL, v->piece ? v->piece->len : 0);
+	size_t used = 0;
+	v->rc = record_reader_step(v->reader, v->piece->data + v->taken, v->piece->len - v->taken, &used);
+	v->taken += used;
 }
 
 static void view_continue(struct view *v);
@@ -138,8 +141,10 @@ static void view_decoded(struct pool_job *j)
 {
 	struct view *v = CONTAINER_OF(j, struct view, job);
 	v->working = false;
-	blob_unref(v->piece);
-	v->piece = NULL;
+	if (v->taken == v->piece->len) {
+		blob_unref(v->piece);
+		v->piece = NULL;
+	}
 	if (!v->to)
 		view_free(v);
 	else if (v->rc < 0)
@@ -179,6 +184,7 @@ static void view_piece(struct blob *piece, int err, const char *why, void *arg)
 		return;
 	}
 	v->piece = blob_ref(piece);
+	v->taken = 0;
 	view_work(v);
 }
 
@@ -192,7 +198,7 @@ static void view_continue(struct view *v)
 		strbuf_done(&v->out);
 		v->out = (struct strbuf){ .max = OUTPUT_MAX };
 		v->sent = 0;
-		if (v->rc > 0) /* paused within a segment */
+		if (v->piece) /* it has further segments */
 			view_work(v);
 		else
 			source_read(v->from, view_piece, v);
