@@ -98,6 +98,13 @@ def test_what_recording_lacks_is_named(make_daemon, tmp_path):
     assert found["advice"] == "install libzstd1, liblz4-1, ffmpeg", found
 
 
+def test_the_program_needs_no_library_of_recordings():
+    """It starts where they are missing; what needs one loads it, or is a program of its own."""
+    out = subprocess.run(["readelf", "-d", BIN], capture_output=True, text=True, check=True).stdout
+    needed = [line for line in out.splitlines() if "NEEDED" in line]
+    assert len(needed) > 5 and not [line for line in needed if any(word in line for word in ("zstd", "lz4", "xcb", "X11", "freerdp", "libav"))], needed
+
+
 def test_damaged_store_is_found(make_daemon):
     d = make_daemon()
     d.stop()
