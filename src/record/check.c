@@ -306,6 +306,13 @@ static bool report_reader(struct record_check *c, bool known, bool torn)
 	return true;
 }
 
+/* Whether each of its bytes was authenticated. */
+static bool chunk_is_proven(const struct record_check *c)
+{
+	const struct record_header *h = record_reader_header(c->reader);
+	return c->can_decrypt && h && h->cipher != RECORD_PLAIN && record_reader_progress(c->reader)->complete;
+}
+
 static void compare_chunk(struct record_check *c, const uint8_t hash[RECORD_HASH_BYTES])
 {
 	struct record_index_entry e;
@@ -318,6 +325,8 @@ static void compare_chunk(struct record_check *c, const uint8_t hash[RECORD_HASH
 	if (memcmp(hash, e.hash, RECORD_HASH_BYTES) != 0) {
 		if (c->size < e.bytes && !explained)
 			found(c, RECORD_FOUND_CUT, c->seq, "it is cut short: %llu of %u bytes", (unsigned long long)c->size, e.bytes);
+		else if (!explained && chunk_is_proven(c))
+			found(c, RECORD_FOUND_INDEX, c->seq, "its index entry was modified: the SHA-256 is another, but all tags of the chunk match");
 		else if (!explained)
 			found(c, RECORD_FOUND_MODIFIED, c->seq, "the chunk or its index entry was modified: its SHA-256 is another");
 		return;

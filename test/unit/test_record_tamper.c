@@ -370,6 +370,14 @@ static void wrong_figures_in_the_index_are_found_without_a_seal(void **state)
 		rig_write(g, RECORD_INDEX, index, len);
 		expect_finding(g, false, RECORD_FOUND_INDEX, 1);
 	}
+	for (int with_key = 0; with_key < 2; with_key++) { /* a wrong SHA-256: with the key, it is clear which of the two is wrong */
+		struct record_index_entry e = good;
+		e.hash[5] ^= 1;
+		record_entry_put(index + RECORD_ENTRY_BYTES, &e);
+		rig_write(g, RECORD_INDEX, index, len);
+		expect_finding(g, with_key, with_key ? RECORD_FOUND_INDEX : RECORD_FOUND_MODIFIED, 1);
+		assert_true(has_finding(RECORD_FOUND_CHAIN, 2));
+	}
 	good.raw_bytes++;
 	record_entry_put(index + RECORD_ENTRY_BYTES, &good);
 	rig_write(g, RECORD_INDEX, index, len);
