@@ -1,4 +1,5 @@
 #include <lz4.h>
+#include <pthread.h>
 
 #include "record/bytes.h"
 #include "record/codec.h"
@@ -21,16 +22,18 @@ static const char *const names[] = { "LZ4_createStream", "LZ4_freeStream", "LZ4_
 
 static bool lz4_load(char *why, size_t size)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static bool loaded;
 	void *functions[ARRAY_LEN(names) - 1];
 	_Static_assert(sizeof functions == sizeof l, "a name for each function");
-	if (__atomic_load_n(&loaded, __ATOMIC_ACQUIRE))
-		return true;
-	if (!codec_library("liblz4.so.1", "liblz4-1", names, functions, why, size))
-		return false;
-	memcpy(&l, functions, sizeof l); /* two threads would write the same */
-	__atomic_store_n(&loaded, true, __ATOMIC_RELEASE);
-	return true;
+	pthread_mutex_lock(&lock);
+	if (!loaded && codec_library("liblz4.so.1", "liblz4-1", names, functions, why, size)) {
+		memcpy(&l, functions, sizeof l);
+		loaded = true;
+	}
+	bool good = loaded;
+	pthread_mutex_unlock(&lock);
+	return good;
 }
 
 /* The window and the block after it are contiguous. */

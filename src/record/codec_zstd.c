@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <zstd.h>
 
 #include "record/bytes.h"
@@ -28,16 +29,18 @@ static const char *const names[] = {
 
 static bool zstd_load(char *why, size_t size)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static bool loaded;
 	void *functions[ARRAY_LEN(names) - 1];
 	_Static_assert(sizeof functions == sizeof z, "a name for each function");
-	if (__atomic_load_n(&loaded, __ATOMIC_ACQUIRE))
-		return true;
-	if (!codec_library("libzstd.so.1", "libzstd1", names, functions, why, size))
-		return false;
-	memcpy(&z, functions, sizeof z); /* two threads would write the same */
-	__atomic_store_n(&loaded, true, __ATOMIC_RELEASE);
-	return true;
+	pthread_mutex_lock(&lock);
+	if (!loaded && codec_library("libzstd.so.1", "libzstd1", names, functions, why, size)) {
+		memcpy(&z, functions, sizeof z);
+		loaded = true;
+	}
+	bool good = loaded;
+	pthread_mutex_unlock(&lock);
+	return good;
 }
 
 static void *zstd_packer(void)
