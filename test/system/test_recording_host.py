@@ -1,11 +1,13 @@
 """Recordings of a host, without the controller: the agent's operations xrdp.recordings.* on real desktops, and what happens when recorder,
 server or supervisor die."""
 import base64
+import contextlib
 import datetime
 import hashlib
 import os
 import secrets
 import signal
+import subprocess
 import time
 import uuid
 
@@ -265,6 +267,55 @@ def test_full_disk_refuses_new_recordings(recorded):
     assert r.start(expect=507)["error"]["code"] == "LUCID_ERR_3007"
     assert not os.path.exists(r.dir())
     until("what is free to be known", lambda: r.d.admin.get(f"{XRDP}/recordings")["storage"]["full"], 10)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 16 MiB."""
+    where = tmp_path / "disk"
+    where.mkdir()
+    os.chmod(tmp_path, 0o755)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=0755", "tmpfs", where], check=True)
+    yield str(where)
+    subprocess.run(["umount", "-l", where], check=True)
+
+
+def fill(disk):
+    with contextlib.suppress(OSError), open(f"{disk}/filler", "wb") as f:
+        while f.write(bytes(65536)):
+            f.flush()
+
+
+def test_full_disk_pauses_and_leaves_a_valid_recording(recorded, small_disk):
+    r = recorded(SESSION_STORAGE_PATH=small_disk, STORAGE_HIGH_WATER_MB="4")
+    r.client.wait_colour(BLUE)
+    r.start()
+    time.sleep(2)  # a segment is written each second
+    fill(small_disk)
+    r.wait("paused")
+    assert r.row()["reason"] == "disk_full"
+    r.repaint()  # the desktop goes on
+    os.unlink(f"{small_disk}/filler")
+    r.wait("recording")
+    r.user.paint(BLUE)
+    r.client.wait_colour(BLUE)
+    time.sleep(1)
+    ended = r.stop()
+    index = r.files()["index"]
+    assert ended["state"] == "complete" and len(index) == ended["chunks"] >= 2 and any(e["gap"] for e in index)
+    assert all(b["prev_hash"] == a["hash"] for a, b in zip(index, index[1:]))
+    for e in index:
+        with open(f"{small_disk}/{r.id}/{e['seq']:08}.rck", "rb") as f:
+            assert hashlib.sha256(f.read()).hexdigest() == e["hash"]
+
+
+def test_full_disk_ends_the_session_if_wanted(recorded, small_disk):
+    r = recorded(SESSION_STORAGE_PATH=small_disk, STORAGE_HIGH_WATER_MB="4")
+    r.client.wait_colour(BLUE)
+    r.start(on_full="terminate_session")
+    fill(small_disk)
+    until("the end of the desktop", lambda: not r.d.admin.desktops(r.sid), 20, 0.2)
+    until("the end of the recording", lambda: r.row()["state"] in ("complete", "truncated"), 40, 0.2)
 
 
 def test_session_waits_for_its_recording_at_most_three_seconds(recorded):

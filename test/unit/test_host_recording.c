@@ -781,6 +781,37 @@ static void test_interrupted_removal_is_completed_at_the_next_start(UNUSED void 
 	assert_true(wait_for(removed_is_gone, moved));
 }
 
+static void test_recording_that_was_stopping_is_complete_after_a_restart(UNUSED void **state)
+{
+	char id[ID_UUID_SIZE];
+	struct answer a;
+	id_uuid(id);
+	must_start(id, FAKE_GOOD);
+	pid_t pid = pid_of(id);
+	ask_begin(&a, "host.recording.stop", of(id));
+	host_end(); /* the recorder closes its chunk, but nobody hears it */
+	host_begin();
+	assert_true(wait_for(has_ended, &pid));
+	desktop_gone(desktop(), "ended", 0, 0);
+	wait_state(id, "complete");
+	assert_int_equal(doc_int(row(id), "chunks", 0), 1);
+}
+
+static void test_requested_pause_outlives_the_supervisor(UNUSED void **state)
+{
+	char id[ID_UUID_SIZE];
+	id_uuid(id);
+	must_start(id, FAKE_GOOD);
+	ask("host.recording.pause", of(id));
+	host_end();
+	host_begin();
+	struct answer a = ask("host.recording.start", start_doc(id, FAKE_GOOD));
+	assert_int_equal(a.err, 0);
+	assert_string_equal(doc_str(a.out, "state", ""), "paused");
+	assert_string_equal(doc_str(ask("host.recording.resume", of(id)).out, "state", ""), "recording");
+	ask("host.recording.stop", of(id));
+}
+
 /* What is written is whole and one chain, whatever dies when: the recorder, the supervisor, both, in the middle of a start too. */
 static void verify(const char *id, unsigned at_least)
 {
@@ -861,6 +892,8 @@ int main(UNUSED int argc, char **argv)
 		T(test_recording_is_continued_after_the_death_of_the_supervisor),
 		T(test_slow_predecessor_is_waited_for),
 		T(test_interrupted_recording_is_truncated_when_its_desktop_has_ended),
+		T(test_recording_that_was_stopping_is_complete_after_a_restart),
+		T(test_requested_pause_outlives_the_supervisor),
 		T(test_kills_at_random_moments_leave_a_valid_recording),
 		T(test_chunks_may_have_a_path_of_their_own),
 		T(test_interrupted_removal_is_completed_at_the_next_start),

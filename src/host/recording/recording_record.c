@@ -50,6 +50,7 @@ void recording_record_write(const struct recording *r)
 	doc_set_int(d, "lost", r->lost);
 	doc_set_int(d, "restarts", r->restarts);
 	doc_set_bool(d, "made", !r->manifest);
+	doc_set_bool(d, "paused", r->paused & PAUSE_REQUESTED);
 	doc_set(d, "config", json_incref(r->config));
 	_cleanup_(xfreep) char *text = doc_text(d);
 	int e = fs_mkdirs(dir, 0700);
@@ -80,6 +81,7 @@ static void state_read(struct recording *r, const json_t *d)
 	r->start_us = doc_int(d, "start_us", r->start_us);
 	r->zero_ms = doc_int(d, "zero_ms", r->zero_ms);
 	r->lost = (unsigned)doc_int(d, "lost", 0);
+	r->paused = doc_bool(d, "paused", false) ? PAUSE_REQUESTED : 0;
 	r->continued = true;
 	r->was_stopping = str_eq(doc_str(d, "state", ""), recording_state_to_string(RECORDING_STOPPING));
 }

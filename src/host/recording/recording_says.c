@@ -106,6 +106,8 @@ static void said_figures(struct recording *r, const json_t *doc)
 		else if (json_is_object(stage))
 			doc_set(stage, "last_at", NULL);
 	}
+	if (!json_object_get(copy, "dropped"))
+		doc_set_int(copy, "dropped", doc_int(copy, "late", 0));
 	json_decref(r->figures);
 	r->figures = copy;
 }

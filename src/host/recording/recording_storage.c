@@ -10,6 +10,9 @@
 
 #define LOOK_JOB_MS 15000
 #define COUNT_EVERY_MS 60000
+#define LOOK_OFTEN_MS 2000
+#define LOOK_SELDOM_MS 15000
+#define PLENTY (4ll << 30) /* bytes above the high-water mark */
 #define RESUME_PERCENT 97 /* of the maximum size: above it, what was paused for it stays paused */
 
 struct recording_storage {
@@ -19,7 +22,7 @@ struct recording_storage {
 	void *arg;
 	struct job *job;
 	int64_t free_bytes, used_bytes; /* -1: unknown */
-	int64_t counted_ms;		/* monotonic; 0: never */
+	int64_t looked_ms, counted_ms;	/* monotonic; 0: never */
 	bool told;			/* that it does not respond */
 };
 
@@ -60,14 +63,6 @@ static void on_storage_job(void *arg, int code, const char *text, UNUSED size_t 
 	s->looked(s->arg);
 }
 
-void recording_storage_look(struct recording_storage *s)
-{
-	if (s->job)
-		return;
-	s->roots.count = !s->counted_ms || clock_mono_ms() - s->counted_ms > COUNT_EVERY_MS;
-	s->job = job_start(s->host->children, recording_storage_run, &s->roots, LOOK_JOB_MS, on_storage_job, s);
-}
-
 bool recording_storage_is_over(const struct recording_storage *s)
 {
 	int64_t max = s->host->set.recording.max_bytes;
@@ -88,6 +83,22 @@ enum recording_space recording_storage_space(const struct recording_storage *s)
 	if (s->free_bytes < set->low_water || recording_storage_is_over(s))
 		return SPACE_LOW;
 	return s->free_bytes < set->high_water || is_near_max(s) ? SPACE_BETWEEN : SPACE_ENOUGH;
+}
+
+/* A look is a process. Far from the marks, no number of recorders fills the disk between two looks. */
+static int64_t look_every_ms(const struct recording_storage *s)
+{
+	return recording_storage_space(s) == SPACE_ENOUGH && s->free_bytes - s->host->set.recording.high_water > PLENTY ? LOOK_SELDOM_MS : LOOK_OFTEN_MS;
+}
+
+void recording_storage_look(struct recording_storage *s)
+{
+	int64_t now = clock_mono_ms();
+	if (s->job || (s->looked_ms && now - s->looked_ms < look_every_ms(s)))
+		return;
+	s->looked_ms = now;
+	s->roots.count = !s->counted_ms || clock_mono_ms() - s->counted_ms > COUNT_EVERY_MS;
+	s->job = job_start(s->host->children, recording_storage_run, &s->roots, LOOK_JOB_MS, on_storage_job, s);
 }
 
 json_t *recording_storage_doc(const struct recording_storage *s)

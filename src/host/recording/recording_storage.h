@@ -18,7 +18,8 @@ struct recording_storage;
 /* `looked` is called after each look. */
 struct recording_storage *recording_storage_new(struct host *h, void (*looked)(void *arg), void *arg);
 void recording_storage_free(struct recording_storage *s);
-void recording_storage_look(struct recording_storage *s); /* starts a look, unless one is in progress */
+/* Starts a look, unless one is in progress, or the last one was a moment ago: more often the less space there is. */
+void recording_storage_look(struct recording_storage *s);
 enum recording_space recording_storage_space(const struct recording_storage *s);
 bool recording_storage_is_over(const struct recording_storage *s); /* the recordings have reached MAX_STORAGE_SIZE_GB */
 json_t *recording_storage_doc(const struct recording_storage *s);	   /* RecordingStorage */

@@ -394,6 +394,6 @@ void host_recording_list(struct host *h, UNUSED const json_t *in, host_done done
 		json_array_append_new(list, recording_doc(r));
 	doc_set(out, "recordings", list);
 	doc_set(out, "storage", recording_storage_doc(h->recordings->storage));
-	recording_storage_look(h->recordings->storage);
+	recording_storage_look(h->recordings->storage); /* for the next request */
 	host_answer(h, done, arg, ERR_OK, NULL, out);
 }
