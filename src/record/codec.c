@@ -19,13 +19,16 @@ uint8_t *pack_buffer_room(struct pack_buffer *b, size_t n)
 bool codec_library(const char *file, const char *package, const char *const *names, void **functions, char *why, size_t size)
 {
 	void *library = fault_hit(file) ? NULL : dlopen(file, RTLD_NOW | RTLD_LOCAL);
-	const char *missing = library ? NULL : file;
-	for (size_t i = 0; library && !missing && names[i]; i++)
-		if (!(functions[i] = dlsym(library, names[i])))
-			missing = names[i];
-	if (missing)
-		snprintf(why, size, "%s cannot be loaded (%s is missing); install the package %s", file, missing, package);
-	return !missing;
+	if (!library) {
+		snprintf(why, size, "%s cannot be loaded; install the package %s", file, package);
+		return false;
+	}
+	for (size_t i = 0; names[i]; i++)
+		if (!(functions[i] = dlsym(library, names[i]))) {
+			snprintf(why, size, "%s has no function %s; install a newer package %s", file, names[i], package);
+			return false;
+		}
+	return true;
 }
 
 /* --- without compression */

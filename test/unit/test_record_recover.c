@@ -1,6 +1,8 @@
 /* record: after the recorder died at any point, the directory is made consistent, nothing that was whole is lost, and the recording continues. */
 #include "record_rig.h"
 
+#include <sys/wait.h>
+
 static struct record_recovered recovered;
 static char why[RECORD_WHY_SIZE];
 
@@ -36,6 +38,54 @@ static size_t play_torn(struct record_rig *g, uint32_t seq, size_t first)
 	record_reader_free(r);
 	free(p.screen);
 	return frames;
+}
+
+/* Writes the fault file, which is read again after 20 ms. */
+static void order_faults(const char *lines)
+{
+	FILE *f = fopen(getenv("LUCID_FAULTS"), "w");
+	assert_non_null(f);
+	fputs(lines, f);
+	fclose(f);
+	usleep(50000);
+}
+
+/* The first test, because a library stays loaded: a child, which has it, writes the recording. */
+static void without_the_library_of_a_codec_hashes_are_checked(void **state)
+{
+	static struct record_verdict v;
+	struct record_rig *g = rig_new(RECORD_ZSTD, RECORD_AES256_GCM);
+	struct rig_player p = { .g = g };
+	int status;
+	size_t len;
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		rig_start(g);
+		rig_play(g, 9, false);
+		rig_finish(g);
+		_exit(0);
+	}
+	assert_true(waitpid(pid, &status, 0) == pid && status == 0);
+	order_faults("libzstd.so.1 always\n");
+	assert_false(record_codec_load(RECORD_ZSTD, why, sizeof why));
+	assert_string_equal(why, "libzstd.so.1 cannot be loaded; install the package libzstd1");
+	assert_int_equal(record_writer_new(&g->args, &g->writer), -ENOSYS);
+	struct record_reader *r = rig_read_chunk(&p, 0, 1000);
+	assert_int_equal(record_reader_feed(r, "", 0), RECORD_NO_CODEC);
+	assert_string_equal(record_reader_why(r), "the library for zstd is not installed");
+	record_reader_free(r);
+	rig_verify(g, true, &v);
+	assert_true(v.state == RECORD_WHOLE && !v.decrypted && v.signer_known);
+	_cleanup_(xfreep) uint8_t *data = rig_read(g, "00000000.rck", &len);
+	data[200] ^= 1;
+	rig_write(g, "00000000.rck", data, len);
+	rig_verify(g, true, &v);
+	assert_true(v.state == RECORD_BROKEN && v.findings[0].kind == RECORD_FOUND_MODIFIED);
+	order_faults("");
+	assert_true(record_codec_load(RECORD_ZSTD, why, sizeof why)); /* once it is installed */
+	free(p.screen);
+	rig_free(g);
 }
 
 static void a_torn_chunk_gets_an_entry_and_the_recording_continues(void **state)
@@ -220,16 +270,6 @@ static void what_is_not_of_this_recording_is_refused(void **state)
 	rig_free(g);
 }
 
-/* Writes the fault file, which is read again after 20 ms. */
-static void order_faults(const char *lines)
-{
-	FILE *f = fopen(getenv("LUCID_FAULTS"), "w");
-	assert_non_null(f);
-	fputs(lines, f);
-	fclose(f);
-	usleep(50000);
-}
-
 static void a_full_disk_ends_the_chunk_and_the_recording_continues_later(void **state)
 {
 	static const char *const faults[] = { "record.write always\n", "record.sync always\n", "record.write after 3\n", "record.write once\n", "record.sync once\n" };
@@ -280,6 +320,7 @@ int main(int argc, char **argv)
 {
 	begin_with_faults(argv);
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_the_library_of_a_codec_hashes_are_checked),
 		cmocka_unit_test(a_torn_chunk_gets_an_entry_and_the_recording_continues),
 		cmocka_unit_test(it_may_die_after_any_byte),
 		cmocka_unit_test(it_may_die_between_chunk_and_index),
