@@ -181,31 +181,48 @@ static bool continue_region(struct capture *c, int64_t now_us)
 
 /* --- comparison */
 
-static void compare_tile(struct capture *c, size_t column, size_t row, const uint8_t *seen, size_t stride)
+/* One row of an area, which both pictures have in sequence: a comparison tile by tile would leave most of the time to memory. */
+static void compare_row(struct capture *c, const struct pixel_box *b, int y, const uint8_t *seen, struct tile_box *changed)
 {
-	uint32_t converted[TILE * TILE];
+	uint32_t converted[TILE];
 	const struct eye_format *f = &c->link->format;
-	size_t tile = row * c->grid.columns + column;
-	struct tile_box whole = tile_box_whole(&c->grid, tile), changed;
-	if (!f->is_bgrx) {
-		for (unsigned y = 0; y < whole.y1; y++)
-			format_row(f, seen + y * stride, converted + (size_t)y * TILE, whole.x1);
-		seen = (const void *)converted;
-		stride = TILE * 4;
+	uint32_t *kept = (void *)(c->picture + (size_t)y * c->stride);
+	for (int x = b->x0; x < b->x1; x += TILE) {
+		unsigned w = (unsigned)MIN(b->x1 - x, TILE);
+		const uint32_t *pixels = (const void *)seen;
+		if (!f->is_bgrx) {
+			format_row(f, seen, converted, w);
+			pixels = converted;
+		}
+		tile_compare_row(pixels, kept + x, w, (unsigned)(y % TILE), &changed[x / TILE]);
+		seen += (size_t)w * f->bits / 8;
 	}
-	uint8_t *kept = c->picture + row * TILE * c->stride + column * TILE * 4;
-	if (!tile_compare(seen, stride, kept, c->stride, whole.x1, whole.y1, &changed))
-		return;
-	c->bytes_changed += (uint64_t)(changed.x1 - changed.x0) * (unsigned)(changed.y1 - changed.y0) * 4;
-	c->on_tile(c->arg, tile, &changed);
 }
 
-static void compare_area(struct capture *c, const struct pixel_box *b, const uint8_t *pixels)
+/* Tells of the tiles of one row that changed. */
+static void tell_row(struct capture *c, const struct pixel_box *b, int y, const struct tile_box *changed)
 {
-	size_t stride = format_stride(&c->link->format, (unsigned)(b->x1 - b->x0)), bytes = c->link->format.bits / 8;
-	for (int y = b->y0; y < b->y1; y += TILE)
-		for (int x = b->x0; x < b->x1; x += TILE)
-			compare_tile(c, (size_t)x / TILE, (size_t)y / TILE, pixels + (size_t)(y - b->y0) * stride + (size_t)(x - b->x0) * bytes, stride);
+	size_t first = (size_t)y / TILE * c->grid.columns;
+	for (int column = b->x0 / TILE; column * TILE < b->x1; column++) {
+		const struct tile_box *t = &changed[column];
+		if (tile_box_is_empty(t))
+			continue;
+		c->bytes_changed += (uint64_t)(t->x1 - t->x0) * (unsigned)(t->y1 - t->y0) * 4;
+		c->on_tile(c->arg, first + (size_t)column, t);
+	}
+}
+
+static void compare_area(struct capture *c, const struct pixel_box *b, const uint8_t *seen)
+{
+	struct tile_box changed[(INT16_MAX + TILE) / TILE];
+	size_t stride = format_stride(&c->link->format, (unsigned)(b->x1 - b->x0));
+	for (int y = b->y0; y < b->y1; y += TILE) {
+		int end = MIN(y + TILE, b->y1);
+		memset(changed, 0, c->grid.columns * sizeof *changed);
+		for (int row = y; row < end; row++, seen += stride)
+			compare_row(c, b, row, seen, changed);
+		tell_row(c, b, y, changed);
+	}
 	c->bytes_read += stride * (size_t)(b->y1 - b->y0);
 }
 

@@ -91,27 +91,19 @@ static void row_keep(const uint32_t *seen, uint32_t *kept, unsigned n)
 		kept[i] = seen[i] & RGB;
 }
 
-bool tile_compare(const uint8_t *seen, size_t seen_stride, uint8_t *kept, size_t kept_stride, unsigned w, unsigned h, struct tile_box *ret)
+void tile_compare_row(const uint32_t *seen, uint32_t *kept, unsigned w, unsigned y, struct tile_box *box)
 {
-	unsigned x0 = w, x1 = 0, y0 = h, y1 = 0;
-	for (unsigned y = 0; y < h; y++) {
-		const uint32_t *a = (const void *)(seen + y * seen_stride);
-		uint32_t *b = (void *)(kept + y * kept_stride);
-		if (!row_differs(a, b, w))
-			continue;
-		y0 = MIN(y0, y);
-		y1 = y + 1;
-		unsigned left = 0, right = w;
-		while (left < x0 && !((a[left] ^ b[left]) & RGB))
-			left++;
-		while (right > x1 && !((a[right - 1] ^ b[right - 1]) & RGB))
-			right--;
-		x0 = MIN(x0, left);
-		x1 = MAX(x1, right);
-		row_keep(a + x0, b + x0, x1 - x0);
-	}
-	*ret = (struct tile_box){ (uint8_t)x0, (uint8_t)y0, (uint8_t)x1, (uint8_t)y1 };
-	return x1 > 0;
+	if (!row_differs(seen, kept, w))
+		return;
+	unsigned x0 = tile_box_is_empty(box) ? w : box->x0, x1 = box->x1, left = 0, right = w;
+	while (left < x0 && !((seen[left] ^ kept[left]) & RGB))
+		left++;
+	while (right > x1 && !((seen[right - 1] ^ kept[right - 1]) & RGB))
+		right--;
+	x0 = MIN(x0, left);
+	x1 = MAX(x1, right);
+	row_keep(seen + x0, kept + x0, x1 - x0);
+	*box = (struct tile_box){ (uint8_t)x0, tile_box_is_empty(box) ? (uint8_t)y : box->y0, (uint8_t)x1, (uint8_t)(y + 1) };
 }
 
 /* --- rectangles */
@@ -121,45 +113,47 @@ static int64_t area_of(const struct pixel_box *b)
 	return (int64_t)(b->x1 - b->x0) * (b->y1 - b->y0);
 }
 
-/* Whether one rectangle around both has at most an eighth more pixels. Few large rectangles compress better and faster: text that scrolls is
- * then one long match. */
-static bool join(struct pixel_box *a, const struct pixel_box *b)
+/* One rectangle around both, if at most an eighth of it is then more than what changed. Few large rectangles compress better and faster: text
+ * that scrolls is then one long match. */
+static bool join(struct tile_rect *a, const struct tile_rect *b)
 {
-	struct pixel_box both = { MIN(a->x0, b->x0), MIN(a->y0, b->y0), MAX(a->x1, b->x1), MAX(a->y1, b->y1) };
-	int64_t apart = area_of(a) + area_of(b);
-	if (area_of(&both) > apart + apart / 8)
+	struct pixel_box both = { MIN(a->box.x0, b->box.x0), MIN(a->box.y0, b->box.y0), MAX(a->box.x1, b->box.x1), MAX(a->box.y1, b->box.y1) };
+	int64_t changed = (int64_t)a->changed + b->changed;
+	if (area_of(&both) > changed + changed / 8)
 		return false;
-	*a = both;
+	*a = (struct tile_rect){ both, (uint32_t)changed };
 	return true;
 }
 
-static struct pixel_box tile_place(const struct tile_grid *g, const struct tile_box *b, size_t tile)
+static struct tile_rect tile_place(const struct tile_grid *g, const struct tile_box *b, size_t tile)
 {
 	int x = (int)(tile % g->columns) * TILE, y = (int)(tile / g->columns) * TILE;
-	return (struct pixel_box){ x + b->x0, y + b->y0, x + b->x1, y + b->y1 };
+	return (struct tile_rect){ { x + b->x0, y + b->y0, x + b->x1, y + b->y1 }, (uint32_t)(b->x1 - b->x0) * (uint32_t)(b->y1 - b->y0) };
 }
 
 #define LOOK_BACK 64 /* rectangles; bounds the work for pictures of many small ones */
 
 /* The rectangle of a row of tiles, joined to one that ends in the row above. Both lie between the same edges of tiles, so that the result
  * overlaps no other rectangle. */
-static bool join_above(struct pixel_box *above, size_t n, const struct pixel_box *b)
+static bool join_above(struct tile_rect *above, size_t n, const struct tile_rect *r)
 {
-	for (size_t k = n > LOOK_BACK ? n - LOOK_BACK : 0; k < n; k++)
-		if (above[k].x0 / TILE == b->x0 / TILE && (above[k].x1 - 1) / TILE == (b->x1 - 1) / TILE &&
-		    (above[k].y1 - 1) / TILE == b->y0 / TILE - 1)
-			return join(&above[k], b);
+	const struct pixel_box *b = &r->box;
+	for (size_t k = n > LOOK_BACK ? n - LOOK_BACK : 0; k < n; k++) {
+		const struct pixel_box *a = &above[k].box;
+		if (a->x0 / TILE == b->x0 / TILE && (a->x1 - 1) / TILE == (b->x1 - 1) / TILE && (a->y1 - 1) / TILE == b->y0 / TILE - 1)
+			return join(&above[k], r);
+	}
 	return false;
 }
 
-size_t tiles_join(const struct tile_grid *g, const struct tile_box *boxes, const uint32_t *of, size_t n, struct pixel_box *ret)
+size_t tiles_join(const struct tile_grid *g, const struct tile_box *boxes, const uint32_t *of, size_t n, struct tile_rect *ret)
 {
 	size_t made = 0, i = 0;
 	while (i < n) {
 		size_t row = of[i] / g->columns;
-		struct pixel_box run = tile_place(g, &boxes[of[i]], of[i]);
+		struct tile_rect run = tile_place(g, &boxes[of[i]], of[i]);
 		while (++i < n && of[i] == of[i - 1] + 1 && of[i] / g->columns == row) {
-			struct pixel_box next = tile_place(g, &boxes[of[i]], of[i]);
+			struct tile_rect next = tile_place(g, &boxes[of[i]], of[i]);
 			if (!join(&run, &next))
 				break;
 		}

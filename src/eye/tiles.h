@@ -38,11 +38,16 @@ void tiles_mark(const struct tile_grid *g, uint8_t *marked, int x, int y, unsign
  * max_pixels pixels, or is one tile. False: no tile is marked. `*hint` is 0 for the first call; tiles before it are known to be unmarked. */
 bool tiles_take_area(const struct tile_grid *g, uint8_t *marked, size_t max_pixels, size_t *hint, struct pixel_box *ret);
 
-/* Compares w×h pixels (at most a tile) with those of the picture `kept`, and copies what differs. False: all are equal. Strides in bytes. */
-bool tile_compare(const uint8_t *seen, size_t seen_stride, uint8_t *kept, size_t kept_stride, unsigned w, unsigned h, struct tile_box *ret);
+/* Compares row y of a tile, w pixels, with those of the picture `kept`, copies what differs, and adds it to the box, which is empty before the
+ * first row. */
+void tile_compare_row(const uint32_t *seen, uint32_t *kept, unsigned w, unsigned y, struct tile_box *box);
 
+struct tile_rect {
+	struct pixel_box box;
+	uint32_t changed; /* pixels of the boxes in it */
+};
 /* Joins the boxes of tiles to rectangles: of neighbours, where that adds few unchanged pixels. `of` has the numbers of the tiles in ascending
  * order; `ret` has room for n. Returns the number of rectangles, which do not overlap. */
-size_t tiles_join(const struct tile_grid *g, const struct tile_box *boxes, const uint32_t *of, size_t n, struct pixel_box *ret);
+size_t tiles_join(const struct tile_grid *g, const struct tile_box *boxes, const uint32_t *of, size_t n, struct tile_rect *ret);
 
 #endif

@@ -21,7 +21,7 @@ static void view_forget(struct view *v)
 	xfreep(&v->rough);
 	xfreep(&v->chosen);
 	xfreep(&v->rects);
-	xfreep(&v->boxes);
+	xfreep(&v->joined);
 	v->n_dirty = v->n_rough = v->n_rects = 0;
 	v->grid = (struct tile_grid){ 0 };
 }
@@ -47,8 +47,8 @@ bool view_resize(struct view *v, const struct tile_grid *g)
 	v->rough = calloc(g->n, sizeof *v->rough);
 	v->chosen = calloc(g->n, sizeof *v->chosen);
 	v->rects = calloc(g->n, sizeof *v->rects);
-	v->boxes = calloc(g->n, sizeof *v->boxes);
-	if (!v->dirty || !v->history || !v->rough || !v->chosen || !v->rects || !v->boxes) {
+	v->joined = calloc(g->n, sizeof *v->joined);
+	if (!v->dirty || !v->history || !v->rough || !v->chosen || !v->rects || !v->joined) {
 		view_forget(v);
 		return false;
 	}
@@ -122,9 +122,9 @@ static void deliver(struct view *v, bool busy, bool busy_due)
 	for (size_t t = 0; t < v->grid.n; t++)
 		if (choose_tile(v, t, busy, busy_due))
 			v->chosen[n++] = (uint32_t)t;
-	size_t made = tiles_join(&v->grid, v->dirty, v->chosen, n, v->boxes);
+	size_t made = tiles_join(&v->grid, v->dirty, v->chosen, n, v->joined);
 	for (size_t k = 0; k < made; k++) {
-		const struct pixel_box *b = &v->boxes[k];
+		const struct pixel_box *b = &v->joined[k].box;
 		v->rects[v->n_rects++] = (struct view_rect){ (uint16_t)b->x0, (uint16_t)b->y0, (uint16_t)(b->x1 - b->x0), (uint16_t)(b->y1 - b->y0), busy };
 	}
 	for (size_t k = 0; k < n; k++) {

@@ -24,7 +24,7 @@ struct view {
 	uint32_t *chosen;	  /* numbers of tiles of one delivery */
 	struct view_rect *rects; /* of the latest delivery */
 	size_t n_rects;
-	struct pixel_box *boxes;
+	struct tile_rect *joined;
 };
 
 struct view_rect {

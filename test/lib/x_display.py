@@ -83,6 +83,9 @@ class Client:
     def warp(self, x, y):
         self.ask(41, 0, struct.pack("<IIhhHHhh", 0, self.root, 0, 0, 0, 0, x, y))
 
+    def move(self, window, x, y):
+        self.ask(12, 0, struct.pack("<IHxxii", window, 3, x, y))
+
     def kill_others(self, n=32):
         """XKillClient of all other clients; which numbers they have is tried."""
         step = self.mask + 1

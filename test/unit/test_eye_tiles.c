@@ -73,7 +73,10 @@ static void test_a_change_is_found_and_its_box_is_exact(UNUSED void **state)
 			seen[y * TILE + x] = ~kept[y * TILE + x];
 			want = (struct tile_box){ MIN(want.x0, x), MIN(want.y0, y), MAX(want.x1, x + 1), MAX(want.y1, y + 1) };
 		}
-		assert_int_equal(tile_compare((void *)seen, TILE * 4, (void *)kept, TILE * 4, w, h, &b), n > 0);
+		b = (struct tile_box){ 0 };
+		for (unsigned y = 0; y < h; y++)
+			tile_compare_row(seen + y * TILE, kept + y * TILE, w, y, &b);
+		assert_int_equal(tile_box_is_empty(&b), n == 0);
 		if (n)
 			assert_memory_equal(&b, &want, sizeof b);
 		for (unsigned y = 0; y < h; y++)
@@ -91,7 +94,7 @@ static void test_rectangles_cover_the_boxes_and_do_not_overlap(UNUSED void **sta
 	struct tile_grid g;
 	struct tile_box boxes[W * H];
 	uint32_t of[W * H];
-	struct pixel_box ret[W * H];
+	struct tile_rect ret[W * H];
 	tile_grid_init(&g, W * TILE, H * TILE);
 	srandom(11);
 	for (int round = 0; round < 60; round++) {
@@ -103,12 +106,17 @@ static void test_rectangles_cover_the_boxes_and_do_not_overlap(UNUSED void **sta
 			boxes[t] = (struct tile_box){ x0, y0, random() % 3 ? TILE : (uint8_t)(x0 + 1), random() % 3 ? TILE : (uint8_t)(y0 + 1) };
 			of[n++] = t;
 		}
-		size_t made = tiles_join(&g, boxes, of, n, ret);
+		size_t made = tiles_join(&g, boxes, of, n, ret), covered = 0, changed = 0;
 		assert_true(made <= n);
+		for (size_t k = 0; k < made; k++)
+			covered += (size_t)(ret[k].box.x1 - ret[k].box.x0) * (size_t)(ret[k].box.y1 - ret[k].box.y0);
+		for (size_t k = 0; k < n; k++)
+			changed += (size_t)(boxes[of[k]].x1 - boxes[of[k]].x0) * (size_t)(boxes[of[k]].y1 - boxes[of[k]].y0);
+		assert_true(covered <= changed + changed / 8);
 		memset(cover, 0, sizeof cover);
 		for (size_t k = 0; k < made; k++)
-			for (int y = ret[k].y0; y < ret[k].y1; y++)
-				for (int x = ret[k].x0; x < ret[k].x1; x++)
+			for (int y = ret[k].box.y0; y < ret[k].box.y1; y++)
+				for (int x = ret[k].box.x0; x < ret[k].box.x1; x++)
 					assert_int_equal(cover[y][x]++, 0);
 		for (size_t k = 0; k < n; k++)
 			for (unsigned y = boxes[of[k]].y0; y < boxes[of[k]].y1; y++)
@@ -122,14 +130,14 @@ static void test_a_whole_picture_is_one_rectangle(UNUSED void **state)
 	struct tile_grid g;
 	struct tile_box boxes[64];
 	uint32_t of[64];
-	struct pixel_box ret[64];
+	struct tile_rect ret[64];
 	tile_grid_init(&g, 500, 400);
 	for (uint32_t t = 0; t < g.n; t++) {
 		boxes[t] = tile_box_whole(&g, t);
 		of[t] = t;
 	}
 	assert_int_equal(tiles_join(&g, boxes, of, g.n, ret), 1);
-	assert_true(ret[0].x0 == 0 && ret[0].y0 == 0 && ret[0].x1 == 500 && ret[0].y1 == 400);
+	assert_true(ret[0].box.x0 == 0 && ret[0].box.y0 == 0 && ret[0].box.x1 == 500 && ret[0].box.y1 == 400);
 }
 
 /* --- views */
