@@ -113,13 +113,12 @@ static int64_t area_of(const struct pixel_box *b)
 	return (int64_t)(b->x1 - b->x0) * (b->y1 - b->y0);
 }
 
-/* One rectangle around both, if at most an eighth of it is then more than what changed. Few large rectangles compress better and faster: text
- * that scrolls is then one long match. */
+/* One rectangle around both, if that adds few unchanged pixels. */
 static bool join(struct tile_rect *a, const struct tile_rect *b)
 {
 	struct pixel_box both = { MIN(a->box.x0, b->box.x0), MIN(a->box.y0, b->box.y0), MAX(a->box.x1, b->box.x1), MAX(a->box.y1, b->box.y1) };
 	int64_t changed = (int64_t)a->changed + b->changed;
-	if (area_of(&both) > changed + changed / 8)
+	if (area_of(&both) > changed + changed / 2)
 		return false;
 	*a = (struct tile_rect){ both, (uint32_t)changed };
 	return true;
@@ -131,34 +130,47 @@ static struct tile_rect tile_place(const struct tile_grid *g, const struct tile_
 	return (struct tile_rect){ { x + b->x0, y + b->y0, x + b->x1, y + b->y1 }, (uint32_t)(b->x1 - b->x0) * (uint32_t)(b->y1 - b->y0) };
 }
 
-#define LOOK_BACK 64 /* rectangles; bounds the work for pictures of many small ones */
-
-/* The rectangle of a row of tiles, joined to one that ends in the row above. Both lie between the same edges of tiles, so that the result
- * overlaps no other rectangle. */
+/* A rectangle with the same left and right edge that ends in the row of tiles above, joined to this one. */
 static bool join_above(struct tile_rect *above, size_t n, const struct tile_rect *r)
 {
-	const struct pixel_box *b = &r->box;
-	for (size_t k = n > LOOK_BACK ? n - LOOK_BACK : 0; k < n; k++) {
-		const struct pixel_box *a = &above[k].box;
-		if (a->x0 / TILE == b->x0 / TILE && (a->x1 - 1) / TILE == (b->x1 - 1) / TILE && (a->y1 - 1) / TILE == b->y0 / TILE - 1)
+	for (size_t k = 0; k < n; k++) {
+		const struct pixel_box *a = &above[k].box, *b = &r->box;
+		if (a->x0 == b->x0 && a->x1 == b->x1 && (a->y1 - 1) / TILE == b->y0 / TILE - 1)
 			return join(&above[k], r);
 	}
 	return false;
 }
 
-size_t tiles_join(const struct tile_grid *g, const struct tile_box *boxes, const uint32_t *of, size_t n, struct tile_rect *ret)
+/* One row of tiles of a strip: runs of chosen tiles. */
+static size_t join_row(const struct tile_grid *g, const struct tile_box *boxes, const bool *chosen, size_t first, size_t end, struct tile_rect *ret)
 {
-	size_t made = 0, i = 0;
-	while (i < n) {
-		size_t row = of[i] / g->columns;
-		struct tile_rect run = tile_place(g, &boxes[of[i]], of[i]);
-		while (++i < n && of[i] == of[i - 1] + 1 && of[i] / g->columns == row) {
-			struct tile_rect next = tile_place(g, &boxes[of[i]], of[i]);
-			if (!join(&run, &next))
-				break;
+	size_t made = 0;
+	bool open = false;
+	for (size_t t = first; t < end; t++) {
+		if (chosen[t]) {
+			struct tile_rect r = tile_place(g, &boxes[t], t);
+			if (!open || !join(&ret[made - 1], &r))
+				ret[made++] = r;
 		}
-		if (!join_above(ret, made, &run))
-			ret[made++] = run;
+		open = chosen[t];
+	}
+	return made;
+}
+
+size_t tiles_join(const struct tile_grid *g, const struct tile_box *boxes, const bool *chosen, struct tile_rect *ret)
+{
+	size_t made = 0;
+	for (size_t left = 0; left < g->columns; left += STRIP) {
+		size_t above = made; /* where the rectangles of the row above, and those joined to it, begin */
+		for (size_t row = 0; row < g->rows; row++) {
+			size_t first = row * g->columns + left, end = row * g->columns + MIN(left + STRIP, (size_t)g->columns);
+			struct tile_rect runs[STRIP];
+			size_t n = join_row(g, boxes, chosen, first, end, runs), before = made;
+			for (size_t k = 0; k < n; k++)
+				if (!join_above(ret + above, before - above, &runs[k]))
+					ret[made++] = runs[k];
+			above = made - MIN(made - above, (size_t)2 * STRIP);
+		}
 	}
 	return made;
 }

@@ -46,8 +46,13 @@ struct tile_rect {
 	struct pixel_box box;
 	uint32_t changed; /* pixels of the boxes in it */
 };
-/* Joins the boxes of tiles to rectangles: of neighbours, where that adds few unchanged pixels. `of` has the numbers of the tiles in ascending
- * order; `ret` has room for n. Returns the number of rectangles, which do not overlap. */
-size_t tiles_join(const struct tile_grid *g, const struct tile_box *boxes, const uint32_t *of, size_t n, struct tile_rect *ret);
+/* Joins the boxes of the chosen tiles to rectangles that do not overlap; `ret` has room for g->n. Returns their number. At most a third of
+ * what they cover did not change.
+ *
+ * The picture is divided into strips of STRIP tiles, from top to bottom, and no rectangle is wider: compression finds text that scrolled, or a
+ * window that moved, as few long matches, because the rows of rectangles have the same length from one frame to the next. Strips of one tile are
+ * best for text, the whole width for windows that move sideways; three cost either little. */
+#define STRIP 3
+size_t tiles_join(const struct tile_grid *g, const struct tile_box *boxes, const bool *chosen, struct tile_rect *ret);
 
 #endif

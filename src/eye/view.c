@@ -118,22 +118,20 @@ static bool choose_tile(struct view *v, size_t t, bool busy, bool busy_due)
 
 static void deliver(struct view *v, bool busy, bool busy_due)
 {
-	size_t n = 0;
 	for (size_t t = 0; t < v->grid.n; t++)
-		if (choose_tile(v, t, busy, busy_due))
-			v->chosen[n++] = (uint32_t)t;
-	size_t made = tiles_join(&v->grid, v->dirty, v->chosen, n, v->joined);
+		v->chosen[t] = choose_tile(v, t, busy, busy_due);
+	size_t made = tiles_join(&v->grid, v->dirty, v->chosen, v->joined);
 	for (size_t k = 0; k < made; k++) {
 		const struct pixel_box *b = &v->joined[k].box;
 		v->rects[v->n_rects++] = (struct view_rect){ (uint16_t)b->x0, (uint16_t)b->y0, (uint16_t)(b->x1 - b->x0), (uint16_t)(b->y1 - b->y0), busy };
 	}
-	for (size_t k = 0; k < n; k++) {
-		size_t t = v->chosen[k];
-		v->dirty[t] = (struct tile_box){ 0 };
-		v->n_dirty--;
-		v->n_rough += (size_t)busy - v->rough[t];
-		v->rough[t] = busy;
-	}
+	for (size_t t = 0; t < v->grid.n; t++)
+		if (v->chosen[t]) {
+			v->dirty[t] = (struct tile_box){ 0 };
+			v->n_dirty--;
+			v->n_rough += (size_t)busy - v->rough[t];
+			v->rough[t] = busy;
+		}
 }
 
 bool view_take(struct view *v, int64_t now_us)

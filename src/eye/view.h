@@ -21,7 +21,7 @@ struct view {
 	uint32_t *history;	/* for each tile, a bit for each tick, the latest lowest; NULL without busy_interval_us */
 	bool *rough;		/* for each tile: its latest delivery was busy */
 	size_t n_dirty, n_rough;
-	uint32_t *chosen;	  /* numbers of tiles of one delivery */
+	bool *chosen;		  /* the tiles of one delivery */
 	struct view_rect *rects; /* of the latest delivery */
 	size_t n_rects;
 	struct tile_rect *joined;

@@ -7,6 +7,7 @@
 #define LEVEL_DEFAULT 3
 #define LEVEL_MAX 19
 #define LEVEL_LONG 2 /* from this level on, long-distance matching in a window of 8 MiB */
+#define FAR_MATCH_MIN 128 /* bytes; with the default of 64, text that scrolls takes a twentieth more and as long */
 #define OUT_BYTES ((size_t)1 << 17)
 
 /* the functions of the library, in the order of `names` */
@@ -58,7 +59,8 @@ static bool zstd_begin(void *state, int level)
 	level = level <= 0 ? LEVEL_DEFAULT : MIN(level, LEVEL_MAX);
 	bool far = level >= LEVEL_LONG;
 	return !z.is_error(z.reset_c(state, ZSTD_reset_session_and_parameters)) && !z.is_error(z.set_c(state, ZSTD_c_compressionLevel, level)) &&
-	       (!far || (!z.is_error(z.set_c(state, ZSTD_c_windowLog, RECORD_WINDOW_LOG)) && !z.is_error(z.set_c(state, ZSTD_c_enableLongDistanceMatching, 1))));
+	       (!far || (!z.is_error(z.set_c(state, ZSTD_c_windowLog, RECORD_WINDOW_LOG)) && !z.is_error(z.set_c(state, ZSTD_c_enableLongDistanceMatching, 1)) &&
+			 !z.is_error(z.set_c(state, ZSTD_c_ldmMinMatch, FAR_MATCH_MIN))));
 }
 
 static bool zstd_run(void *state, const uint8_t *data, size_t n, ZSTD_EndDirective how, struct pack_buffer *out)
