@@ -1,5 +1,5 @@
-"""The player page in Chromium: how long a seek takes, how much work playing is, and how old the live view is. The recording is painted; a
-small server sends it (test/lib/player_rig.py), so that the rows are about the page and the browser."""
+"""The player page in Chromium: how long a seek takes, how much work playing is, and how old the live view is. First with painted recordings
+from a small server (test/lib/player_rig.py), so that the rows are about the page and the browser; then with a real desktop and the program."""
 import copy
 import random
 import statistics
@@ -7,9 +7,12 @@ import struct
 import threading
 import time
 
-from measure import ROOT, row  # noqa: F401  (sets the path of test/lib)
+from measure import daemon, lucid, row
+import accounts
 import painted
 import player_rig
+import proc
+import rdp
 
 WIDTH, HEIGHT, CHUNK_MS = 1920, 1080, 30_000
 RATE, SIDE = 10, (320, 240)  # frames a second, size of what changes
@@ -104,11 +107,53 @@ def live(browser):
     row("player: age of the live view", f"{statistics.median(ages):.2f} s median, {ages[-1]:.2f} s worst", f"{len(ages)} pictures", "≤ 2 s")
 
 
+CHANGES = """for i in $(seq 1 40); do xsetroot -solid "#$(printf %02x $i)004d"; date +%s.%N >>$HOME/times; sleep 0.9; done"""
+SCROLL = """xterm -geometry 200x70+10+10 -e 'for i in $(seq 1000); do ls -l /usr/bin | tail -n +$((i * 2)) | head -2; sleep 0.1; done'"""
+WATCH = """const c = root.querySelector('.screen').getContext('2d', { willReadFrequently: true }), seen = {}, end = performance.now() + 45000;
+    while (performance.now() < end) { await new Promise(requestAnimationFrame); const d = c.getImageData(1900, 1060, 1, 1).data;
+    if (d[1] === 0 && d[2] === 77) seen[d[0]] ??= Date.now() / 1000; } return seen;"""
+
+
+def real(browser):
+    """A 1080p desktop, recorded by the program: the age of its colours in the live view, and seeks in 100 s of scrolling."""
+    d, pool, client = daemon(MASTER_KEY="0123456789abcdef" * 2, RATE_LIMIT_ENABLED="true"), accounts.Pool(), None
+    try:
+        user, = d.accounts = pool.get(1)
+        api, server = d.api("anna", lucid.SESSIONS), d.api("anna").create_server("seen", desktop={"session": "xorg", "profile": "paint"})
+        client = rdp.Client(server["port"], user.name, user.password, size=(WIDTH, HEIGHT))
+        d.clients.append(client)
+        client.wait_colour("#000000")
+        session = proc.until("the session", lambda: api.get("/api/v1/sessions?status=active")["sessions"])[0]["session_id"]
+        path = f"/api/v1/sessions/{session}/recording"
+        api.post(f"{path}/start", {"chunk_seconds": 30})
+        browser.open(f"{d.url(lucid.SESSIONS)}/player#session={session}", token=api.token).ready()
+        user.job(CHANGES)
+        seen = browser.run(WATCH)
+        with open(f"{user.home}/times", encoding="ascii") as f:
+            ages = sorted(seen[str(i)] - float(at) for i, at in enumerate(f, 1) if str(i) in seen)
+        row("player: age of the live view of a real desktop", f"{statistics.median(ages):.2f} s median, {ages[-1]:.2f} s worst", f"{len(ages)} changes", "≤ 2 s")
+        browser.driver.get("about:blank")
+        user.job(SCROLL)
+        time.sleep(105)
+        api.post(f"{path}/stop")
+        browser.open(f"{d.url(lucid.SESSIONS)}/player#session={session}").ready()
+        browser.until("the thumbnails", "!root.querySelector('.strip canvas:not(.made)')", 60)
+        end, chunks = browser.js("[p.timetable.duration, p.timetable.chunks.filter((c) => c.t0 > 50000).map((c) => Math.round(c.raw / 1e6))]")
+        dice = random.Random(3)
+        took = sorted(browser.run(ASK, [dice.randint(int(end) - 100_000, int(end)) for _ in range(60)]))
+        row(f"player: seek in scrolling 1080p from the program, {len(chunks)} chunks of {max(chunks)} MB raw at most",
+            f"{statistics.median(took):.0f} ms median, {took[56]:.0f} ms p95, {took[-1]:.0f} ms worst", "", "< 300 ms")
+    finally:
+        d.end(check=False)
+        pool.remove()
+
+
 def player():
     browser = player_rig.Browser(1400, 1000)
     try:
         seeks_and_work(browser)
         live(browser)
+        real(browser)
     finally:
         browser.end()
 

@@ -1,11 +1,10 @@
 // follower: keeps the timetable of a running recording up to date, and tells what the live view shows. The recorder writes at least once a
 // second; with the pace of the requests below, a change is shown within two seconds.
 
-const CHUNK_MS = 400; // between requests for a chunk that grows, in the live view
-const STILL_MS = 700; // between requests for new chunks, in the live view, while the screen is still
+const LIVE_MS = 350; // between requests in the live view
 const INDEX_MS = 5000; // between requests for the index otherwise
 const TROUBLE_MS = 2000; // after a failure
-const BEHIND_MS = 1600; // the live view is this far behind, so that what was recorded in between has arrived, and moves evenly
+const BEHIND_MS = 1450; // the live view is this far behind, so that what was recorded in between has arrived, and moves evenly
 
 export class Follower {
 	constructor(playback, source, session, signal) {
@@ -74,31 +73,36 @@ export class Follower {
 		}
 	}
 
-	// One request or two. Returns how long to wait until the next.
+	// Asks for what is new. Returns how long to wait until the next time.
 	async #look() {
-		const { playback } = this, last = playback.timetable.chunks.at(-1);
+		const { playback } = this, { chunks } = playback.timetable;
 		if (!playback.following) {
 			await this.#index();
 			return INDEX_MS;
 		}
-		if (!last || last.closed) {
+		const complete = chunks.at(-1)?.closed === false ? await this.#grow(chunks.at(-1)) : true;
+		if (complete || performance.now() - this.#indexed > INDEX_MS)
 			await this.#index();
-			return STILL_MS;
-		}
-		const chunk = playback.chunk(last);
+		// a new chunk is read at once
+		if (complete && playback.following && chunks.length && !chunks.at(-1).closed)
+			await this.#grow(chunks.at(-1));
+		return LIVE_MS;
+	}
+
+	// Reads what has been added to a running chunk. Returns whether it is complete.
+	async #grow(entry) {
+		const { playback } = this, chunk = playback.chunk(entry);
 		await chunk.load();
 		if (chunk.error) {
 			const { error } = chunk;
 			chunk.error = null;
 			throw error;
 		}
-		const newest = last.t0 + chunk.stream.lastTime;
+		const newest = entry.t0 + chunk.stream.lastTime;
 		if (newest > this.edge())
 			this.#edgeIs(newest);
-		if (chunk.complete || performance.now() - this.#indexed > INDEX_MS)
-			await this.#index();
 		playback.wake();
-		return CHUNK_MS;
+		return chunk.complete;
 	}
 
 	async #index() {

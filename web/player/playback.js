@@ -306,7 +306,7 @@ export class Playback extends EventTarget {
 			bytes += chunk.stream.size;
 		const shown = this.timetable.at(this.position)?.seq;
 		for (const [seq, chunk] of this.#cache) {
-			if (seq === entry.seq || seq === shown || seq === this.#ahead || chunk === this.#chunk)
+			if (seq === entry.seq || seq === shown || seq === this.#ahead)
 				continue;
 			if (bytes > CACHE_BYTES || (chunk.loading && !chunk.open)) {
 				bytes -= chunk.stream.size;
