@@ -88,6 +88,17 @@ def test_playing_passes_every_moment_and_ends(browser, serve):
     browser.js("p.pause()")
 
 
+def test_the_end_comes_when_its_picture_is_shown(browser, serve):
+    recording = varied(12)
+    server = serve(recording)
+    browser.open(server.page(recording)).ready()
+    last = len(recording.chunks) - 1
+    server.faults.append(lambda path: (429, {"Retry-After": "2"}, False) if f"/chunks/{last}/" in path and server.faults.clear() is None else None)
+    browser.run("p.set({ speed: 16, skipIdle: true }); p.seek(a[0]); p.play()", recording.chunks[-1].t0 - 1000)
+    browser.until("the end", "p.ended")
+    assert not server.faults and browser.picture() == recording.at(recording.duration)
+
+
 def root_label(browser, selector):
     return browser.js("root.querySelector(a[0]).getAttribute('aria-label')", selector)
 
@@ -139,7 +150,7 @@ def test_a_running_recording_is_followed(browser, serve):
     # paused: the picture stays, and the position does too
     browser.js("p.pause()")
     before, at = browser.picture(), browser.js("p.position")
-    recording.noise(recording.duration + 900)
+    recording.noise(max(int(at), recording.duration) + 900)
     browser.js("new Promise((r) => setTimeout(r, 900))")
     assert browser.picture() == before and browser.js("p.position") == at
     browser.js("p.follow()")

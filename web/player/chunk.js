@@ -3,7 +3,7 @@
 import { ApiError } from "./source.js";
 import { RecordStream } from "./records.js";
 
-const RESUMES = 3;
+const RESUMES = 3; // after which a connection that brings nothing is given up
 
 export class Chunk {
 	// `changed` is called after each piece and at the end.
@@ -52,10 +52,11 @@ export class Chunk {
 			} catch (e) {
 				if (this.stopping.signal.aborted)
 					return;
-				// a lost connection: the rest is asked for again, as long as that brings something
-				if (e instanceof ApiError && e.status === 0 && this.stream.size > before && attempt < RESUMES)
-					continue;
-				this.error = e;
+				if (this.stream.size > before)
+					attempt = 0;
+				// a lost connection: the rest is asked for again
+				if (!(e instanceof ApiError) || e.status !== 0 || attempt >= RESUMES)
+					this.error = e;
 			}
 		}
 	}

@@ -167,6 +167,8 @@ export class Playback extends EventTarget {
 		else if (this.playing && !this.buffering && !this.dragging)
 			this.#advance(passed);
 		this.#draw(now);
+		if (this.playing && !this.buffering && this.position >= this.timetable.duration)
+			this.#atEnd(); // its picture is shown
 		this.#emit("time");
 		if (this.playing || this.following)
 			this.wake();
@@ -176,9 +178,10 @@ export class Playback extends EventTarget {
 		this.position += passed * this.speed;
 		if (this.skipIdle)
 			this.#skip();
-		if (this.position < this.timetable.duration)
-			return;
-		this.position = this.timetable.duration;
+		this.position = Math.min(this.position, this.timetable.duration);
+	}
+
+	#atEnd() {
 		if (this.timetable.running)
 			this.follow();
 		else
