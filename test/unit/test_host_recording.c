@@ -390,6 +390,10 @@ static void test_links_in_a_directory_are_not_followed(UNUSED void **state)
 	assert_int_equal(host_recording_file(host, want, &why), -ERR_RECORDING_NOT_FOUND);
 	doc_set_str(want, "name", "00000001.rck");
 	assert_int_equal(host_recording_file(host, want, &why), -ERR_RECORDING_NOT_FOUND);
+	unlink(chunk);
+	assert_int_equal(link(kept, chunk), 0);
+	assert_int_equal(host_recording_file(host, want, &why), -ERR_RECORDING_NOT_FOUND);
+	unlink(chunk);
 	struct answer a = ask("host.recording.files", of(id));
 	assert_true(json_is_null(json_object_get(a.out, "seal")));
 	a = ask("host.recording.write", json_pack("{s:s,s:s,s:s}", "recording_id", id, "name", "seal.json", "text", "{}"));

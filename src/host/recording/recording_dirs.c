@@ -54,7 +54,8 @@ int recording_dirs_open(const struct recording_dirs *d, const char *name)
 	_cleanup_(closep) int fd = dir < 0 ? -1 : openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+	/* the account of recorders could give another file of its file system a second name here */
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
 		errno = ENOENT;
 		return -1;
 	}
