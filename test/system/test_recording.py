@@ -10,7 +10,7 @@ import pytest
 import zstandard
 
 import rck_reader
-from lucid import SESSIONS
+from lucid import SESSIONS, XRDP
 from proc import until
 from test_sessions_control import error
 from test_sessions_life import LIST, session_of
@@ -62,7 +62,7 @@ class Recorded:
         return self.api.get(f"{self.path}/recording/verify")
 
     def dir(self):
-        return f"{self.d.dir}/data/recordings/{self.id}"
+        return f"{self.d.settings['DATA_DIR']}/recordings/{self.id}"
 
 
 def picture(chunk, plain):
@@ -235,7 +235,8 @@ def test_recording_goes_on_after_the_death_of_the_supervisor(recorded):
     r.paint(GREEN)
     r.d.kill(r.d.supervisor)
     r.d.start()
-    until("the recording again", lambda: (lambda x: x["state"] == "recording" and x["state_reason"] is None)(r.get()), 60, 0.5)
+    until("the recorder again", lambda: [x for x in r.d.admin.get(f"{XRDP}/recordings")["recordings"] if x["state"] == "recording"], 60, 0.5)
+    assert r.get()["state"] == "recording"
     r.paint(RED)
     time.sleep(1)
     done = r.stop()

@@ -159,10 +159,34 @@ static void run_rewrap(struct object_task *on)
 		  rewrapped_manifest_written, w);
 }
 
+static bool can_unwrap(const struct recordings *all, const struct recording *r)
+{
+	for (size_t i = 0; i < all->n_masters; i++)
+		if (str_eq(all->masters[i].kek_id, r->key_id))
+			return true;
+	return false;
+}
+
+void recordings_check_keys(struct recordings *all)
+{
+	struct map_pos pos = { 0 };
+	const struct recording *r, *first = NULL;
+	size_t n = 0;
+	while ((r = (const struct recording *)objects_next(all->objects, &pos))) {
+		if (r->o.unborn || r->o.gone || !*r->key_id || can_unwrap(all, r))
+			continue;
+		first = first ? first : r;
+		n++;
+	}
+	if (n)
+		log_warn(SERVICE, "%zu recordings cannot be read: recording %s was encrypted under another MASTER_KEY (id %s); add that to MASTER_KEYS_OLD", n,
+			 first->o.id, first->key_id);
+}
+
 /* A running one waits: its agent keeps the manifest that it was started with. */
 static bool needs_rewrap(const struct recordings *all, const struct recording *r)
 {
-	return !r->o.unborn && !r->o.gone && !recording_open(r) && !r->deleting && !r->rewrap_failed && *r->key_id && !str_eq(r->key_id, all->masters[0].kek_id) &&
+	return !r->o.unborn && !r->o.gone && !recording_open(r) && !r->deleting && !r->rewrap_failed && *r->key_id && !str_eq(r->key_id, all->masters[0].kek_id) && can_unwrap(all, r) &&
 	       recording_leads(r) && !agent_unreachable(all->c, recording_node(r));
 }
 

@@ -8,6 +8,8 @@
 /* Wraps the keys that are wrapped with an old MASTER_KEY, of hosts that this process follows; one recording at a time. */
 void recordings_rewrap(struct recordings *r);
 
+/* Logs how many recordings no MASTER_KEY of this process can open; after the keys or the recordings were loaded. */
+void recordings_check_keys(struct recordings *r);
 /* The recording was deleted before the task ran. */
 void recording_rewrap_unrun(struct recording_task *t);
 

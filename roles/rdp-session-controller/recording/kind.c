@@ -1,6 +1,7 @@
 #include "lucid/clock.h"
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/recording/follow.h"
+#include "roles/rdp-session-controller/recording/keys.h"
 #include "roles/rdp-session-controller/recording/recordings.h"
 
 /* Recordings as stored objects: states, records, leases. */
@@ -120,6 +121,7 @@ static void recordings_loaded(struct objects *set)
 {
 	struct recordings *r = objects_ctx(set);
 	log_info(SERVICE, "%zu recordings loaded", objects_count(set));
+	recordings_check_keys(r);
 	stored_recordings_look_soon(r);
 	loop_timer_set(r->sweep, 1000);
 }

@@ -3,6 +3,7 @@
 #include "roles/rdp-session-controller/recording/chunks.h"
 #include "roles/rdp-session-controller/recording/delete.h"
 #include "roles/rdp-session-controller/recording/follow.h"
+#include "roles/rdp-session-controller/recording/keys.h"
 #include "roles/rdp-session-controller/recording/pipeline.h"
 #include "roles/rdp-session-controller/recording/read.h"
 #include "roles/rdp-session-controller/recording/start.h"
@@ -61,6 +62,8 @@ void stored_recordings_start(struct recordings *r)
 void stored_recordings_reload(struct recordings *r)
 {
 	recording_keys_load(r, r->c->env.config); /* MASTER_KEY may have changed */
+	if (objects_loaded(r->objects))
+		recordings_check_keys(r);
 	loop_timer_set(r->sweep, 1000);
 }
 
