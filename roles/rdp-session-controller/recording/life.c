@@ -74,6 +74,12 @@ bool stored_recordings_free(struct recordings *r)
 	loop_timer_free(r->sweep);
 	pool_free(r->pool);
 	recording_keys_wipe(r);
+	struct map_pos pos = { 0 };
+	struct recording *each;
+	while ((each = (struct recording *)objects_next(r->objects, &pos))) {
+		json_decref(each->figures);
+		each->figures = NULL;
+	}
 	if (!objects_free(r->objects))
 		return false;
 	map_free(r->sessions, free);
