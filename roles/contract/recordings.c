@@ -213,6 +213,30 @@ static const struct shape_field activity[] = {
 };
 static const struct shape out_activity = SHAPE("SessionRecordingActivity", activity);
 
+/* --- export */
+
+static const char *const video_formats[] = { "mp4", "webm", "mkv", NULL };
+static const char *const export_states[] = { "running", "done", "failed", "cancelled", NULL };
+static const struct shape_field export_query[] = {
+	WHICH_FIELD,
+	{ "format", SH_STRING, .values = video_formats, .otherwise = "\"mp4\"" },
+	{ "fps", SH_INT, .min = 1, .max = 60, .otherwise = "10", .help = "frames per second" },
+};
+static const struct shape query_export = SHAPE(NULL, export_query);
+static const struct shape_field export[] = {
+	{ "id", SH_STRING },
+	{ "recording_id", SH_STRING },
+	{ "format", SH_STRING, .values = video_formats },
+	{ "fps", SH_INT },
+	{ "state", SH_STRING, .values = export_states },
+	{ "reason", SH_STRING, SH_NULLABLE, .help = "why it failed or was cancelled" },
+	{ "percent", SH_INT },
+	{ "seconds_left", SH_INT, SH_NULLABLE, .help = "null: unknown, or it has ended" },
+	{ "bytes", SH_INT, SH_NULLABLE, .help = "size of the file; null: it is not done" },
+	{ "file", SH_STRING, SH_NULLABLE, .help = "path of the file, which is kept for an hour; null: it is not done" },
+};
+static const struct shape out_export = SHAPE("SessionRecordingExport", export);
+
 #define SCOPED(op_scope, op_name, op_verb, op_path, ...)                                                               \
 	{                                                                                                              \
 		.name = "sessions." op_name, .role = ROLE_SESSIONS, .verb = op_verb, .path = BASE op_path, .scope = op_scope, __VA_ARGS__ \
@@ -235,6 +259,12 @@ static const struct op ops[] = {
 	    .summary = "How much changed on the screen, over time"),
 	ADMIN_ROW("recording.delete", "DELETE", "/recordings/{recording_id}", .flags = OP_IDEMPOTENT, .deadline_ms = START_DEADLINE_MS, .status = 204,
 	    .summary = "Delete a recording that has ended, with its files"),
+	ROW("recording.export", "GET", "/recording/export", .flags = OP_READ | OP_MAY_CONFLICT, .status = 202, .query = &query_export, .out = &out_export,
+	    .summary = "Make a video file of a recording that has ended, or see how far that is; needs ffmpeg"),
+	ROW("recording.export_job", "GET", "/recording/export/{id}", .flags = OP_READ, .out = &out_export, .summary = "Progress of an export"),
+	ROW("recording.export_file", "GET", "/recording/export/{id}/file", .flags = OP_READ | OP_MAY_CONFLICT | OP_STREAMS, .media = "application/octet-stream",
+	    .summary = "Download the video file of an export that is done"),
+	ROW("recording.export_cancel", "DELETE", "/recording/export/{id}", .flags = OP_IDEMPOTENT, .status = 204, .summary = "Cancel an export, or delete its file"),
 	ROW("pipeline", "GET", "/pipeline", .flags = OP_READ, .query = &query_which, .out = &out_pipeline,
 	    .summary = "Stages of the recording of a session, with their figures"),
 	ROW("chunks", "GET", "/chunks", .rate = RATE_RECORDING_VIEW, .flags = OP_READ, .query = &query_chunks, .out = &out_chunks,

@@ -6,6 +6,7 @@
  * message/ messages to the people on the desktops
  * foreign/ sessions on RDP hosts outside this installation
  * recording/ recordings of the desktops: their documents, keys and contents
+ * export/  recordings as video files
  * watch/   what really runs: the desktops that the agents of the hosts report, compared with the stored sessions
  *
  * Not for: anything that touches the host (the agent does), and servers (rdp-server-manager).
@@ -23,6 +24,7 @@ struct lease;
 struct target_prober; /* lucid/target.h */
 struct watched;
 struct recordings;
+struct exports;
 struct controller_ops {
 	const struct op *instances, *desktops, *desktop_end, *desktop_message, *desktop_limits, *connections, *connection_cut, *quotas; /* of the agent */
 	const struct op *server, *connection, *rdp_file; /* of rdp-server-manager */
@@ -56,6 +58,7 @@ struct controller {
 	struct secret_sweep *secrets;
 	struct timeline_sweep *timelines; /* session/timeline_sweep.c */
 	struct recordings *recordings; /* recording/ */
+	struct exports *exports;       /* export/ */
 	void (*drained)(void *arg); /* of the role, while it drains */
 	void *drained_arg;
 	/* session/sweep.c */

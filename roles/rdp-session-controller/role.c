@@ -3,6 +3,7 @@
 #include "lucid/nodes.h"
 #include "lucid/str.h"
 #include "roles/rdp-session-controller/controller.h"
+#include "roles/rdp-session-controller/export/export.h"
 #include "roles/rdp-session-controller/foreign/foreign_target.h"
 #include "roles/rdp-session-controller/foreign/secret_sweep.h"
 #include "roles/rdp-session-controller/message/broadcast.h"
@@ -108,6 +109,7 @@ static int controller_init(const struct role_env *env, void **ret)
 	c->objects = objects_new(&(struct objects_env){ .kind = &session_kind, .loop = env->loop, .bus = env->bus, .store = env->store,
 							.leases = env->leases, .alone = c->one_host, .home = env->node, .ctx = c });
 	c->recordings = stored_recordings_new(c);
+	c->exports = exports_new(c);
 	c->look_timer = loop_timer_new(env->loop, look_due, c);
 	events_begin(c);
 	sweep_begin(c);
@@ -150,6 +152,7 @@ static void controller_drain(void *role, void (*done)(void *arg), void *arg)
 	struct controller *c = role;
 	c->drained = done;
 	c->drained_arg = arg;
+	exports_cancel(c->exports);
 	objects_drain(c->recordings->objects, recordings_drained, c);
 }
 
@@ -163,6 +166,7 @@ static void controller_release(void *role)
 	foreign_end(c);
 	secret_sweep_end(c);
 	timeline_sweep_end(c);
+	exports_free(c->exports);
 	bool free_recordings = stored_recordings_free(c->recordings);
 	if (!objects_free(c->objects) || !free_recordings)
 		return; /* responses may still arrive while the store closes; the memory they refer to must stay valid until then */

@@ -29,7 +29,7 @@ EXAMPLES = {
     "io_read_bps": 0, "io_write_bps": 8192, "sampled_at": TIME, "value": 86.5,
     "duration_ms": 61400, "t0_ms": 0, "raw_bytes": 8300000, "frames": 24, "bytes": 75000, "chunks_bytes": 75000, "activity": [11, 4, 0], "entry": "…", "head": HASH,
     "prev_hash": 64 * "0", "merkle_root": HASH, "key_id": "7c1d0e5b9a3f4c21", "cipher": "aes-256-gcm", "figures": {"…": "…"}, "manifest": "{…}", "seal": "{…}",
-    "more": False, "processing_time_ms": 12.5, "mean_time_ms": 0.5, "worst_time_ms": 2.1, "items_processed": 24, "storage": {"…": "…"},
+    "more": False, "percent": 42, "seconds_left": 7, "fps": 10, "processing_time_ms": 12.5, "mean_time_ms": 0.5, "worst_time_ms": 2.1, "items_processed": 24, "storage": {"…": "…"},
     "points": [{"time": TIME, "min": 40960000, "mean": 41943040, "max": 46137344}, "…"],
 }
 
@@ -86,6 +86,8 @@ class Guide:
             shown = "\n".join(line for line in answer.text.splitlines() if line.startswith("# ") and " rdp_servers_total " in line) + "\n…"
         elif operation.endswith("log_file"):
             shown = LINE + "\n…"
+        elif media == "application/octet-stream":
+            shown = "…" if answer.content else ""
         else:
             shown = self.text(answer.text).replace("\r\n", "\n").rstrip()
         if answer.status_code < 300:

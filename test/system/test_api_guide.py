@@ -75,6 +75,11 @@ def record_recordings(ask, user, admin, session):
     user("sessions_chunk_records", "GET", f"{sessions}/chunks/0/data?from=1000000000")
     user("sessions_recording_verify", "GET", f"{sessions}/recording/verify")
     user("sessions_recording_activity", "GET", f"{sessions}/recordings/{rid}/activity?step=60")
+    export = user("sessions_recording_export", "GET", f"{sessions}/recording/export?format=mp4&fps=10").json()["id"]
+    until("the export", lambda: admin.get(f"{sessions}/recording/export/{export}")["state"] == "done", 60)
+    user("sessions_recording_export_job", "GET", f"{sessions}/recording/export/{export}")
+    user("sessions_recording_export_file", "GET", f"{sessions}/recording/export/{export}/file")
+    user("sessions_recording_export_cancel", "DELETE", f"{sessions}/recording/export/{export}")
     ask("xrdp_recordings_files", "GET", f"{XRDP}/recordings/{rid}?limit=1")
     ask("xrdp_recordings_file", "GET", f"{XRDP}/recordings/{rid}/files/00000000.rck?from=1000000000")
     ask("xrdp_recordings_write", "PUT", f"{XRDP}/recordings/{rid}/files/seal.json", {"text": "{…}"})

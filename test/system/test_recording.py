@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import struct
+import subprocess
 import time
 
 import pytest
@@ -297,3 +298,65 @@ def test_server_that_records_covers_found_sessions_from_their_first_picture(make
     records.plain, records.width, records.height, records.t0 = r.raw.read(), first["width"], first["height"], first["t0_ms"]
     t, kind, facts = next(records.records())
     assert kind == "frame" and facts["key"] and share(bytes(records.picture), BLUE) < 0.5  # before a program ran on it
+
+
+def probe(path):
+    said = subprocess.run(["ffprobe", "-v", "error", "-count_frames", "-show_entries", "stream=width,height,nb_read_frames:format=duration", "-of", "json", path],
+                          capture_output=True, text=True, check=True).stdout
+    found = json.loads(said)
+    return found["streams"][0], float(found["format"]["duration"])
+
+
+def colour_at(path, seconds):
+    """The colour in the middle of the video at this time."""
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-ss", str(seconds), "-i", path, "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"],
+                         capture_output=True, check=True).stdout
+    middle = (SIZE[1] // 2 * SIZE[0] + SIZE[0] // 2) * 3
+    return raw[middle:middle + 3]
+
+
+def about(found, colour):
+    return all(abs(c - int(colour[i:i + 2], 16)) <= 12 for c, i in zip(found, (1, 3, 5)))
+
+
+def test_export_is_a_video_of_the_recording(recorded, tmp_path):
+    r = recorded()
+    r.start(chunk_seconds=5)
+    time.sleep(2)
+    r.paint(GREEN)
+    time.sleep(6)
+    r.paint(RED)
+    time.sleep(2)
+    assert error(r.api.call("GET", f"{r.path}/recording/export", expect=409))["code"] == "LUCID_ERR_3005"  # it runs
+    done = r.stop()
+    carl = r.d.api("carl", SESSIONS)
+    carl.call("GET", f"{r.path}/recording/export", expect=404)
+    for kind in ("mp4", "webm", "mkv"):
+        job = r.api.call("GET", f"{r.path}/recording/export?format={kind}&fps=5", expect=202).json()
+        carl.call("GET", f"{r.path}/recording/export/{job['id']}", expect=404)
+
+        def finished():
+            seen = r.api.get(f"{r.path}/recording/export/{job['id']}")
+            return seen if seen["state"] != "running" else None
+        made = until("the export", finished, 60, 0.2)
+        assert (made["state"], made["percent"]) == ("done", 100), made
+        carl.call("GET", made["file"], expect=404)
+        answer = r.api.call("GET", made["file"], expect=200)
+        assert len(answer.content) == made["bytes"] and f".{kind}" in answer.headers["Content-Disposition"]
+        path = str(tmp_path / f"video.{kind}")
+        with open(path, "wb") as f:
+            f.write(answer.content)
+        video, seconds = probe(path)
+        assert (video["width"], video["height"]) == SIZE
+        assert abs(seconds - 1 - done["duration_ms"] / 1000) < 0.5 and abs(int(video["nb_read_frames"]) - seconds * 5) <= 2
+        if kind == "mp4":
+            assert about(colour_at(path, 0.2), BLUE) and about(colour_at(path, seconds - 0.5), RED)
+    # asked again, it is there; deleted, it is gone
+    assert r.api.call("GET", f"{r.path}/recording/export?format=mkv&fps=5", expect=202).json()["id"] == job["id"]
+    r.api.call("DELETE", f"{r.path}/recording/export/{job['id']}", expect=204)
+    r.api.call("GET", f"{r.path}/recording/export/{job['id']}", expect=404)
+    # cancelled while it runs
+    job = r.api.call("GET", f"{r.path}/recording/export?format=mp4&fps=60", expect=202).json()
+    r.api.call("DELETE", f"{r.path}/recording/export/{job['id']}", expect=204)
+    state = until("the end", lambda: (lambda s: s if s != "running" else None)(r.api.get(f"{r.path}/recording/export/{job['id']}")["state"]), 20)
+    assert state == "cancelled"
