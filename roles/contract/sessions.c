@@ -56,8 +56,8 @@ static const char *const compressions[] = { "zstd", "lz4", "none", NULL };
 static const char *const losses[] = { "alert", "terminate_session", NULL };
 static const char *const fulls[] = { "pause", "terminate_session", NULL };
 static const struct shape_field recording_config[] = {
-	{ "enabled", SH_BOOL, .help = "kept; recording is not available yet" },
-	{ "source", SH_STRING, .values = sources },
+	{ "enabled", SH_BOOL, .help = "record the session without a request, from the moment it has a desktop" },
+	{ "source", SH_STRING, .values = sources, .help = "x11; a recording over rdp is not available yet" },
 	{ "frame_rate", SH_INT, .min = 1, .max = 60, .help = "upper bound, in frames per second" },
 	{ "resolution", SH_STRING, .min = 7, .max = 9, .format = "id", .help = "WIDTHxHEIGHT, such as 1920x1080" },
 	{ "quality", SH_STRING, .values = qualities },
