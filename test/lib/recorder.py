@@ -12,6 +12,10 @@ import tempfile
 import time
 import uuid
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 import proc
 import rck_reader
 
@@ -32,6 +36,18 @@ class Recording:
         os.mkdir(self.dir, 0o700)
         os.chown(self.dir, UID, UID)
         self.start_us = time.monotonic_ns() // 1000
+
+    def manifest(self, master):
+        """Writes the signed manifest, as the controller does, so that the recording can be verified with this MASTER_KEY."""
+        kek_id = rck_reader.hkdf(master, b"rck1 kek id", 8).hex()
+        nonce = secrets.token_bytes(12)
+        wrapped = nonce + AESGCM(rck_reader.hkdf(master, b"rck1 kek")).encrypt(nonce, self.key, uuid.UUID(self.id).bytes + kek_id.encode() + b"rck1 dek")
+        signer = Ed25519PrivateKey.from_private_bytes(rck_reader.hkdf(master, b"rck1 seal"))
+        public = signer.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+        body = json.dumps({"format": "rck1", "recording": {"recording_id": self.id}, "key": {"kek_id": kek_id, "wrapped": wrapped.hex()},
+                           "public_key": public}, separators=(",", ":"))[:-1].encode()
+        with open(os.path.join(self.dir, "manifest.json"), "wb") as f:
+            f.write(body + b',"signature":"' + signer.sign(b"rck1 manifest\0" + body).hex().encode() + b'"}\n')
 
     def chunks(self):
         return sorted(f for f in os.listdir(self.dir) if f.endswith(".rck"))

@@ -271,6 +271,26 @@ def test_what_was_written_outlives_a_kill(rig):
     assert recording.bytes() == size
 
 
+def verify(recording, master, tmp_path):
+    (tmp_path / "master").write_bytes(master)
+    done = subprocess.run([BIN, "verify", recording.dir, "--master-key-file", tmp_path / "master", "--json"], capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_recording_verifies_after_a_kill_at_any_moment(rig, tmp_path, seed):
+    display, recording, r = rig(chunk_seconds=5)
+    master, rng = b"m" * 40, random.Random(seed)
+    recording.manifest(master)
+    end = time.monotonic() + rng.uniform(0, 8)
+    while time.monotonic() < end:
+        scribble(display.client, rng, 3)
+        r.receive(0)
+    r.kill()
+    code, found = verify(recording, master, tmp_path)
+    assert code == 3, found  # right, but without a seal
+
+
 def test_a_recorder_without_a_supervisor_closes_its_chunk(rig):
     display, recording, r = rig()
     scribble(display.client, random.Random(14))

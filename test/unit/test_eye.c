@@ -15,6 +15,7 @@
 
 static const char *const XVFB[] = { "Xvfb", "-screen", "0", "1000x700x24", NULL };
 static const char *const XVFB_16[] = { "Xvfb", "-screen", "0", "1000x700x16", NULL };
+static const char *const XVFB_NO_SHM[] = { "Xvfb", "-screen", "0", "1000x700x24", "-extension", "MIT-SHM", NULL };
 static const char *const XVNC[] = { "Xtigervnc", "-geometry", "1000x700", "-depth", "24", "-rfbport", "-1", "-SecurityTypes", "None", NULL };
 
 #define PATIENCE_US 20000000
@@ -158,6 +159,11 @@ static void test_views_equal_the_screen_on_xvfb(UNUSED void **state)
 static void test_views_equal_the_screen_in_16_bits(UNUSED void **state)
 {
 	check_pixels(XVFB_16);
+}
+
+static void test_views_equal_the_screen_without_shared_memory(UNUSED void **state)
+{
+	check_pixels(XVFB_NO_SHM);
 }
 
 static void test_views_equal_the_screen_on_xvnc(UNUSED void **state)
@@ -421,7 +427,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_views_equal_the_screen_on_xvfb), cmocka_unit_test(test_views_equal_the_screen_in_16_bits),
-		cmocka_unit_test(test_views_equal_the_screen_on_xvnc), cmocka_unit_test(test_a_still_screen_causes_no_work),
+		cmocka_unit_test(test_views_equal_the_screen_on_xvnc), cmocka_unit_test(test_views_equal_the_screen_without_shared_memory),
+		cmocka_unit_test(test_a_still_screen_causes_no_work),
 		cmocka_unit_test(test_each_view_keeps_its_pace), cmocka_unit_test(test_the_cursor_is_followed),
 		cmocka_unit_test(test_motion_is_seen_on_a_still_screen), cmocka_unit_test(test_another_size_is_followed),
 		cmocka_unit_test(test_a_cursor_that_is_not_shown_becomes_an_arrow),
