@@ -58,7 +58,7 @@ class Recorded:
         return self.d.admin.get(self.path)
 
     def dir(self):
-        return f"{self.d.dir}/data/recordings/{self.id}"
+        return f"{self.d.settings['DATA_DIR']}/recordings/{self.id}"
 
     def recorder(self):
         found = recorders(self.d)
@@ -115,7 +115,7 @@ def test_desktop_is_recorded(recorded, kind):
     tail = r.d.admin.call("GET", f"{r.path}/files/{last['seq']:08}.rck?from=96", expect=200).content
     assert tail == data.content[96:]
     for secret in (r.key, base64.b64encode(r.key)):
-        assert not any(secret in open(os.path.join(top, f), "rb").read() for top, _, names in os.walk(f"{r.d.dir}/data") for f in names
+        assert not any(secret in open(os.path.join(top, f), "rb").read() for top, _, names in os.walk(r.d.settings["DATA_DIR"]) for f in names
                        if os.path.isfile(os.path.join(top, f)))
     assert base64.b64encode(r.key).decode() not in r.d.log()
 
@@ -253,12 +253,12 @@ def test_session_begins_with_the_first_picture_of_its_recording(recorded):
     r.client.wait_colour(BLUE)
     row, = r.d.admin.get(f"{XRDP}/recordings")["recordings"]
     assert row["state"] == "recording" and row["server_id"] == r.sid
-    paint = [p for p in proc.pids() if r.user.uid in proc.uids(p) and f"{r.d.dir}/paint" in proc.cmdline(p)]
+    paint = [p for p in proc.pids() if r.user.uid in proc.uids(p) and any(word.endswith("/paint") for word in proc.cmdline(p).split())]
     ticks = int(proc.read(f"/proc/{paint[0]}/stat").rsplit(")", 1)[1].split()[19])
     began = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
     first = datetime.datetime.fromisoformat(row["first_picture_at"]).timestamp()
     assert first <= began + 0.02
-    assert not [f for f in os.listdir(f"{r.d.dir}/data/xrdp/servers/{r.sid}/etc") if f.startswith("recording-")]
+    assert not [f for f in os.listdir(f"{r.d.settings['DATA_DIR']}/xrdp/servers/{r.sid}/etc") if f.startswith("recording-")]
 
 
 def test_full_disk_refuses_new_recordings(recorded):
@@ -321,7 +321,7 @@ def test_full_disk_ends_the_session_if_wanted(recorded, small_disk):
 def test_session_waits_for_its_recording_at_most_three_seconds(recorded):
     r = recorded(server={"recording": {"mode": "on"}}, STORAGE_HIGH_WATER_MB="100000000")
     r.client.wait_colour(BLUE)  # on_failure: allow
-    hold = f"{r.d.dir}/data/xrdp/servers/{r.sid}/etc/recording-{r.desktop()['display']}"
+    hold = f"{r.d.settings['DATA_DIR']}/xrdp/servers/{r.sid}/etc/recording-{r.desktop()['display']}"
     assert not os.path.exists(hold) or open(hold, encoding="ascii").read() == "allow\n"
 
 
