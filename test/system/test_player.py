@@ -420,6 +420,7 @@ def test_another_page_takes_the_component_as_it_is(browser, serve):
 
 def test_the_page_fits_a_phone(browser, serve):
     recording = varied(5)
+    recording.state = "recording"
     server = serve(recording)
     browser.cdp("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=2, mobile=True)
     try:
@@ -427,7 +428,8 @@ def test_the_page_fits_a_phone(browser, serve):
         assert browser.js("document.documentElement.scrollWidth") <= 360
         outside = browser.js("[...root.querySelectorAll('button, select, .bar')].filter((x) => { const b = x.getBoundingClientRect(); return b.width && (b.left < 0 || b.right > 360); }).length")
         small = browser.js("[...root.querySelectorAll('button, select')].filter((x) => { const b = x.getBoundingClientRect(); return b.width && (b.width < 40 || b.height < 40); }).length")
-        assert (outside, small) == (0, 0)
+        high = browser.js("root.querySelector('.row').offsetHeight")
+        assert (outside, small) == (0, 0) and high < 80, "the controls are in one row"
     finally:
         browser.cdp("Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False)
 

@@ -148,6 +148,7 @@ export class LucidPlayer extends HTMLElement {
 			return;
 		this.#shown = error;
 		this.#problem.hidden = !error;
+		this.frame.classList.toggle("failed", Boolean(error)); // what is shown is another moment
 		if (!error)
 			return;
 		const button = el("button", { type: "button" }, "Try again");
