@@ -428,8 +428,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_views_equal_the_screen_on_xvfb), cmocka_unit_test(test_views_equal_the_screen_in_16_bits),
 		cmocka_unit_test(test_views_equal_the_screen_on_xvnc), cmocka_unit_test(test_views_equal_the_screen_without_shared_memory),
-		cmocka_unit_test(test_a_still_screen_causes_no_work),
-		cmocka_unit_test(test_each_view_keeps_its_pace), cmocka_unit_test(test_the_cursor_is_followed),
+		cmocka_unit_test(test_a_still_screen_causes_no_work), cmocka_unit_test(test_each_view_keeps_its_pace),
+		cmocka_unit_test(test_the_cursor_is_followed),
 		cmocka_unit_test(test_motion_is_seen_on_a_still_screen), cmocka_unit_test(test_another_size_is_followed),
 		cmocka_unit_test(test_a_cursor_that_is_not_shown_becomes_an_arrow),
 		cmocka_unit_test(test_a_cut_connection_is_replaced), cmocka_unit_test(test_a_server_that_ends_is_a_loss),
