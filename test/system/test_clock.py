@@ -14,7 +14,8 @@ pytestmark = pytest.mark.one_shape("the clock of its processes")
 
 LIST = "/api/v1/sessions"
 BLUE = "#3366cc"
-LIMIT = 75
+LIMIT = 100
+ANNOUNCED = 60  # seconds before an end
 LATE = 30  # seconds: each end is announced first, and the machine may be busy
 HOUR, DAY = 3600, 86400
 
@@ -103,7 +104,7 @@ def test_limits_are_kept_while_the_clock_is_set(clocked, users, login):
         assert abs(stamp - time.time() - offset) < 60, "the program does not see the clock"
         until("several comparisons", lambda: time.sleep(4) is None)
         assert {w.path: w.now()["status"] for w in (long, still, left, stays, unused)} == live
-        assert "expires in" not in d.log() or time.monotonic() - began > LIMIT / 2
+        assert "expires in" not in d.log() or time.monotonic() - began >= LIMIT - ANNOUNCED
     assert len(d.admin.desktops(server["server_id"])) == 4
     d.kill(d.server_pid())  # the next one reads everything from the store
     until("the program again", d.ready, 20)
