@@ -71,7 +71,7 @@ static json_t *fake_hear(int fds[2], size_t *ret_n)
 	struct iovec iov = { buf, sizeof buf };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
 	ssize_t n = recvmsg(RECORDER_CONTROL, &m, 0);
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
 	*ret_n = 0;
 	if (c && c->cmsg_type == SCM_RIGHTS) {
 		*ret_n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);

@@ -852,6 +852,7 @@ static void test_kills_at_random_moments_leave_a_valid_recording(UNUSED void **s
 		ask_begin(&a, "host.recording.start", start_doc(id, FAKE_GOOD));
 		if (r[1] & 4) {
 			wait_ms(r[0] / 4);
+			json_decref(a.out);
 			if (a.come)
 				continue;
 			host_end(); /* while it starts */
