@@ -50,7 +50,7 @@ static const struct shape_field statistics[] = {
 static const struct shape shape_statistics = SHAPE("SessionStatistics", statistics);
 static const struct shape_field viewer_item = { NULL, SH_STRING };
 
-static const char *const sources[] = { "x11", "rdp", NULL };
+static const char *const sources[] = { "x11", NULL };
 static const char *const qualities[] = { "high", "medium", "low", NULL };
 static const char *const compressions[] = { "zstd", "lz4", "none", NULL };
 static const char *const losses[] = { "alert", "terminate_session", NULL };
@@ -70,8 +70,8 @@ static const struct shape_field recording_config[] = {
 static const struct shape shape_recording_config = SHAPE("RecordingConfig", recording_config);
 static const struct shape_field storage_config[] = {
 	{ "retention_days", SH_INT, .min = 1, .max = 36500 },
-	{ "max_bytes", SH_INT, .min = 1 },
-	{ "hold", SH_BOOL, .help = "exempt from retention" },
+	{ "max_bytes", SH_INT, .min = 1, .max = 9007199254740991 },
+	{ "hold", SH_BOOL, SH_ADMIN, .help = "exempt from retention" },
 };
 static const struct shape shape_storage_config = SHAPE("StorageConfig", storage_config);
 

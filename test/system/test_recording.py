@@ -159,10 +159,10 @@ def test_others_neither_see_nor_delete_it(recorded):
     r.api.call("DELETE", f"{r.path}/recordings/{r.id}", expect=403)
     assert error(r.admin.call("DELETE", f"{r.path}/recordings/{r.id}", expect=409))["code"] == "LUCID_ERR_3005"  # it runs
     r.stop()
-    r.api.call("PATCH", r.path, {"storage_config": {"hold": True}}, expect=200)
+    r.admin.call("PATCH", r.path, {"storage_config": {"hold": True}}, expect=200)
     until("the hold", lambda: r.get()["storage_config"]["hold"])
     assert "hold" in error(r.admin.call("DELETE", f"{r.path}/recordings/{r.id}", expect=409))["message"]
-    r.api.call("PATCH", r.path, {"storage_config": {"hold": False}}, expect=200)
+    r.admin.call("PATCH", r.path, {"storage_config": {"hold": False}}, expect=200)
     until("the end of the hold", lambda: not r.get()["storage_config"]["hold"])
 
     # it outlives its session
@@ -290,7 +290,18 @@ def test_server_that_records_covers_found_sessions_from_their_first_picture(make
     assert (begun["state"], begun["started_by"]) == ("recording", None)
     sees_message(client)
     # the person may see it, and not stop it
-    assert error(d.api(user.name, SESSIONS).call("POST", f"{path}/recording/stop", expect=(403, 404)))["code"] in ("LUCID_ERR_0003", "LUCID_ERR_2201")
+    own = d.api(user.name, SESSIONS)
+    assert error(own.call("POST", f"{path}/recording/stop", expect=403))["code"] == "LUCID_ERR_0003"
+    # nor can the person shorten what is kept, or have it recorded in another way
+    for change in ({"storage_config": {"retention_days": 1}}, {"storage_config": {"max_bytes": 1}}, {"recording_config": {"quality": "low"}}):
+        assert error(own.call("PATCH", path, change, expect=403))["code"] == "LUCID_ERR_0003"
+        own.call("POST", LIST, {"server_id": server["server_id"], **change}, expect=(403, 404))
+    own.call("PATCH", path, {"name": "mine"}, expect=200)
+    api.call("PATCH", path, {"storage_config": {"hold": True}}, expect=422)
+    kept = d.api("admin", SESSIONS).call("PATCH", path, {"storage_config": {"hold": True, "max_bytes": 1 << 40}}, expect=200).json()
+    assert kept["storage_config"] == {"hold": True, "max_bytes": 1 << 40}
+    own.call("PATCH", path, {"storage_config": {"hold": False}}, expect=(403, 422))
+    api.call("PATCH", path, {"recording_config": {"source": "rdp"}}, expect=422)
     api.call("POST", f"{path}/recording/stop", expect=200)
     first = api.get(f"{path}/chunks")["chunks"][0]
     r = api.call("GET", f"{path}/chunks/0/data", headers={"Accept-Encoding": "identity"}, expect=200, stream=True)

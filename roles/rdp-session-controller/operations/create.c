@@ -14,6 +14,11 @@ struct asking {
 	struct call *call;
 };
 
+static bool says_recording(const json_t *body)
+{
+	return json_is_object(json_object_get(body, "recording_config")) || json_is_object(json_object_get(body, "storage_config"));
+}
+
 static void session_server_got(const struct reply *r, void *arg)
 {
 	_cleanup_(xfreep) struct asking *a = arg;
@@ -28,7 +33,9 @@ static void session_server_got(const struct reply *r, void *arg)
 		call_fail(a->call, ERR_UNAVAILABLE, NULL);
 	} else {
 		watched_learn(w, doc);
-		if (server_quota_allows(w, a->call, doc))
+		if (says_recording(call_body(a->call)) && watched_imposes(w, call_caller(a->call)))
+			call_fail(a->call, ERR_FORBIDDEN, WATCHED_IMPOSES "declare recording_config and storage_config; omit them");
+		else if (server_quota_allows(w, a->call, doc))
 			session_declare(c, a->call, w);
 	}
 	objects_release(c->objects);
@@ -39,6 +46,8 @@ static void check_declaration(const struct controller *c, const struct caller *c
 	bool on_server = doc_str(body, "server_id", NULL);
 	if (doc_str(body, "user_id", NULL) && !caller_is_admin(caller) && !str_eq(doc_str(body, "user_id", ""), caller->sub))
 		faults_add(f, "user_id", "only an admin may declare a session for another user");
+	if (doc_bool(json_object_get(body, "storage_config"), "hold", false) && !caller_is_admin(caller))
+		faults_add(f, "storage_config.hold", "only an admin may exempt recordings from retention");
 	session_check_metadata(body, doc_str(body, "user_id", caller->sub), f);
 	if (!*doc_str(body, "user_id", caller->sub))
 		faults_add(f, "user_id", "is required: the token names no user (claim sub) who could own the session");

@@ -32,6 +32,12 @@ static json_t *changed_document(const json_t *doc, const json_t *patch)
 	return next;
 }
 
+static bool changes_recording(const json_t *before, const json_t *after)
+{
+	return !json_equal(json_object_get(before, "recording_config"), json_object_get(after, "recording_config")) ||
+	       !json_equal(json_object_get(before, "storage_config"), json_object_get(after, "storage_config"));
+}
+
 /* new_secret: rdp_config was changed by a part of it that is not in the document. */
 static json_t *changed_fields(const json_t *before, const json_t *after, bool new_secret)
 {
@@ -113,6 +119,10 @@ static void apply_change(struct task *t)
 	t->outcome = changed_document(s->o.doc, patch);
 	if (session_ended(s) && (foreign_password(patch) || !json_equal(json_object_get(t->outcome, "rdp_config"), json_object_get(s->o.doc, "rdp_config")))) {
 		object_task_fail(&t->on, ERR_SESSION_STATE, "session %s has ended, so its rdp_config cannot be changed; declare another one", s->o.id);
+		return;
+	}
+	if (changes_recording(s->o.doc, t->outcome) && watched_imposes(s->server, call_caller(t->on.call))) {
+		object_task_fail(&t->on, ERR_FORBIDDEN, WATCHED_IMPOSES "change recording_config and storage_config");
 		return;
 	}
 	change_secret(t, patch);

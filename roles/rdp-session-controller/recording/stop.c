@@ -57,8 +57,8 @@ static void run_stop(struct object_task *on)
 		return;
 	}
 	const struct watched *w = map_get(all->c->servers, r->server_id);
-	if (on->call && w && w->records && !caller_is_admin(call_caller(on->call)) && !str_eq(call_caller(on->call)->sub, w->owner)) {
-		object_task_fail(on, ERR_FORBIDDEN, "the sessions of this server are recorded (recording.mode is on); only its owner or an admin may stop a recording");
+	if (on->call && watched_imposes(w, call_caller(on->call))) {
+		object_task_fail(on, ERR_FORBIDDEN, WATCHED_IMPOSES "stop a recording");
 		return;
 	}
 	const char *by = on->call ? call_caller(on->call)->sub : "";

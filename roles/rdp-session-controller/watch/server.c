@@ -115,3 +115,8 @@ struct desktop_end *watched_end_add(struct watched *w, int display, int64_t star
 	*e = (struct desktop_end){ .display = display, .started_ms = started_ms, .at_us = clock_mono_us() };
 	return e;
 }
+
+bool watched_imposes(const struct watched *w, const struct caller *caller)
+{
+	return w && w->records && !caller_is_admin(caller) && !str_eq(caller->sub, w->owner);
+}

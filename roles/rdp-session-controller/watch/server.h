@@ -78,4 +78,9 @@ static inline struct place *place_next(struct controller *s, struct map_pos *pos
 	return (struct place *)objects_next_group(s->objects, pos);
 }
 
+/* Whether the server records its sessions (recording.mode on), and the caller is neither an admin nor its owner: then the caller may neither
+ * stop a recording, nor change what is recorded and how long it is kept. w may be NULL. */
+bool watched_imposes(const struct watched *w, const struct caller *caller);
+#define WATCHED_IMPOSES "the sessions of this server are recorded (recording.mode is on); only its owner or an admin may "
+
 #endif
