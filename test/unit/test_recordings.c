@@ -304,6 +304,8 @@ static void test_deletion(void **state)
 	char session[SESSION_ID_SIZE], id[ID_UUID_SIZE];
 	recordings_open(&t, NULL, session);
 	side_call(t.front, &a, &anna, "sessions.patch", session, NULL, "{'storage_config':{'hold':true}}");
+	assert_int_equal(a.err, ERR_INVALID); /* only an admin sets a hold */
+	side_call(t.front, &a, &admin, "sessions.patch", session, NULL, "{'storage_config':{'hold':true}}");
 	assert_int_equal(a.err, 0);
 	begin(&t, session);
 	memcpy(id, host.id, sizeof id);
@@ -315,6 +317,8 @@ static void test_deletion(void **state)
 	assert_int_equal(a.err, ERR_RECORDING_STATE);
 	assert_non_null(strstr(a.message, "hold"));
 	side_call(t.front, &a, &anna, "sessions.patch", session, NULL, "{'storage_config':{'hold':false}}");
+	assert_int_equal(a.err, ERR_INVALID); /* nor lifts it */
+	side_call(t.front, &a, &admin, "sessions.patch", session, NULL, "{'storage_config':{'hold':false}}");
 	RIG_UNTIL(&t, !only(&t)->hold);
 	/* a session is deleted, its recordings stay */
 	side_call(t.front, &a, &anna, "sessions.delete", session, NULL, NULL);
