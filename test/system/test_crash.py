@@ -1,5 +1,6 @@
 """kill -9 of each process at the worst moment: no desktop is lost, nothing runs twice, and every acknowledged write is kept."""
 import random
+import signal
 import threading
 import time
 
@@ -100,6 +101,19 @@ def test_desktops_survive_kills_of_server_and_supervisor(scene, strike):
     # the cgroup of the desktop is known again: the desktop can be ended
     assert d.admin.delete(f"{XRDP}/instances/{sid}/desktops/{desktop['display']}")["ended"]["display"] == desktop["display"]
     assert not proc.marked(user_ids={user.uid})
+
+
+def test_key_generation_ends_with_the_supervisor(daemon):
+    def generators():
+        return [p for p in proc.marked(daemon.dir) if proc.cmdline(p).startswith("xrdp-keygen")]
+    daemon.admin.create_server("takes spare keys")  # others are generated for the next server
+    running, = until("a generator", generators, 20, 0.005)
+    proc.kill_one(running, signal.SIGSTOP)
+    assert proc.alive(running), "it ended before it was stopped"
+    daemon.kill(daemon.supervisor)
+    until("the end of the generator", lambda: not proc.alive(running))
+    daemon.spawn()
+    again(daemon)
 
 
 @pytest.mark.shapes

@@ -9,6 +9,7 @@
 #include "host/kernel/fs.h"
 #include "host/instance/run.h"
 #include "sys/child/job.h"
+#include "sys/child/spawn.h"
 
 /* xrdp-keygen takes 200 to 400 ms: two files lie ready, the next are made as they are taken, one at a time. */
 #define KEEP 2
@@ -22,6 +23,7 @@ struct spares {
 	char *path[KEEP];
 	bool ready[KEEP];
 	size_t making;
+	pid_t parent; /* of the job: this process */
 	bool broken; /* no xrdp-keygen, or it cannot write: starts make do without */
 };
 
@@ -66,6 +68,7 @@ static int spare_generate(void *arg, UNUSED int out)
 	const struct spares *s = arg;
 	_cleanup_(xfreep) char *dir = xasprintf("%s/xrdp/spare", s->host->set.data_dir);
 	_cleanup_(xfreep) char *tmp = xasprintf("%s.new", s->path[s->making]);
+	child_tie(s->parent); /* nobody waits for the file if the supervisor is killed */
 	setpriority(PRIO_PROCESS, 0, 10);
 	if (fs_mkdirs(dir, 0700) < 0)
 		return 1;
@@ -92,6 +95,7 @@ static void on_soon(void *arg)
 	for (size_t n = 0; n < KEEP; n++)
 		if (!s->ready[n]) {
 			s->making = n;
+			s->parent = getpid();
 			s->job = job_start(s->host->children, spare_generate, s, KEYGEN_MS, on_made, s);
 			return;
 		}
